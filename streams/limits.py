@@ -1,0 +1,29 @@
+"""Every bound in one place: what arrives is hostile, so sizes, counts, depth and time are limited.
+
+The names end in their unit. A limit that is met is never silent: what was cut or refused is counted by reason
+(`streams.metrics`), and refused records go to a dead-letter topic.
+"""
+
+from typing import Final
+
+# One record
+RECORD_BYTES_MAX: Final = 1 << 20
+JSON_DEPTH_MAX: Final = 32
+JSON_KEYS_MAX: Final = 10_000
+ACCOUNT_ID_CHARS_MAX: Final = 255
+
+# One account
+USERS_MAX: Final = 1_000
+TEAMS_MAX: Final = 200
+EVENT_NAMES_MAX: Final = 256
+TRAITS_MAX: Final = 100
+TRAIT_KEY_CHARS_MAX: Final = 100
+TRAIT_TEXT_CHARS_MAX: Final = 1_000
+RESOURCES_MAX: Final = 50
+MESSAGE_IDS_MAX: Final = 512
+MESSAGE_ID_AGE_MAX_MS: Final = 24 * 3_600_000
+
+# Event time
+GRACE_MS: Final = 60_000
+RETENTION_DAYS: Final = 92
+CLOCK_SKEW_NOTED_MS: Final = 5 * 60_000
