@@ -1,0 +1,153 @@
+"""What a stage owes the runtime, and what the runtime owes a stage.
+
+Theory of operation
+-------------------
+A *stage* is the state and the logic of one input partition. There is one stage object per assigned partition; all its
+methods are called in the event loop's thread, one at a time, and none of them awaits. Its life, in this order:
+
+1. ``factory(partition)`` builds it, empty;
+2. ``restore(key, value)`` for every row of the changelog partition of the same number, in log order (so the last row of
+   a key wins; ``None`` is a tombstone), then ``restored()`` once;
+3. ``apply(records)`` with records in offset order, from the committed offset on, each exactly once as far as the stage
+   can see: after a crash a new object starts from the state and the offset of the last committed flush;
+4. ``on_tick(now_ms, caught_up=...)`` about every 200 ms, between batches;
+5. ``close()`` when the partition is revoked, the worker stops, or the runtime has failed.
+
+A *flush* takes ``drain()`` and ``position(next_offset)`` together, with no await in between, and writes both as one Kafka
+transaction: outputs, changelog rows and the offset become visible together or not at all. A stage therefore never asks
+whether something was written; if it was not, the process ends and the stage is rebuilt from what was.
+
+An exception out of any method ends the process (fail stop): nothing more is committed. Input that is merely bad is the
+stage's business (a dead letter); an exception means that the program is wrong. A stage that runs asyncio tasks of its
+own makes itself ``dirty`` when they finish, and raises their unexpected failures from the next ``on_tick``.
+
+This module is pure: it knows no Kafka client.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+Headers = Sequence[tuple[str, bytes]]
+
+
+class InputRecord(Protocol):
+    """One fetched record, as the client's C extension gives it (nothing is copied per record).
+
+    ``headers`` values may be ``None`` on the wire; ``timestamp`` is milliseconds UTC.
+    """
+
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes | None]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A record to write. Without a partition it goes where murmur2 of the key says, as any Kafka client would put it."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+    partition: int | None = None
+    timestamp_ms: int | None = None
+    """Kafka timestamp; ``None``: the time of the flush."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """What a stage hands over to one flush. Neither list is touched by the stage afterwards."""
+
+    outputs: list[Output] = field(default_factory=list)
+    changes: list[tuple[bytes, bytes | None]] = field(default_factory=list)
+    """Changelog rows in order, ``None`` = tombstone; they go to the changelog partition of the input partition's number."""
+
+
+class Stage(Protocol):
+    """State and logic of one input partition. See the module's theory of operation."""
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Growing totals since the stage was built, by count name (``streams.metrics`` says which there are).
+
+        ``name`` or ``name:label`` (``rejected:not_json``); the runtime exports the growth.
+        """
+        ...
+
+    @property
+    def gauges(self) -> Mapping[str, int]:
+        """Present levels, by gauge name (``state_rows``); the runtime exports their sum over the partitions."""
+        ...
+
+    def restore(self, key: bytes, value: bytes | None) -> None:
+        """Take one changelog row (``None`` = tombstone)."""
+        ...
+
+    def restored(self) -> None:
+        """Note that the changelog has been read to its end."""
+        ...
+
+    def apply(self, records: Sequence[InputRecord]) -> None:
+        """Apply a batch in offset order."""
+        ...
+
+    def on_tick(self, now_ms: int, *, caught_up: bool) -> None:
+        """Do what is due by wall clock; ``caught_up``: every record visible in the partition has been applied."""
+        ...
+
+    def position(self, next_offset: int) -> int:
+        """Return the offset that may be committed, all records below ``next_offset`` having been applied.
+
+        ``next_offset`` itself unless a record is still at work. Must never fall, must never exceed ``next_offset``.
+        """
+        ...
+
+    def drain(self) -> Drained:
+        """Hand over everything new since the last call."""
+        ...
+
+    def dirty(self) -> bool:
+        """Say whether ``drain`` would return anything."""
+        ...
+
+    def saturated(self) -> bool:
+        """Say whether the stage wants no more batches for now (back-pressure)."""
+        ...
+
+    def close(self) -> None:
+        """Let go of tasks and memory; nothing of this object will be flushed any more."""
+        ...
+
+
+class StageFactory(Protocol):
+    """Builds the empty stage of one input partition."""
+
+    def __call__(self, partition: int) -> Stage: ...
+
+
+Lifespan = Callable[[], AbstractAsyncContextManager[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class StageSpec:
+    """Everything the runtime must know to run a stage."""
+
+    name: str
+    """``intake`` | ``engagement`` | ``notifier``: consumer group, transactional ids and metric label come from it."""
+    input_topic: str
+    changelog_topic: str
+    """Compacted, with as many partitions as the input topic."""
+    factory: StageFactory
+    output_topics: tuple[str, ...] = ()
+    """Every topic that an ``Output`` may name; they must exist before the worker starts."""
+    lifespan: Lifespan | None = None
+    """Entered in the event loop before the first partition is assigned, left after the last one is closed."""
