@@ -1,0 +1,141 @@
+"""RFC 3339 text to integer milliseconds UTC and back: the only place that reads or writes times.
+
+Theory of operation. Nearly every time on the wire looks like ``2026-03-01T12:34:56.789Z``. Such a text is cut into
+four pieces - date, minute of the day, second, fraction with ``Z`` - and each piece is looked up in a table. A piece
+that is in its table is valid, so there is nothing left to check; a piece that is not sends the whole text down the
+careful path, where a regular expression and the calendar decide. The tables of minutes, seconds and milliseconds
+are complete from the start; the table of dates fills as dates occur and is emptied when it reaches its bound.
+
+What is read: an RFC 3339 date-time, with ``T``, ``t`` or a space in the middle, any number of fraction digits
+(those below a millisecond are cut off, which for times before 1970 also means towards the earlier time) and ``Z``,
+``z`` or an offset ``+hh:mm`` / ``-hh:mm`` up to 23:59. Years run from 0001 to 9999 as written; an offset may carry
+the result outside, which is a valid number all the same. Second 60, a leap second, is the first millisecond of the
+next minute whatever its fraction: there is no such millisecond in UTC as computers count it. Everything else is
+unreadable: no offset, hour 24, 30 February, digits of other scripts, more than 64 characters.
+
+What is written: always ``YYYY-MM-DDThh:mm:ss.mmmZ``. Outside the years 0001-9999 the year is written as ISO 8601
+extends it, with a sign and at least four digits (``+10000-01-01T...``, ``-0001-...``); RFC 3339 has no form for
+these, and `parse_ms` does not read them back.
+"""
+
+import re
+from datetime import date
+from typing import Final
+
+SECOND_MS: Final = 1_000
+MINUTE_MS: Final = 60_000
+HOUR_MS: Final = 3_600_000
+DAY_MS: Final = 86_400_000
+
+TEXT_CHARS_MAX: Final = 64
+DATES_CACHED_MAX: Final = 8_192
+
+YEAR_1_MS: Final = -62_135_596_800_000
+"""The first millisecond that has an RFC 3339 form: 0001-01-01T00:00:00.000Z."""
+YEAR_9999_END_MS: Final = 253_402_300_799_999
+"""The last millisecond that has an RFC 3339 form: 9999-12-31T23:59:59.999Z."""
+
+_EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
+
+_SHAPE: Final = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]"
+    r"([01][0-9]|2[0-3]):([0-5][0-9]):([0-5][0-9]|60)"
+    r"(?:\.([0-9]+))?"
+    r"(?:[Zz]|([+-])([01][0-9]|2[0-3]):([0-5][0-9]))"
+)
+_DATE_SHAPE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+_MINUTE_TEXTS: Final = tuple(f"T{hour:02}:{minute:02}:" for hour in range(24) for minute in range(60))
+_SECOND_TEXTS: Final = tuple(f"{second:02}" for second in range(60))
+_FRACTION_TEXTS: Final = tuple(f".{ms:03}Z" for ms in range(1_000))
+
+_MINUTES_MS: Final = {text: index * MINUTE_MS for index, text in enumerate(_MINUTE_TEXTS)}
+_SECONDS_MS: Final = {text: index * SECOND_MS for index, text in enumerate(_SECOND_TEXTS)}
+_FRACTIONS_MS: Final = {"Z": 0} | {text: ms for ms, text in enumerate(_FRACTION_TEXTS)}
+
+# Both fill as dates occur; see `_day_ms` and `_date_text` for the bound.
+_dates_ms: Final[dict[str, int]] = {}
+_date_texts: Final[dict[int, str]] = {}
+
+
+def parse_ms(text: str) -> int | None:
+    """The milliseconds UTC of an RFC 3339 text, or None if it is none."""
+    try:
+        return _dates_ms[text[:10]] + _MINUTES_MS[text[10:17]] + _SECONDS_MS[text[17:19]] + _FRACTIONS_MS[text[19:]]
+    except KeyError:
+        return _parse_carefully(text)
+
+
+def format_ms(ms: int) -> str:
+    """The time as ``2026-03-01T12:34:56.789Z``."""
+    day, of_day_ms = divmod(ms, DAY_MS)
+    minute, of_minute_ms = divmod(of_day_ms, MINUTE_MS)
+    second, of_second_ms = divmod(of_minute_ms, SECOND_MS)
+    date_text = _date_texts.get(day) or _date_text(day)
+    return date_text + _MINUTE_TEXTS[minute] + _SECOND_TEXTS[second] + _FRACTION_TEXTS[of_second_ms]
+
+
+def parse_day(text: str) -> int | None:
+    """The number of days since 1970-01-01 of a text ``YYYY-MM-DD``, or None if it is no date."""
+    if _DATE_SHAPE.fullmatch(text) is None:
+        return None
+    try:
+        return date.fromisoformat(text).toordinal() - _EPOCH_ORDINAL
+    except ValueError:
+        return None
+
+
+def format_day(day: int) -> str:
+    """The date ``YYYY-MM-DD`` that lies so many days after 1970-01-01."""
+    return _date_texts.get(day) or _date_text(day)
+
+
+def _parse_carefully(text: str) -> int | None:
+    if len(text) > TEXT_CHARS_MAX:
+        return None
+    shape = _SHAPE.fullmatch(text)
+    if shape is None:
+        return None
+    date_text, hour, minute, second, fraction, sign, offset_hour, offset_minute = shape.groups()
+    day_ms = _day_ms(date_text)
+    if day_ms is None:
+        return None
+    ms = day_ms + int(hour) * HOUR_MS + int(minute) * MINUTE_MS + int(second) * SECOND_MS
+    if fraction is not None and second != "60":
+        ms += int(fraction[:3].ljust(3, "0"))
+    if sign is not None:
+        offset_ms = int(offset_hour) * HOUR_MS + int(offset_minute) * MINUTE_MS
+        ms += offset_ms if sign == "-" else -offset_ms
+    return ms
+
+
+def _day_ms(date_text: str) -> int | None:
+    known = _dates_ms.get(date_text)
+    if known is not None:
+        return known
+    day = parse_day(date_text)
+    if day is None:
+        return None
+    if len(_dates_ms) >= DATES_CACHED_MAX:
+        _dates_ms.clear()
+    _dates_ms[date_text] = day * DAY_MS
+    return day * DAY_MS
+
+
+def _date_text(day: int) -> str:
+    ordinal = day + _EPOCH_ORDINAL
+    text = date.fromordinal(ordinal).isoformat() if 1 <= ordinal <= date.max.toordinal() else _extended_date_text(day)
+    if len(_date_texts) >= DATES_CACHED_MAX:
+        _date_texts.clear()
+    _date_texts[day] = text
+    return text
+
+
+def _extended_date_text(day: int) -> str:
+    """The date beyond what `datetime` knows: shift by whole 400-year cycles, which have the same calendar."""
+    cycle_days = 146_097
+    cycles, day_in_cycle = divmod(day, cycle_days)
+    inner = date.fromordinal(_EPOCH_ORDINAL + day_in_cycle)
+    year = inner.year + 400 * cycles
+    sign = "-" if year < 0 else "+"
+    return f"{sign}{abs(year):04}-{inner.month:02}-{inner.day:02}"
