@@ -1,0 +1,469 @@
+"""Every setting, where it may come from, and what is said when one is wrong.
+
+Theory of operation. A setting has one place in a tree of two levels (`kafka.bootstrap`). Four sources may give it; the
+first that does wins: options of the command line, environment variables (`PEGEL_KAFKA__BOOTSTRAP`), a directory with a
+file per secret (`PEGEL_SECRETS_DIR`, files named `kafka__sasl_password`), a YAML file (`--config FILE` or `PEGEL_CONFIG`),
+the default. `load` merges them, remembers which source gave what, and validates once; so an error names the place that
+must be changed: the variable, or the file and its line. `Settings()` itself reads nothing: it is the defaults, which is
+what tests want.
+"""
+
+import difflib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError as EnvironmentFormatError
+from pydantic_settings.sources import EnvSettingsSource
+
+ENV_PREFIX: Final = "PEGEL_"
+ENV_DELIMITER: Final = "__"
+CONFIG_VARIABLE: Final = "PEGEL_CONFIG"
+SECRETS_VARIABLE: Final = "PEGEL_SECRETS_DIR"
+CONFIG_BYTES_MAX: Final = 1 << 20
+MASK: Final = "**********"
+
+Path2 = tuple[str, ...]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=False)
+
+
+class SecurityProtocol(StrEnum):
+    PLAINTEXT = "PLAINTEXT"
+    SSL = "SSL"
+    SASL_PLAINTEXT = "SASL_PLAINTEXT"
+    SASL_SSL = "SASL_SSL"
+
+
+class SaslMechanism(StrEnum):
+    PLAIN = "PLAIN"
+    SCRAM_SHA_256 = "SCRAM-SHA-256"
+    SCRAM_SHA_512 = "SCRAM-SHA-512"
+
+
+class KafkaSettings(_Section):
+    bootstrap: str = Field(
+        "127.0.0.1:9092",
+        pattern=r"^[^\s,:]+:\d{1,5}(,[^\s,:]+:\d{1,5})*$",
+        description="Brokers to ask first: HOST:PORT, several separated by commas.",
+    )
+    topic_prefix: str = Field(
+        "",
+        max_length=100,
+        pattern=r"^[A-Za-z0-9._-]*$",
+        description="Put in front of every topic, consumer group and transactional id, so that several deployments "
+        "share a cluster. Taken as it is: give the separator with it, as in 'staging.'.",
+    )
+    partitions: int = Field(
+        4,
+        ge=1,
+        le=1024,
+        description="Partitions of a topic when it is created: the most workers of a stage that can share it.",
+    )
+    replication_factor: int = Field(1, ge=1, le=15, description="Copies of each partition when a topic is created.")
+    min_insync_replicas: int = Field(
+        1, ge=1, le=15, description="Copies that must have a record before it counts as written."
+    )
+    session_timeout_ms: int = Field(
+        30_000,
+        ge=6_000,
+        le=300_000,
+        description="A worker that was silent for so long loses its partitions. Short for development, longer than a "
+        "restart in production.",
+    )
+    heartbeat_interval_ms: int = Field(
+        3_000,
+        ge=100,
+        le=100_000,
+        description="How often a worker says that it lives; at most a third of the session time-out.",
+    )
+    request_timeout_ms: int = Field(
+        10_000,
+        ge=1_000,
+        le=300_000,
+        description="How long a command waits for the brokers before it calls them unreachable.",
+    )
+    security_protocol: SecurityProtocol = Field(
+        SecurityProtocol.PLAINTEXT,
+        description="How to talk to the brokers: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.",
+    )
+    sasl_mechanism: SaslMechanism = Field(
+        SaslMechanism.SCRAM_SHA_512,
+        description="How to log in where the protocol is SASL: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.",
+    )
+    sasl_username: str | None = Field(None, description="User name for SASL.")
+    sasl_password: SecretStr | None = Field(None, description="Password for SASL.")
+    ssl_ca_file: Path | None = Field(None, description="PEM file of the authorities to trust; without it the system's.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "KafkaSettings":
+        if self.heartbeat_interval_ms * 3 > self.session_timeout_ms:
+            raise ValueError("heartbeat_interval_ms must be at most a third of session_timeout_ms")
+        if self.min_insync_replicas > self.replication_factor:
+            raise ValueError("min_insync_replicas must not be greater than replication_factor")
+        if self.uses_sasl and (self.sasl_username is None or self.sasl_password is None):
+            raise ValueError(f"security_protocol {self.security_protocol} needs sasl_username and sasl_password")
+        return self
+
+    @property
+    def uses_sasl(self) -> bool:
+        return self.security_protocol in (SecurityProtocol.SASL_PLAINTEXT, SecurityProtocol.SASL_SSL)
+
+    @property
+    def uses_tls(self) -> bool:
+        return self.security_protocol in (SecurityProtocol.SSL, SecurityProtocol.SASL_SSL)
+
+    def librdkafka(self) -> dict[str, str | int]:
+        """What every librdkafka client (AdminClient, Producer, Consumer) needs to reach the brokers."""
+        config: dict[str, str | int] = {
+            "bootstrap.servers": self.bootstrap,
+            "security.protocol": self.security_protocol.value,
+        }
+        if self.uses_sasl and self.sasl_username is not None and self.sasl_password is not None:
+            config |= {
+                "sasl.mechanism": self.sasl_mechanism.value,
+                "sasl.username": self.sasl_username,
+                "sasl.password": self.sasl_password.get_secret_value(),
+            }
+        if self.uses_tls and self.ssl_ca_file is not None:
+            config["ssl.ca.location"] = str(self.ssl_ca_file)
+        return config
+
+
+class TopicSettings(_Section):
+    event_retention_days: float | None = Field(
+        None,
+        gt=0,
+        description="How long events are kept; nothing: for ever. Kafka counts from a record's own timestamp, which for "
+        "events is their arrival: with a limit here, history that is published later is deleted within minutes.",
+    )
+    transition_retention_days: float | None = Field(400, gt=0, description="How long segment transitions are kept.")
+    action_retention_days: float | None = Field(400, gt=0, description="How long the log of deliveries is kept.")
+    dead_letter_retention_days: float | None = Field(
+        30,
+        gt=0,
+        description="How long rejected records are kept for inspection and retry, counted from their rejection.",
+    )
+
+
+class RuntimeSettings(_Section):
+    flush_interval_ms: int = Field(
+        100,
+        ge=1,
+        le=60_000,
+        description="A partition's outputs, state and offset are committed together at least this often.",
+    )
+    data_dir: Path = Field(Path(".pegel"), description="Where a worker keeps files of its own.")
+    instance_id: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9._-]{1,200}$",
+        description="Fixed name of this worker (static membership): a restart within the session time-out moves no "
+        "partition.",
+    )
+    shutdown_timeout_s: float = Field(
+        20, gt=0, le=600, description="How long a worker may take to flush and leave on SIGTERM."
+    )
+    guarantee: Literal["exactly_once"] = Field(
+        "exactly_once", description="Outputs, state and offsets go in one Kafka transaction: exactly_once."
+    )
+
+
+class WebSettings(_Section):
+    host: str = Field("127.0.0.1", min_length=1, description="Address that /metrics, /livez and /readyz listen on.")
+    port: int = Field(0, ge=0, le=65_535, description="Port of the same; 0: a free one, which is printed.")
+
+
+class IntakeSettings(_Section):
+    account_property: str | None = Field(
+        None,
+        pattern=r"^[^.\s][^\s]*$",
+        description="Dotted path to the account id in an event that has no groupId, as in 'properties.workspace_id'.",
+    )
+    learn_users: bool = Field(
+        default=True, description="Learn from group calls which account a user belongs to, and use it for later events."
+    )
+    reject_ratio_max: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="A partition whose share of rejected records grows beyond this stops its worker: a bad deploy of a "
+        "producer is better waited out than dead-lettered.",
+    )
+    reject_sample_min: int = Field(1_000, ge=1, description="The share counts over at least so many records.")
+
+
+class EngagementSettings(_Section):
+    catalog: str = Field(
+        "default", min_length=1, description="Rules for an empty log: a built-in's name or a YAML file."
+    )
+    clock: Literal["wall", "log", "off"] = Field(
+        "wall",
+        description="What lets deadlines fire without a record: the wall clock (wall), the newest arrival in the log "
+        "(log), or nothing (off).",
+    )
+    clock_hold_s: float = Field(
+        30, ge=0, le=3_600, description="A clock record is written only when a partition was caught up for so long."
+    )
+
+
+class NotifySettings(_Section):
+    playbooks: Path | None = Field(
+        None, description="YAML file of playbooks: which transition goes where; nothing: nowhere."
+    )
+    max_age_h: float | None = Field(
+        24, gt=0, description="Transitions older than this are not announced; nothing: all are."
+    )
+
+
+class Settings(BaseSettings):
+    """All settings. `Settings()` is the defaults; `load` reads the sources."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter=ENV_DELIMITER,
+        extra="forbid",
+        frozen=True,
+        nested_model_default_partial_update=False,
+    )
+
+    kafka: KafkaSettings = Field(KafkaSettings(), description="The brokers and how topics are laid out on them.")
+    topics: TopicSettings = Field(TopicSettings(), description="How long each kind of topic is kept.")
+    runtime: RuntimeSettings = Field(RuntimeSettings(), description="How a worker runs.")
+    web: WebSettings = Field(WebSettings(), description="A worker's metrics and health pages.")
+    intake: IntakeSettings = Field(
+        IntakeSettings(), description="Validation of events and resolution of their account."
+    )
+    engagement: EngagementSettings = Field(EngagementSettings(), description="Segments and time.")
+    notify: NotifySettings = Field(NotifySettings(), description="Delivery of transitions.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let only arguments in: `load` reads the other sources, so that it can say what came from where."""
+        return (init_settings,)
+
+
+class SettingsError(Exception):
+    """A setting cannot be used. The text names the place, the reason and the fix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One effective setting, safe to print: a secret's value is masked."""
+
+    name: str
+    value: Any
+    origin: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    settings: Settings
+    origins: Mapping[str, str]
+    warnings: tuple[str, ...]
+
+    def leaves(self) -> Iterator[Leaf]:
+        shown = self.settings.model_dump(mode="json")
+        for path, description in setting_names():
+            value = shown[path[0]][path[1]]
+            name = ".".join(path)
+            secret = isinstance(getattr(getattr(self.settings, path[0]), path[1]), SecretStr)
+            yield Leaf(name, MASK if secret else value, self.origins.get(name, "default"), description)
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What one source gives: a tree of values, and for each leaf the words that name its place."""
+
+    tree: dict[str, Any]
+    places: dict[Path2, str]
+
+    def place(self, path: Path2) -> str | None:
+        """The place of a leaf, or of the nearest thing above it that this source gives."""
+        node: Any = self.tree
+        for depth, part in enumerate(path):
+            if not isinstance(node, dict) or part not in node:
+                return self.places.get(path[:depth]) if depth and not isinstance(node, dict) else None
+            node = node[part]
+        return self.places.get(path) or self.places.get(path[:1])
+
+
+def setting_names() -> Iterator[tuple[tuple[str, str], str]]:
+    """Path and description of every setting, in the order of declaration."""
+    for section, field in Settings.model_fields.items():
+        model = field.annotation
+        assert isinstance(model, type)
+        assert issubclass(model, BaseModel)
+        for name, leaf in model.model_fields.items():
+            yield (section, name), leaf.description or ""
+
+
+def variable_of(path: Path2) -> str:
+    return ENV_PREFIX + ENV_DELIMITER.join(path).upper()
+
+
+def load(config: Path | None = None, options: Mapping[str, Mapping[str, Any]] | None = None) -> Loaded:
+    """Read all sources and validate. `options` come from the command line: section -> setting -> value."""
+    if config is None and os.environ.get(CONFIG_VARIABLE):
+        config = Path(os.environ[CONFIG_VARIABLE])
+    sources = (_option_source(options or {}), _environment_source(), _secrets_source(), _file_source(config))
+    merged: dict[str, Any] = {}
+    for source in reversed(sources):
+        merged = _merged(merged, source.tree)
+    try:
+        settings = Settings(**merged)
+    except ValidationError as error:
+        raise SettingsError(
+            "\n".join(_explained(detail, sources) for detail in error.errors(include_url=False))
+        ) from None
+    origins = {}
+    for path, _ in setting_names():
+        origin = next((place for source in sources if (place := source.place(path)) is not None), None)
+        if origin is not None:
+            origins[".".join(path)] = origin
+    return Loaded(settings, origins, tuple(_misspelt_variables()))
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(below)
+    for key, value in above.items():
+        under = result.get(key)
+        result[key] = _merged(under, value) if isinstance(value, dict) and isinstance(under, dict) else value
+    return result
+
+
+def _option_source(options: Mapping[str, Mapping[str, Any]]) -> _Source:
+    tree = {
+        section: kept
+        for section, values in options.items()
+        if (kept := {name: value for name, value in values.items() if value is not None})
+    }
+    places: dict[Path2, str] = {
+        (section, name): f"option --{name.replace('_', '-')}" for section, values in tree.items() for name in values
+    }
+    return _Source(tree, places)
+
+
+def _environment_source() -> _Source:
+    source = EnvSettingsSource(Settings)
+    try:
+        tree = source()
+    except EnvironmentFormatError as error:
+        raise SettingsError(
+            f"{ENV_PREFIX}*: {error}; give each setting its own variable, as in {variable_of(('kafka', 'bootstrap'))}"
+        ) from None
+    places: dict[Path2, str] = {}
+    for name in os.environ:
+        if name.upper().startswith(ENV_PREFIX):
+            path = tuple(name[len(ENV_PREFIX) :].lower().split(ENV_DELIMITER))
+            places[path] = name
+    return _Source(tree, places)
+
+
+def _secrets_source() -> _Source:
+    folder = os.environ.get(SECRETS_VARIABLE)
+    if not folder:
+        return _Source({}, {})
+    if not Path(folder).is_dir():
+        raise SettingsError(f"{SECRETS_VARIABLE}: {folder} is no directory; name one, or unset the variable")
+    tree: dict[str, Any] = {}
+    places: dict[Path2, str] = {}
+    for (section, name), _ in setting_names():
+        file = Path(folder) / f"{section}{ENV_DELIMITER}{name}"
+        if file.is_file():
+            tree.setdefault(section, {})[name] = _text_of(file).strip()
+            places[(section, name)] = str(file)
+    return _Source(tree, places)
+
+
+def _text_of(file: Path) -> str:
+    try:
+        if file.stat().st_size > CONFIG_BYTES_MAX:
+            raise SettingsError(f"{file}: larger than {CONFIG_BYTES_MAX} bytes; is it the right file?")
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(f"{file}: {error.strerror or error}; give a file that can be read") from None
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{file}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
+
+
+def _file_source(file: Path | None) -> _Source:
+    if file is None:
+        return _Source({}, {})
+    text = _text_of(file)
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        tree = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark is not None else str(file)
+        raise SettingsError(f"{place}: not YAML: {error.problem}; correct the line") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise SettingsError(f"{file}: not YAML: {' '.join(str(error).split())}; correct the file") from None
+    if tree is None:
+        return _Source({}, {})
+    if not isinstance(tree, dict):
+        raise SettingsError(
+            f"{file}:1: settings are a map of sections, not a {type(tree).__name__}; begin with 'kafka:'"
+        )
+    places: dict[Path2, str] = {}
+    _note_lines(root, (), str(file), places)
+    return _Source(tree, places)
+
+
+def _note_lines(node: yaml.Node | None, path: Path2, file: str, places: dict[Path2, str]) -> None:
+    """Remember the line of each key, two levels deep: deeper there is no setting."""
+    if not isinstance(node, yaml.MappingNode) or len(path) > 1:
+        return
+    for key, value in node.value:
+        here = (*path, str(key.value))
+        places[here] = f"{file}:{key.start_mark.line + 1}"
+        _note_lines(value, here, file, places)
+
+
+def _explained(detail: ErrorDetails, sources: tuple[_Source, ...]) -> str:
+    """One line: place, setting, reason, and what would be right."""
+    path = tuple(str(part) for part in detail["loc"])
+    place = next((found for source in sources if (found := source.place(path)) is not None), None)
+    if place is None:
+        place = next(
+            (found for source in sources for key, found in source.places.items() if key[:1] == path[:1]), "settings"
+        )
+    name = ".".join(path[:2]) or "settings"
+    if detail["type"] == "extra_forbidden":
+        return f"{place}: {name} is not a setting; {_suggestion(path)}"
+    reason = str(detail["msg"]).removeprefix("Value error, ")
+    description = dict(setting_names()).get((path[0], path[1])) if len(path) > 1 else None
+    fix = f"; expected: {description}" if description else ""
+    return f"{place}: {name}: {reason}{fix}"
+
+
+def _suggestion(path: Path2) -> str:
+    names = [".".join(known) for known, _ in setting_names()] + list(Settings.model_fields)
+    near = difflib.get_close_matches(".".join(path), names, n=1)
+    return f"did you mean {near[0]}?" if near else "'pegel config show' lists all settings"
+
+
+def _misspelt_variables() -> Iterator[str]:
+    """A variable with one underscore where two belong would be ignored in silence."""
+    known = {variable_of(path).replace(ENV_DELIMITER, "_"): variable_of(path) for path, _ in setting_names()}
+    for name in sorted(os.environ):
+        meant = known.get(name.upper())
+        if meant is not None:
+            yield f"{name} is not a setting and was ignored; did you mean {meant}?"
