@@ -2,7 +2,7 @@
 
 Theory of operation. A setting has one place in a tree of two levels (`kafka.bootstrap`). Four sources may give it; the
 first that does wins: options of the command line, environment variables (`PEGEL_KAFKA__BOOTSTRAP`), a directory with a
-file per secret (`PEGEL_SECRETS_DIR`, files named `kafka__sasl_password`), a YAML file (`--config FILE` or `PEGEL_CONFIG`),
+file per secret (`PEGEL_SECRETS_DIR`, files named `kafka__sasl_password`), a YAML file (`--config FILE`, `PEGEL_CONFIG`),
 the default. `load` merges them, remembers which source gave what, and validates once; so an error names the place that
 must be changed: the variable, or the file and its line. `Settings()` itself reads nothing: it is the defaults, which is
 what tests want.
@@ -143,8 +143,8 @@ class TopicSettings(_Section):
     event_retention_days: float | None = Field(
         None,
         gt=0,
-        description="How long events are kept; nothing: for ever. Kafka counts from a record's own timestamp, which for "
-        "events is their arrival: with a limit here, history that is published later is deleted within minutes.",
+        description="How long events are kept; nothing: for ever. Kafka counts from a record's own timestamp, which "
+        "for events is their arrival: with a limit here, history that is published later is deleted within minutes.",
     )
     transition_retention_days: float | None = Field(400, gt=0, description="How long segment transitions are kept.")
     action_retention_days: float | None = Field(400, gt=0, description="How long the log of deliveries is kept.")
