@@ -1,11 +1,11 @@
 """Every setting, where it may come from, and what is said when one is wrong.
 
-Theory of operation. A setting has one place in a tree of two levels (`kafka.bootstrap`). Four sources may give it; the
-first that does wins: options of the command line, environment variables (`PEGEL_KAFKA__BOOTSTRAP`), a directory with a
-file per secret (`PEGEL_SECRETS_DIR`, files named `kafka__sasl_password`), a YAML file (`--config FILE`, `PEGEL_CONFIG`),
-the default. `load` merges them, remembers which source gave what, and validates once; so an error names the place that
-must be changed: the variable, or the file and its line. `Settings()` itself reads nothing: it is the defaults, which is
-what tests want.
+Theory of operation. A setting has one place in a tree of two levels (`kafka.bootstrap`). Four sources may give it;
+the first that does wins: options of the command line, environment variables (`PEGEL_KAFKA__BOOTSTRAP`), a directory
+with a file per secret (`PEGEL_SECRETS_DIR`, files named `kafka__sasl_password`), a YAML file (`--config FILE`,
+`PEGEL_CONFIG`), the default. `load` merges them, remembers which source gave what, and validates once; so an error
+names the place that must be changed: the variable, or the file and its line. `Settings()` itself reads nothing: it is
+the defaults, which is what tests want.
 """
 
 import difflib

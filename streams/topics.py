@@ -1,14 +1,14 @@
 """The one definition of the topics: their names, how they are cut and how long they are kept.
 
-Theory of operation. Producers' events (`product.events.v1`, any key) are re-keyed by account into `account.events.v1`, the
-only input of the engine; transitions and memberships come out of it; the notifier turns transitions into actions. What a
-stage remembers lies in a changelog with exactly as many partitions as the stage's input, so that a partition's state moves
-with it. Partitions decide which worker owns an account: to change their number re-maps accounts, so it never happens by
-itself.
+Theory of operation. Producers' events (`product.events.v1`, any key) are re-keyed by account into
+`account.events.v1`, the only input of the engine; transitions and memberships come out of it; the notifier turns
+transitions into actions. What a stage remembers lies in a changelog with exactly as many partitions as the stage's
+input, so that a partition's state moves with it. Partitions decide which worker owns an account: to change their
+number re-maps accounts, so it never happens by itself.
 
-Retention counts from a record's own timestamp. Events carry their arrival time, however long ago that was: they are kept
-for ever by default, or history that is published later would be deleted within minutes of its arrival. Everything else is
-stamped when it is written.
+Retention counts from a record's own timestamp. Events carry their arrival time, however long ago that was: they are
+kept for ever by default, or history that is published later would be deleted within minutes of its arrival.
+Everything else is stamped when it is written.
 """
 
 from dataclasses import dataclass, field
@@ -91,7 +91,8 @@ class Topics:
 
     def named(self, name: str) -> str:
         """The topic that a user means, who may leave the prefix out."""
-        return name if name.startswith(self.prefix) else self.prefix + name
+        known = name in NAMES.values()
+        return name if not known and name.startswith(self.prefix) else self.prefix + name
 
     def group(self, stage: str) -> str:
         return f"{self.prefix}pegel.{stage}"
