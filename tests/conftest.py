@@ -1,0 +1,70 @@
+"""A broker for the tests that need one, chosen as `pegel dev kafka` chooses, shared by the whole session."""
+
+import os
+import sys
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from streams.dev.broker import Broker, BrokerKind, UnavailableError, broker_for
+from streams.settings import KafkaSettings, Settings
+from streams.topic_admin import TopicAdmin
+from streams.topics import specs
+
+REAL_KINDS = (BrokerKind.DOCKER, BrokerKind.JARS)
+
+
+def _note(line: str) -> None:
+    sys.stderr.write(f"kafka fixture: {line}\n")
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A developer's own PEGEL_ variables decide no test."""
+    for name in list(os.environ):
+        if name.startswith("PEGEL_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[Broker]:
+    """A real broker: PEGEL_TEST_BOOTSTRAP, else Docker, else jars. Never the mock cluster, which proves nothing.
+
+    Where none can run the tests are skipped, but for CI: there a skipped suite would look like a passed one.
+    """
+    given = os.environ.get("PEGEL_TEST_BOOTSTRAP")
+    try:
+        with broker_for(_note, given=given, kinds=REAL_KINDS) as broker:
+            yield broker
+    except UnavailableError as error:
+        if os.environ.get("CI"):
+            pytest.fail(str(error))
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def topic_prefix(kafka: Broker) -> Iterator[str]:
+    """A prefix of the test's own; what it made is deleted afterwards."""
+    prefix = f"t{uuid.uuid4().hex[:10]}."
+    yield prefix
+    admin = TopicAdmin(KafkaSettings(bootstrap=kafka.bootstrap))
+    if kafka.process is None or kafka.process.running:
+        admin.delete([name for name in admin.names() if name.startswith(prefix)])
+
+
+@pytest.fixture
+def kafka_settings(kafka: Broker, topic_prefix: str) -> Settings:
+    """Settings that point at the broker; no topic exists yet."""
+    return Settings(
+        kafka=KafkaSettings(
+            bootstrap=kafka.bootstrap, topic_prefix=topic_prefix, session_timeout_ms=6_000, heartbeat_interval_ms=1_000
+        )
+    )
+
+
+@pytest.fixture
+def deployment(kafka_settings: Settings) -> Settings:
+    """`kafka_settings`, with all topics made."""
+    TopicAdmin(kafka_settings.kafka).apply(specs(kafka_settings))
+    return kafka_settings
