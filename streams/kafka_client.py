@@ -13,6 +13,7 @@ from typing import Any, Final
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
+from streams.errors import KafkaUnreachableError
 from streams.settings import KafkaSettings
 
 COMPLAINT_WAIT_S: Final = 0.1
@@ -26,10 +27,6 @@ UNREACHABLE_CODES: Final = frozenset(
         KafkaError._TRANSPORT,  # noqa: SLF001
     }
 )
-
-
-class KafkaUnreachableError(Exception):
-    """No broker answered in time, or none let us in."""
 
 
 @dataclass(slots=True)

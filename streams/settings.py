@@ -23,6 +23,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pydantic_settings.exceptions import SettingsError as EnvironmentFormatError
 from pydantic_settings.sources import EnvSettingsSource
 
+from streams.errors import SettingsError
+
 ENV_PREFIX: Final = "PEGEL_"
 ENV_DELIMITER: Final = "__"
 CONFIG_VARIABLE: Final = "PEGEL_CONFIG"
@@ -256,10 +258,6 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Let only arguments in: `load` reads the other sources, so that it can say what came from where."""
         return (init_settings,)
-
-
-class SettingsError(Exception):
-    """A setting cannot be used. The text names the place, the reason and the fix."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from streams.errors import ExpectedError
 from streams.kafka_client import admin_client, reaching, timeout_s
 from streams.settings import KafkaSettings
 from streams.topics import TopicSpec
@@ -36,7 +37,7 @@ OPERATION_TIMEOUT_S: Final = 30.0
 POLL_S: Final = 0.05
 
 
-class TopicsNotAppliedError(Exception):
+class TopicsNotAppliedError(ExpectedError):
     """The cluster accepted a change and did not carry it out in time."""
 
 

@@ -17,6 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from streams.errors import ExpectedError
+
 JAVA_VERSION_MIN: Final = 17
 JAVA_TIMEOUT_S: Final = 30
 MAVEN_TIMEOUT_S: Final = 600
@@ -25,7 +27,7 @@ OUTPUT_CHARS_MAX: Final = 2_000
 Report = Callable[[str], None]
 
 
-class UnavailableError(Exception):
+class UnavailableError(ExpectedError):
     """This kind of broker cannot run here. The text says why."""
 
 

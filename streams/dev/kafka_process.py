@@ -24,6 +24,7 @@ from typing import Final
 
 from streams.dev import tether
 from streams.dev.ports import LOOPBACK, free_ports
+from streams.errors import ExpectedError
 
 HEAP_MB: Final = 512
 START_TIMEOUT_S: Final = 90.0
@@ -58,7 +59,7 @@ broker.heartbeat.interval.ms=1000
 """
 
 
-class BrokerFailedError(Exception):
+class BrokerFailedError(ExpectedError):
     """The broker did not start, or ended by itself. The text has the end of what it printed."""
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from streams.dev.broker import Broker
-from streams.kafka_client import KafkaUnreachableError
+from streams.errors import KafkaUnreachableError
 from streams.settings import KafkaSettings, Settings
 from streams.topic_admin import DifferenceKind, Outcome, TopicAdmin, differences
 from streams.topics import Topics, specs
