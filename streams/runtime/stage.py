@@ -13,13 +13,15 @@ methods are called in the event loop's thread, one at a time, and none of them a
 4. ``on_tick(now_ms, caught_up=...)`` about every 200 ms, between batches;
 5. ``close()`` when the partition is revoked, the worker stops, or the runtime has failed.
 
-A *flush* takes ``drain()`` and ``position(next_offset)`` together, with no await in between, and writes both as one Kafka
-transaction: outputs, changelog rows and the offset become visible together or not at all. A stage therefore never asks
-whether something was written; if it was not, the process ends and the stage is rebuilt from what was.
+A *flush* takes ``drain()`` and ``position(next_offset)`` together, with no await in between, and writes both as one
+Kafka transaction: outputs, changelog rows and the offset become visible together or not at all. A stage therefore
+never asks whether something was written; if it was not, the process ends and the stage is rebuilt from what was.
 
 An exception out of any method ends the process (fail stop): nothing more is committed. Input that is merely bad is the
-stage's business (a dead letter); an exception means that the program is wrong. A stage that runs asyncio tasks of its
-own makes itself ``dirty`` when they finish, and raises their unexpected failures from the next ``on_tick``.
+stage's business (a dead letter); an exception means that the program is wrong. The log names the exception's type and
+place but not its text, which may quote an event; a stage that wants its words in the log raises ``StageFailure``.
+A stage that runs asyncio tasks of its own makes itself ``dirty`` when they finish, and raises their unexpected failures
+from the next ``on_tick``.
 
 This module is pure: it knows no Kafka client.
 """
@@ -29,7 +31,11 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-Headers = Sequence[tuple[str, bytes]]
+Headers = Sequence[tuple[str, bytes | None]]
+
+
+class StageFailure(Exception):  # noqa: N818 - what it says is why the worker stopped
+    """The stage refuses to go on. The text goes to the log and must quote no event and no secret."""
 
 
 class InputRecord(Protocol):
@@ -52,7 +58,7 @@ class InputRecord(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A record to write. Without a partition it goes where murmur2 of the key says, as any Kafka client would put it."""
+    """A record to write. Without a partition it goes where murmur2 of the key says, as Java clients would put it."""
 
     topic: str
     key: bytes | None
@@ -69,7 +75,10 @@ class Drained:
 
     outputs: list[Output] = field(default_factory=list)
     changes: list[tuple[bytes, bytes | None]] = field(default_factory=list)
-    """Changelog rows in order, ``None`` = tombstone; they go to the changelog partition of the input partition's number."""
+    """Rows in order, ``None`` = tombstone, for the changelog partition of the input partition's number.
+
+    A key is never empty: the empty key is the runtime's own row.
+    """
 
 
 class Stage(Protocol):

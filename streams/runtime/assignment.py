@@ -1,0 +1,210 @@
+"""Which partitions a worker holds, and the strict order in which it takes and gives them.
+
+Theory of operation. A rebalance comes in three calls; Faust stops the flow of records before the first and resumes it
+after the last:
+
+``suspend``   partitions are being revoked. Batches under way are void from here on (a new epoch). Everything applied
+              is flushed. The partitions stay in memory, idle: most come back.
+``retain``    the new assignment is known. What did not come back is dropped: stage closed, producer stopped.
+``load``      for each partition that is new here, strictly: start its producer (fences the last owner and ends its
+              open transaction) -> read the changelog to its end -> read the committed offset. Then, if the group has
+              not moved on meanwhile, the partitions are ready and the consumer seeks to where each stands.
+              Only after the seek does ``activate`` let records, ticks and flushes come.
+
+A partition that comes back keeps state and producer. Had somebody else owned it in between, they would have fenced our
+producer, and the next flush would end this process; but the committed offset shows it earlier, and cheaply: if it is
+not what we committed last, the partition is loaded anew.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from typing import Final
+
+from streams.runtime import memory
+from streams.runtime.changelog import ChangelogLoader, Loading, Superseded
+from streams.runtime.failure import RuntimeFailure
+from streams.runtime.flush import Flusher
+from streams.runtime.partition import Partition
+from streams.runtime.stage import StageFactory
+from streams.runtime.transaction import WriterFactory
+
+log = logging.getLogger(__name__)
+
+CLOSE_S: Final = 5.0
+"""A producer that cannot say goodbye in time is left alone: its id is fenced by the next owner anyway."""
+
+ReadCommitted = Callable[[Collection[int]], Awaitable[Mapping[int, int | None]]]
+
+
+class Assignment:
+    """The partitions of one worker. Lives in the event loop's thread."""
+
+    def __init__(
+        self,
+        factory: StageFactory,
+        writer_factory: WriterFactory,
+        loader: ChangelogLoader,
+        flusher: Flusher,
+        on_drop: Callable[[Partition], None],
+    ) -> None:
+        self._factory = factory
+        self._new_writer = writer_factory
+        self._loader = loader
+        self._flusher = flusher
+        self._on_drop = on_drop
+        self._held: dict[int, Partition] = {}
+        self.epoch = 0
+        self.assigned: frozenset[int] = frozenset()
+        self.settled = False
+        """Took part in an assignment that is complete: nothing is being revoked, loaded or sought."""
+        self.unsettled_since = time.monotonic()
+        self.loadings: list[Loading] = []
+        self.load_seconds: float | None = None
+        self._fencing = asyncio.Lock()
+
+    def __iter__(self) -> Iterator[Partition]:
+        return iter(tuple(self._held.values()))
+
+    def get(self, number: int) -> Partition | None:
+        return self._held.get(number)
+
+    def active(self) -> list[Partition]:
+        return [partition for partition in self._held.values() if partition.active]
+
+    # -- rebalance ---------------------------------------------------------------------------------------------------
+
+    async def suspend(self) -> None:
+        """Make batches under way void, flush what was applied, and hold still."""
+        self._unsettle()
+        active = self.active()
+        for partition in active:
+            partition.active = False
+        self._new_epoch()
+        # A fence that came after the next owner's own would end the next owner: the group waits until ours are done.
+        async with self._fencing:
+            await self._flusher.flush_all(active)
+
+    async def retain(self, assigned: Collection[int]) -> None:
+        """Drop every partition that is not assigned any more."""
+        self.assigned = frozenset(assigned)
+        await self._drop([partition for number, partition in self._held.items() if number not in self.assigned])
+
+    async def load(self, numbers: Collection[int], read_committed: ReadCommitted) -> bool:
+        """Make the assigned partitions ready to be sought; ``False`` if a newer assignment overtook this."""
+        epoch = self.epoch
+        kept = [partition for number in numbers if (partition := self._held.get(number)) is not None]
+        offsets = await read_committed([partition.number for partition in kept])
+        stale = [partition for partition in kept if (offsets[partition.number] or 0) != partition.committed]
+        for partition in stale:
+            log.warning("partition %d was owned by another worker meanwhile; it is loaded anew", partition.number)
+        await self._drop(stale)
+        fresh = [
+            Partition(number, self._factory(number), self._new_writer(number))
+            for number in sorted(numbers)
+            if number not in self._held
+        ]
+        try:
+            await self._make_ready(fresh, read_committed, lambda: self.epoch == epoch)
+        except Superseded:
+            log.info("a newer assignment came while loading")
+            await asyncio.gather(*(self._close(partition) for partition in fresh))
+            return False
+        finally:
+            self.loadings = []
+        self._held |= {partition.number: partition for partition in fresh}
+        return True
+
+    async def _make_ready(
+        self, fresh: list[Partition], read_committed: ReadCommitted, is_current: Callable[[], bool]
+    ) -> None:
+        if fresh:
+            started = time.monotonic()
+            self.loadings = [Loading(partition.number, partition.stage) for partition in fresh]
+            async with self._fencing:
+                if not is_current():
+                    raise Superseded
+                await asyncio.gather(*(partition.writer.start() for partition in fresh))
+            await self._loader.load(self.loadings, is_current)
+            offsets = await read_committed([partition.number for partition in fresh])
+            for partition, loading in zip(fresh, self.loadings, strict=True):
+                partition.next = start_offset(loading, offsets[partition.number])
+                partition.committed = offsets[partition.number] or 0
+            self.load_seconds = time.monotonic() - started
+            rows = sum(loading.rows for loading in self.loadings)
+            log.info("loaded %d partitions, %d rows, %.1f s", len(fresh), rows, self.load_seconds)
+            memory.settle()
+        if not is_current():
+            raise Superseded
+
+    def restart_delivery(self) -> dict[int, int]:
+        """Begin a new chain of batches; return where to seek, by partition."""
+        self._new_epoch()
+        return {number: self._held[number].next for number in self.assigned if number in self._held}
+
+    def activate(self, numbers: Collection[int]) -> None:
+        """Let records, ticks and flushes come: the consumer stands where the partitions stand."""
+        for number in numbers:
+            partition = self._held[number]
+            partition.active = True
+            self._flusher.watch(partition)
+        self.settled = self.assigned <= self._held.keys()
+        if self.settled:
+            log.info("ready: partitions %s", sorted(self.assigned))
+
+    def _unsettle(self) -> None:
+        if self.settled:
+            self.unsettled_since = time.monotonic()
+        self.settled = False
+
+    def _new_epoch(self) -> None:
+        self.epoch += 1
+        for partition in self._held.values():
+            partition.begin_epoch(self.epoch)
+
+    # -- letting go --------------------------------------------------------------------------------------------------
+
+    async def close(self) -> None:
+        """Let go of everything; what was to be flushed has been."""
+        self._unsettle()
+        self._new_epoch()
+        await self._drop(list(self._held.values()))
+
+    async def _drop(self, partitions: list[Partition]) -> None:
+        for partition in partitions:
+            partition.active = False
+            del self._held[partition.number]
+        await asyncio.gather(*(self._close(partition) for partition in partitions))
+
+    async def _close(self, partition: Partition) -> None:
+        await self._flusher.forget(partition)
+        self._on_drop(partition)
+        partition.stage.close()
+        try:
+            await asyncio.wait_for(partition.writer.stop(), CLOSE_S)
+        except TimeoutError:
+            log.warning("partition %d: the producer did not close in time", partition.number)
+
+
+def start_offset(loading: Loading, committed: int | None) -> int:
+    """Return where a loaded partition goes on: where its state ends, inside of what the log still holds."""
+    start = max(committed or 0, loading.position)
+    if committed is not None and committed < loading.position:
+        log.warning(
+            "partition %d: the state reaches to %d, the group's offset only to %d; going on where the state ends",
+            loading.partition, loading.position, committed,
+        )  # fmt: skip
+    if start > loading.input_end:
+        raise RuntimeFailure(
+            f"partition {loading.partition}: state and offset stand at {start}, the input ends at {loading.input_end}: "
+            "the topic was created anew or truncated; reset the group and its changelog too"
+        )
+    if start < loading.input_begin:
+        if start:
+            log.error(
+                "partition %d: records %d to %d were deleted before they were read; going on at %d",
+                loading.partition, start, loading.input_begin - 1, loading.input_begin,
+            )  # fmt: skip
+        start = loading.input_begin
+    return start

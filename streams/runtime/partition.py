@@ -1,0 +1,148 @@
+"""One input partition in a worker's hands: its stage, and how far it has come.
+
+Theory of operation. Fetched records travel as batches through Faust's queues to the agent. Nothing of that way is
+trusted: every batch carries the epoch in which it was fetched and a running number, and ``take`` decides before a
+record reaches the stage:
+
+===============================  =======  ======================================================================
+batch                            verdict  why
+===============================  =======  ======================================================================
+of another epoch                 STALE    fetched before a rebalance; it is fetched again from the seek position
+number is the next one           APPLIED  records below ``next`` are skipped: they are in the state already
+any other number                 (raise)  a batch was lost or came twice on the way: state would be wrong, fail stop
+===============================  =======  ======================================================================
+
+``next`` is the only truth about progress: every record below it was applied. What may be committed is what the stage
+makes of it (``Stage.position``), read together with ``Stage.drain`` without an await in between.
+"""
+
+import asyncio
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from operator import attrgetter
+from typing import Final
+
+from streams.runtime.failure import RuntimeFailure
+from streams.runtime.stage import InputRecord, Stage
+from streams.runtime.transaction import Transaction, Writer
+
+BATCHES_UNDER_WAY_MAX: Final = 2
+"""Fetched but not yet applied, per partition: enough to keep the agent busy, little to hold when a stage is saturated."""
+
+offset_of = attrgetter("offset")
+
+
+class Verdict(StrEnum):
+    APPLIED = "applied"
+    STALE = "stale"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Consecutive records of one partition, as fetched."""
+
+    partition: int
+    epoch: int
+    number: int
+    records: Sequence[InputRecord]
+
+
+class Partition:
+    """State of one assigned partition. Lives in the event loop's thread."""
+
+    def __init__(self, number: int, stage: Stage, writer: Writer) -> None:
+        self.number = number
+        self.stage = stage
+        self.writer = writer
+        self.next = 0
+        self.committed = 0
+        self.active = False
+        """Loaded, sought and in the current assignment: may fetch, tick and flush by timer."""
+        self.records_applied = 0
+        self.flushing = asyncio.Lock()
+        self.work = asyncio.Event()
+        """Set when a flush might find something."""
+        self.flush_started_at = 0.0
+        self.flush_waits_since: float | None = None
+        self._epoch = -1
+        self._given_out = 0
+        self._taken = 0
+        self._read_to: int | None = None
+        self._visible_end: int | None = None
+
+    # -- delivery ------------------------------------------------------------------------------------------------
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Start a new chain of batches; what is under way is void."""
+        self._epoch = epoch
+        self._given_out = self._taken = 0
+        self._read_to = self._visible_end = None
+
+    def wrap(self, records: Sequence[InputRecord]) -> Batch:
+        self._given_out += 1
+        return Batch(self.number, self._epoch, self._given_out, records)
+
+    @property
+    def under_way(self) -> int:
+        return self._given_out - self._taken
+
+    def wants_records(self) -> bool:
+        return self.active and self.under_way < BATCHES_UNDER_WAY_MAX and not self.stage.saturated()
+
+    def take(self, batch: Batch) -> Verdict:
+        """Let the stage apply a batch, unless it is void."""
+        if batch.epoch != self._epoch or not self.active:
+            return Verdict.STALE
+        if batch.number != self._taken + 1:
+            raise RuntimeFailure(
+                f"partition {self.number}: batch {batch.number} came after {self._taken}; one was lost or repeated"
+            )
+        self._taken = batch.number
+        records = batch.records
+        if records and records[0].offset < self.next:
+            records = records[bisect_left(records, self.next, key=offset_of) :]
+        if records:
+            self.stage.apply(records)
+            self.next = records[-1].offset + 1
+            self.records_applied += len(records)
+        self.work.set()
+        return Verdict.APPLIED
+
+    # -- where the log stands --------------------------------------------------------------------------------------
+
+    def observe(self, read_to: int, visible_end: int) -> None:
+        """Note the consumer's position and the end of what can be read, both as of the same fetch.
+
+        The position runs past transaction markers, which are no records; ``next`` does not.
+        """
+        self._read_to, self._visible_end = read_to, visible_end
+
+    def lag(self) -> int | None:
+        """Records (and markers) that can be read but were not applied; ``None`` before the first fetch."""
+        if self._read_to is None or self._visible_end is None:
+            return None
+        applied_to = self._read_to if self.under_way == 0 else self.next
+        return max(0, self._visible_end - applied_to)
+
+    def caught_up(self) -> bool:
+        return self.lag() == 0
+
+    # -- flush -----------------------------------------------------------------------------------------------------
+
+    def moved(self) -> bool:
+        return self.stage.position(self.next) != self.committed
+
+    def capture(self) -> Transaction | None:
+        """Everything that the next flush must write, or ``None``. Must not await: output, state and offset are one."""
+        position = self.stage.position(self.next)
+        if position > self.next or position < self.committed:
+            raise RuntimeFailure(
+                f"partition {self.number}: the stage would commit {position}, "
+                f"not between {self.committed} (committed) and {self.next} (applied)"
+            )
+        drained = self.stage.drain()
+        if not drained.outputs and not drained.changes and position == self.committed:
+            return None
+        return Transaction(drained.outputs, drained.changes, position)

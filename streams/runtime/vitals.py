@@ -1,0 +1,26 @@
+"""Signs of life, written by the event loop and read by the watchdog's thread.
+
+Plain numbers that only grow: no locks are needed to read them, and a thread can do so while the loop hangs.
+"""
+
+import asyncio
+from typing import Final
+
+BEAT_S: Final = 0.5
+
+
+class Vitals:
+    def __init__(self) -> None:
+        self.beats = 0
+        """Turns of the event loop."""
+        self.polls = 0
+        """Fetches that came back from the consumer's thread, with or without records."""
+
+    def polled(self) -> None:
+        self.polls += 1
+
+    async def beat(self) -> None:
+        """Beat for ever."""
+        while True:
+            self.beats += 1
+            await asyncio.sleep(BEAT_S)
