@@ -1,0 +1,242 @@
+"""What a record does to an account's state: section 2 of the contract, one function per kind of fact.
+
+Every collection has a limit. What overflows evicts the least recently active entry, what is too long is cut; each is
+counted in `Counts` under its own reason, nothing is dropped silently.
+"""
+
+from collections import Counter
+from enum import StrEnum
+from typing import Any, Final
+
+from schemas.catalog import BILLING_EVENTS
+from streams import limits
+from streams.engine.account import Account, EventSeries
+from streams.engine.record import ACTIVITY_TYPES, Record, team_of
+from streams.engine.rules.values import number
+from streams.engine.working import Working, sequence_key
+
+NPS_EVENT: Final = "nps_answered"
+NPS_MAX: Final = 10
+EVENT_NAME_CHARS_MAX: Final = 200
+NESTED_TRAIT_PARTS_MAX: Final = 200
+DEFAULT_WEIGHT: Final = 1_000
+
+
+class Noted(StrEnum):
+    """What the engine counts beside transitions; each is a metric label."""
+
+    APPLIED = "applied"
+    DUPLICATE = "duplicate"
+    TOO_LATE = "too_late"
+    CLOCK_AHEAD = "clock_ahead"
+    NPS_IGNORED = "nps_ignored"
+    USER_EVICTED = "user_evicted"
+    TEAM_EVICTED = "team_evicted"
+    EVENT_EVICTED = "event_evicted"
+    ANSWER_EVICTED = "answer_evicted"
+    TRAIT_EVICTED = "trait_evicted"
+    TEXT_CUT = "text_cut"
+    TRAIT_TOO_LARGE = "trait_too_large"
+
+
+Counts = Counter[Noted]
+
+
+def is_activity(record: Record, working: Working) -> bool:
+    return record.event.type in ACTIVITY_TYPES and record.name not in working.program.signals
+
+
+def apply_record(account: Account, working: Working, record: Record, counts: Counts, *, too_late: bool) -> None:
+    """Apply a record at `account.now`. Of an activity that is too late, only what it says as a fact is applied."""
+    t = record.t
+    if t < account.first_seen:
+        account.first_seen = t
+        working.refresh_dates()
+    event = record.event
+    if event.type == "group":
+        set_traits(account, event.traits, t, counts)
+        working.refresh_traits()
+    elif event.type in ACTIVITY_TYPES:
+        name = record.name
+        if name in BILLING_EVENTS:
+            _apply_billing(account, working, record, counts)
+        elif name == NPS_EVENT:
+            _apply_nps(account, working, record, counts)
+        if not too_late:
+            _count_event(account, working, record, counts)
+
+
+def _count_event(account: Account, working: Working, record: Record, counts: Counts) -> None:
+    program, t = working.program, record.t
+    name = _cut(record.name, EVENT_NAME_CHARS_MAX, counts)
+    day = program.calendar.day_of(t)
+    in_reach = working.today - day < limits.RETENTION_DAYS
+    for first, second, within_ms in program.slots.sequences:
+        if second == name:
+            _pair(account, first, second, within_ms, t)
+    series = account.events.get(name)
+    if series is None:
+        if len(account.events) >= limits.EVENT_NAMES_MAX:
+            evicted = min(account.events, key=lambda known: account.events[known].last)
+            del account.events[evicted]
+            working.forget_event(evicted)
+            counts[Noted.EVENT_EVICTED] += 1
+        series = account.events[name] = EventSeries(0, t, t, {})
+    series.total += 1
+    series.first = min(series.first, t)
+    series.last = max(series.last, t)
+    if in_reach:
+        _count_day(series.days, day, 1)
+        working.add_named(name, day)
+    if name not in program.signals:
+        _count_activity(account, working, record, name, day, counts)
+    if name == program.catalog.value_event:
+        working.first_value_at = series.first
+    steps = program.steps.get(name)
+    if steps is not None:
+        for key, needed in steps:
+            if series.total >= needed and key not in account.steps:
+                account.steps[key] = account.now
+                working.refresh_checklist()
+
+
+def _count_activity(account: Account, working: Working, record: Record, name: str, day: int, counts: Counts) -> None:
+    weight = working.program.weights.get(name, DEFAULT_WEIGHT)
+    account.total += 1
+    _count_day(account.activity, day, 1)
+    _count_day(account.score, day, weight)
+    working.add_activity(day, weight)
+    working.add_core(name, day)
+    if account.last_active is None or record.t > account.last_active:
+        account.last_active = working.last_active_at = record.t
+    user = record.user
+    if user is not None:
+        user = _cut(user, limits.ACCOUNT_ID_CHARS_MAX, counts)
+        known = account.users.get(user)
+        if known is None or day > known:
+            working.add_user(known, day)
+            _see(account.users, user, day, limits.USERS_MAX, Noted.USER_EVICTED, working, counts)
+    team = team_of(record.event.properties, working.program.team_path)
+    if team is not None:
+        team = _cut(team, limits.ACCOUNT_ID_CHARS_MAX, counts)
+        known = account.teams.get(team)
+        if known is None or day > known:
+            working.add_team(known, day)
+            _see(account.teams, team, day, limits.TEAMS_MAX, Noted.TEAM_EVICTED, working, counts)
+
+
+def _see(
+    last_days: dict[str, int], key: str, day: int, limit: int, evicted: Noted, working: Working, counts: Counts
+) -> None:
+    last_days[key] = day
+    if len(last_days) > limit:
+        del last_days[min(last_days, key=last_days.__getitem__)]
+        working.recount()
+        counts[evicted] += 1
+
+
+def _count_day(days: dict[int, int], day: int, amount: int) -> None:
+    if day in days:
+        days[day] += amount
+        return
+    days[day] = amount
+    if len(days) > limits.RETENTION_DAYS:
+        newest = max(days)
+        for old in [known for known in days if known <= newest - limits.RETENTION_DAYS]:
+            del days[old]
+
+
+def _pair(account: Account, first: str, second: str, within_ms: int, t: int) -> None:
+    """`second` happened at `t`: remember it if the greatest t of `first` applied before is at most `within_ms` earlier."""
+    before = account.events.get(first)
+    if before is not None and 0 <= t - before.last <= within_ms:
+        key = sequence_key(first, second, within_ms)
+        account.sequences[key] = max(t, account.sequences.get(key, t))
+
+
+def _apply_billing(account: Account, working: Working, record: Record, counts: Counts) -> None:
+    name, t, properties = record.name, record.t, record.event.properties
+    if name == "subscription_started" and (account.converted_at is None or t >= account.converted_at):
+        account.converted_at = t
+        if t == account.cancelled_at:
+            account.tie_cancelled = False
+    elif name == "subscription_cancelled" and (account.cancelled_at is None or t >= account.cancelled_at):
+        account.cancelled_at = t
+        if t == account.converted_at:
+            account.tie_cancelled = True
+    working.refresh_billing()
+    if name != "subscription_cancelled":
+        written: dict[str, Any] = {key: properties[key] for key in ("plan", "mrr") if key in properties}
+        if written:
+            set_traits(account, written, t, counts)
+            working.refresh_traits()
+
+
+def _apply_nps(account: Account, working: Working, record: Record, counts: Counts) -> None:
+    score, user = number(record.event.properties.get("score")), record.user
+    if score is None or not 0 <= score <= NPS_MAX or user is None:
+        counts[Noted.NPS_IGNORED] += 1
+        return
+    user = _cut(user, limits.ACCOUNT_ID_CHARS_MAX, counts)
+    known = account.nps.get(user)
+    if known is not None and known[0] > record.t:
+        return
+    account.nps[user] = (record.t, score)
+    if len(account.nps) > limits.USERS_MAX:
+        del account.nps[min(account.nps, key=lambda answered: account.nps[answered][0])]
+        counts[Noted.ANSWER_EVICTED] += 1
+    working.refresh_nps()
+
+
+def set_traits(account: Account, traits: dict[str, Any], t: int, counts: Counts) -> None:
+    """Per key the value with the greatest t, a tie goes to the later record; whole values, never merged."""
+    for long_key, value in traits.items():
+        key = _cut(long_key, limits.TRAIT_KEY_CHARS_MAX, counts)
+        known = account.traits.get(key)
+        if known is not None and known[0] > t:
+            continue
+        account.traits[key] = (t, _bounded(value, counts))
+        if len(account.traits) > limits.TRAITS_MAX:
+            del account.traits[min(account.traits, key=lambda name: account.traits[name][0])]
+            counts[Noted.TRAIT_EVICTED] += 1
+
+
+def _bounded(value: Any, counts: Counts) -> Any:
+    """A trait's value within limits: texts cut, nested values of too many parts unknown."""
+    if type(value) is str:
+        return _cut(value, limits.TRAIT_TEXT_CHARS_MAX, counts)
+    if type(value) in (dict, list):
+        if _parts(value) > NESTED_TRAIT_PARTS_MAX:
+            counts[Noted.TRAIT_TOO_LARGE] += 1
+            return None
+        return _cut_within(value, counts)
+    if type(value) is int and not -(1 << 63) <= value < 1 << 64:
+        # Beyond 64 bits only the size of a number matters; beyond a float's range it is none.
+        try:
+            return float(value)
+        except OverflowError:
+            return None
+    return value
+
+
+def _parts(value: Any) -> int:
+    if type(value) is dict:
+        return 1 + sum(_parts(part) for part in value.values())
+    if type(value) is list:
+        return 1 + sum(_parts(part) for part in value)
+    return 1
+
+
+def _cut_within(value: Any, counts: Counts) -> Any:
+    if type(value) is dict:
+        return {_cut(key, limits.TRAIT_KEY_CHARS_MAX, counts): _cut_within(part, counts) for key, part in value.items()}
+    if type(value) is list:
+        return [_cut_within(part, counts) for part in value]
+    return _bounded(value, counts)
+
+
+def _cut(value: str, chars_max: int, counts: Counts) -> str:
+    if len(value) <= chars_max:
+        return value
+    counts[Noted.TEXT_CUT] += 1
+    return value[:chars_max]

@@ -1,0 +1,220 @@
+"""A catalog made executable: tables and functions that the engine reads on each event, made once per catalog version.
+
+Segments are numbered by their place in the catalog; sets of segments are bit masks. A *unit* is what changes at most
+once in an evaluation: a segment on its own, or a group. Units whose rules ask for member() of others are decided after
+them: strata, each one compiled function.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+from typing import Final
+
+import msgspec
+
+from schemas.catalog import Catalog, Segment
+from streams.engine.calendar import DAY_MS, Calendar, calendar_of
+from streams.engine.rules.compile import (
+    Decide,
+    Evidence,
+    Rule,
+    Slots,
+    compile_decide,
+    compile_evidence,
+    compile_parts,
+)
+from streams.engine.rules.errors import CatalogError, RuleError
+from streams.engine.rules.expression import Node
+from streams.engine.rules.parse import Scope, parse_condition, parse_value
+from streams.engine.rules.vocabulary import ALL_NAMES
+
+VERSION_HEX_DIGITS: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A segment on its own (`group` is None) or a whole group."""
+
+    group: str | None
+    mask: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stratum:
+    decide: Decide
+    mask: int
+    singles: int
+    groups: tuple[Unit, ...]
+
+
+@dataclass(frozen=True)
+class Program:
+    """Everything the engine needs to know of a catalog. Compare by `version`."""
+
+    catalog: Catalog
+    version: str
+    calendar: Calendar
+    trial_ms: int
+    weights: Mapping[str, int]  # thousandths
+    signals: frozenset[str]
+    core_features: Mapping[str, int]  # name -> place; signals are left out
+    steps: Mapping[str, tuple[tuple[str, int], ...]]  # event -> (step key, count)
+    step_keys: tuple[str, ...]
+    team_path: tuple[str, ...]
+    segments: tuple[Segment, ...]
+    rules: tuple[Rule, ...]
+    bits: Mapping[str, int]
+    units: tuple[Unit, ...]  # in catalog order
+    strata: tuple[Stratum, ...]
+    has_exit: int
+    dwell_ms: tuple[int, ...]
+    cooldown_ms: tuple[int, ...]
+    slots: Slots
+
+    @cached_property
+    def evidence(self) -> tuple[Evidence, ...]:
+        """Per segment: what its conditions see."""
+        return tuple(compile_evidence(rule, self.slots, dict(self.bits)) for rule in self.rules)
+
+    @cached_property
+    def parts(self) -> tuple[Evidence, ...]:
+        """Per segment: which top-level parts of its rules hold."""
+        return tuple(compile_parts(rule, self.slots, dict(self.bits)) for rule in self.rules)
+
+
+def version_of(catalog: Catalog) -> str:
+    """The content hash by which a catalog is known."""
+    content = msgspec.json.encode(catalog.model_dump(mode="json"), order="sorted")
+    return hashlib.sha256(content).hexdigest()[:VERSION_HEX_DIGITS]
+
+
+def compile_catalog(catalog: Catalog, place: str = "catalog") -> Program:
+    """Check all rules of a catalog and make it executable.
+
+    Raises:
+        CatalogError: a rule, a reference or the time zone is wrong; names the entry, line and column.
+    """
+    try:
+        calendar = calendar_of(catalog.timezone)
+    except ValueError as error:
+        raise CatalogError(f"{place}: timezone", str(error)) from None
+    _refuse_what_is_not_built(catalog, place)
+    segments = tuple(segment for segment in catalog.segments if segment.enabled)
+    bits = {segment.id: bit for bit, segment in enumerate(segments)}
+    rules = _parse_rules(catalog, segments, place)
+    slots = Slots.of([node for rule in rules for node in (rule.when, rule.exit_when) if node is not None])
+    units = _units(segments)
+    steps: dict[str, tuple[tuple[str, int], ...]] = {}
+    for step in catalog.checklist:
+        steps[step.event] = (*steps.get(step.event, ()), (f"{step.count}:{step.event}", step.count))
+    core = [name for name in dict.fromkeys(catalog.core_features) if name not in catalog.signals]
+    return Program(
+        catalog=catalog,
+        version=version_of(catalog),
+        calendar=calendar,
+        trial_ms=round(catalog.trial_days * DAY_MS),
+        weights={name: int(weight * Decimal(1000)) for name, weight in catalog.weights.items()},
+        signals=frozenset(catalog.signals),
+        core_features={name: place for place, name in enumerate(core)},
+        steps=steps,
+        step_keys=tuple(dict.fromkeys(key for of_event in steps.values() for key, _ in of_event)),
+        team_path=tuple(catalog.team_property.split(".")),
+        segments=segments,
+        rules=rules,
+        bits=bits,
+        units=units,
+        strata=_strata(rules, units, slots, bits, place),
+        has_exit=sum(1 << rule.bit for rule in rules if rule.exit_when is not None),
+        dwell_ms=tuple(round(segment.min_dwell_days * DAY_MS) for segment in segments),
+        cooldown_ms=tuple(round(segment.cooldown_days * DAY_MS) for segment in segments),
+        slots=slots,
+    )
+
+
+def _refuse_what_is_not_built(catalog: Catalog, place: str) -> None:
+    for name, entries in (("events", catalog.events), ("measures", catalog.measures)):
+        if entries:
+            raise CatalogError(f"{place}: {name}", "named events and measures are not supported by this version yet")
+
+
+def _parse_rules(catalog: Catalog, segments: tuple[Segment, ...], place: str) -> tuple[Rule, ...]:
+    scope = Scope(segments=frozenset(segment.id for segment in segments), definitions=catalog.definitions)
+    for name, text in catalog.definitions.items():
+        if name in ALL_NAMES:
+            raise CatalogError(
+                f"{place}: definitions: {name}", "this name is taken by the rule vocabulary: choose another"
+            )
+        try:
+            parse_value(text, scope)
+        except RuleError as error:
+            raise _located(f"{place}: definitions: {name}", error) from None
+    rules = []
+    for bit, segment in enumerate(segments):
+        parsed: dict[str, Node | None] = {"when": None, "exit_when": None}
+        for key in parsed:
+            text = getattr(segment, key)
+            if text is not None:
+                try:
+                    parsed[key] = parse_condition(text, scope)
+                except RuleError as error:
+                    raise _located(f"{place}: segment {segment.id!r}: {key}", error) from None
+        when = parsed["when"]
+        assert when is not None
+        rules.append(Rule(segment.id, bit, when, parsed["exit_when"]))
+    return tuple(rules)
+
+
+def _located(place: str, error: RuleError) -> CatalogError:
+    return CatalogError(f"{place}: line {error.line}, column {error.column}", error.message)
+
+
+def _units(segments: tuple[Segment, ...]) -> tuple[Unit, ...]:
+    masks: dict[tuple[str | None, str], int] = {}
+    for bit, segment in enumerate(segments):
+        key = (segment.group, "") if segment.group is not None else (None, segment.id)
+        masks[key] = masks.get(key, 0) | 1 << bit
+    return tuple(Unit(group, mask) for (group, _), mask in masks.items())
+
+
+def _strata(
+    rules: tuple[Rule, ...], units: tuple[Unit, ...], slots: Slots, bits: Mapping[str, int], place: str
+) -> tuple[Stratum, ...]:
+    level = _levels(rules, units, place)
+    strata = []
+    for height in range(max(level, default=0) + 1):
+        inside = [unit for unit, at in zip(units, level, strict=True) if at == height]
+        mask = sum(unit.mask for unit in inside)
+        decided = [rule for rule in rules if mask >> rule.bit & 1]
+        strata.append(
+            Stratum(
+                decide=compile_decide(decided, slots, dict(bits)),
+                mask=mask,
+                singles=sum(unit.mask for unit in inside if unit.group is None),
+                groups=tuple(unit for unit in inside if unit.group is not None),
+            )
+        )
+    return tuple(strata)
+
+
+def _levels(rules: tuple[Rule, ...], units: tuple[Unit, ...], place: str) -> list[int]:
+    """For each unit the number of its stratum: one more than the highest unit that it asks member() of."""
+    bits = {rule.id: rule.bit for rule in rules}
+    unit_of = {bit: index for index, unit in enumerate(units) for bit in range(len(rules)) if unit.mask >> bit & 1}
+    needs: list[set[int]] = [set() for _ in units]
+    for rule in rules:
+        for node in (rule.when, rule.exit_when):
+            if node is not None:
+                needs[unit_of[rule.bit]] |= {unit_of[bits[t.event]] for t in node.terms() if t.name == "member"}
+    levels: dict[int, int] = {}
+    waiting = set(range(len(units)))
+    while waiting:
+        ready = [index for index in waiting if needs[index] <= levels.keys()]
+        if not ready:
+            names = sorted(rules[bit].id for bit, index in unit_of.items() if index in waiting)
+            raise CatalogError(f"{place}: segments", f"member() goes round in a circle among {', '.join(names)}")
+        for index in ready:
+            levels[index] = 1 + max((levels[need] for need in needs[index]), default=-1)
+        waiting -= set(ready)
+    return [levels[index] for index in range(len(units))]

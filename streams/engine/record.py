@@ -1,0 +1,74 @@
+"""A record as the engine sees it: an event with its two times, its identity, and what of it the engine reads."""
+
+import hashlib
+from typing import Any, Final
+
+import msgspec
+
+from schemas.timestamps import parse_ms
+from schemas.wire import WireEvent, event_time_ms
+from streams.engine.rules.values import text
+
+ACTIVITY_TYPES: Final = frozenset({"track", "page", "screen"})
+_HASH_BYTES: Final = 8
+
+
+class Record(msgspec.Struct, frozen=True, gc=False):
+    """`t` is the event's own time, `a` its arrival, both in ms UTC; `message_hash` identifies it for deduplication."""
+
+    event: WireEvent
+    t: int
+    a: int
+    message_hash: int
+    message_id: str
+
+    @property
+    def name(self) -> str:
+        """The event name under which it counts."""
+        event = self.event
+        return (event.event or "") if event.type == "track" else event.type
+
+    @property
+    def user(self) -> str | None:
+        return self.event.userId or self.event.anonymousId
+
+
+def record_of(event: WireEvent, raw: bytes, arrival_ms: int) -> Record:
+    """The record of a decoded event that arrived at `arrival_ms`; `raw` are its bytes."""
+    if event.messageId:
+        message_id = event.messageId
+        digest = hashlib.blake2b(message_id.encode("utf-8", "surrogatepass"), digest_size=_HASH_BYTES).digest()
+    else:
+        digest = _canonical_digest(raw)
+        message_id = digest.hex()
+    return Record(event, event_time_ms(event, arrival_ms), arrival_ms, int.from_bytes(digest, "big"), message_id)
+
+
+def file_arrival(event: WireEvent) -> int | None:
+    """The arrival of an event in a file, which no Kafka timestamp says: receivedAt, else timestamp."""
+    for candidate in (event.receivedAt, event.timestamp):
+        if candidate is not None:
+            at = parse_ms(candidate)
+            if at is not None:
+                return at
+    return None
+
+
+def _canonical_digest(raw: bytes) -> bytes:
+    """The hash of a record without a message id: of its JSON with sorted keys, so that formatting does not matter."""
+    canonical = msgspec.json.encode(msgspec.json.decode(raw), order="sorted")
+    return hashlib.blake2b(canonical, digest_size=_HASH_BYTES).digest()
+
+
+def property_at(properties: dict[str, Any], path: tuple[str, ...]) -> Any:
+    """The value at a path of keys, None where it leads nowhere."""
+    value: Any = properties
+    for key in path:
+        if type(value) is not dict:
+            return None
+        value = value.get(key)
+    return value
+
+
+def team_of(properties: dict[str, Any], path: tuple[str, ...]) -> str | None:
+    return text(property_at(properties, path)) or None

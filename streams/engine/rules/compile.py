@@ -1,0 +1,336 @@
+"""From typed trees to one Python function per stratum that decides all segments of an account at once.
+
+Theory of operation. The rules of a stratum (segments that depend on no other segment's membership decided later) become
+the body of one function
+
+    decide(a, w, now, members) -> (when, exits, next)
+
+over the account `a`, its working set `w` and the members so far. Every reading of state is a local variable, computed
+once whichever rules use it; window sums are differences of two prefix sums. `when` and `exits` are bit masks over the
+segments in catalog order. `next` is the first moment after now at which a condition may change by itself: comparisons
+of since() and until() contribute their exact boundaries, the stage its end of trial. Window edges are the caller's
+(they fall on day starts alike for all rules).
+
+A second function per segment returns what its conditions saw; it runs only when a transition is emitted.
+Only trees made by `parse` come here, and every text in them is written with repr(): no rule can inject code.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from streams.engine.calendar import DAY_MS
+from streams.engine.rules import linear, values
+from streams.engine.rules.expression import Kind, Node, Op, Term
+from streams.engine.rules.vocabulary import ALL_ACTIVITY
+
+if TYPE_CHECKING:
+    from streams.engine.account import Account
+    from streams.engine.working import Working
+
+Decide = Callable[["Account", "Working", int, int], tuple[int, int, int]]
+Evidence = Callable[["Account", "Working", int, int], dict[str, Any]]
+
+_SWAPPED: Final = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
+
+
+@dataclass(frozen=True)
+class Slots:
+    """Which windowed readings the working set must keep: positions are indexes into its lists."""
+
+    events: tuple[str, ...]  # names counted in windows
+    users: tuple[int, ...]  # window lengths in days
+    teams: tuple[int, ...]
+    cores: tuple[int, ...]
+    sequences: tuple[tuple[str, str, int], ...]  # (a, b, within_ms)
+    edges: int  # bit o is set: activity of a day changes some window o days later
+    reach: int  # days back that any window reaches
+
+    @staticmethod
+    def of(nodes: Sequence[Node]) -> "Slots":
+        terms = [term for node in nodes for term in node.terms()]
+        windowed = [term for term in terms if term.days]
+        edges = 0
+        for term in windowed:
+            edges |= 1 << (term.before + term.days)
+            if term.before:
+                edges |= 1 << term.before
+
+        def lengths(name: str) -> tuple[int, ...]:
+            return tuple(sorted({term.days for term in windowed if term.name == name}))
+
+        return Slots(
+            events=tuple(sorted({t.event for t in windowed if t.name == "count" and t.event != ALL_ACTIVITY})),
+            users=lengths("active_users"),
+            teams=lengths("teams"),
+            cores=lengths("core_features"),
+            sequences=tuple(sorted({(t.event, t.other, t.within_ms) for t in terms if t.name == "sequence"})),
+            edges=edges,
+            reach=max((term.before + term.days for term in windowed), default=0),
+        )
+
+
+@dataclass
+class _Emitter:
+    """Writes expressions as source. Readings of state become numbered locals of the function's prologue."""
+
+    slots: Slots
+    bits: dict[str, int]
+    prologue: dict[str, str] = field(default_factory=dict)  # source -> local
+    boundaries: dict[str, set[int]] = field(default_factory=dict)  # local of a time -> offsets in ms
+    flips: list[str] = field(default_factory=list)  # sources of next_flip calls
+    uses_stage: bool = False
+
+    def local(self, source: str) -> str:
+        return self.prologue.setdefault(source, f"v{len(self.prologue)}")
+
+    # Values
+
+    def value(self, node: Node) -> str:
+        args = node.args
+        match node.op:
+            case Op.CONST:
+                return repr(node.value)
+            case Op.TERM:
+                return self.local(self.term(node.value))
+            case Op.SINCE | Op.UNTIL:
+                moment = self.value(args[0])
+                length = f"(now - {moment})" if node.op is Op.SINCE else f"({moment} - now)"
+                known = f"{length} / {DAY_MS}"
+                return f"(INF if {moment} is None else {known})" if args[0].nullable else f"({known})"
+            case Op.ARITHMETIC | Op.NEGATE | Op.CALL:
+                return self.computed(node)
+            case Op.DEFAULT:
+                first = self.value(args[0])
+                return f"(d if (d := {first}) is not None else {self.value(args[1])})"
+            case Op.TIME_OF:
+                return self.local(f"time_of({self.value(args[0])})")
+            case _:
+                return f"bool({self.condition(node)})"
+
+    def computed(self, node: Node) -> str:
+        """Arithmetic: plain operators where all is known and nothing can overflow to no number."""
+        args = [self.value(arg) for arg in node.args]
+        symbol = "negate" if node.op is Op.NEGATE else node.value
+        if node.nullable or node.linear:
+            table = "MOVING" if node.linear else "ARITHMETIC"
+            return f"{table}[{symbol!r}]({', '.join(args)})"
+        match node.op:
+            case Op.NEGATE:
+                return f"(-{args[0]})"
+            case Op.ARITHMETIC:
+                return f"({args[0]} {symbol} {args[1]})"
+            case _:
+                return f"{symbol}({', '.join(args)})"
+
+    def term(self, term: Term) -> str:
+        """The source of one reading of state."""
+        days, before = term.days, term.before
+        match term.name:
+            case "count" if not days and term.event == ALL_ACTIVITY:
+                return "a.total"
+            case "count" if not days:
+                return f"(s.total if (s := a.events.get({term.event!r})) is not None else 0)"
+            case "count" | "score":
+                if term.name == "score":
+                    sums = self.local("w.score")
+                elif term.event == ALL_ACTIVITY:
+                    sums = self.local("w.activity")
+                else:
+                    sums = self.local(f"w.named[{self.slots.events.index(term.event)}]")
+                window = f"{sums}[{-1 - before}] - {sums}[{-1 - before - days}]"
+                return f"({window}) / 1000" if term.name == "score" else f"({window})"
+            case "active_users":
+                return f"w.users[{self.slots.users.index(days)}]"
+            case "teams":
+                return f"w.teams[{self.slots.teams.index(days)}]"
+            case "core_features":
+                return f"w.cores[{self.slots.cores.index(days)}]"
+            case "active_days":
+                return f"(w.mask & {(1 << days) - 1}).bit_count()"
+            case "last":
+                return f"(s.last if (s := a.events.get({term.event!r})) is not None else None)"
+            case "trait":
+                return f"a.trait({term.event!r})"
+            case "sequence":
+                index = self.slots.sequences.index((term.event, term.other, term.within_ms))
+                return f"w.sequence_in({index}, {days})"
+            case "member":
+                return f"(members & {1 << self.bits[term.event]} != 0)"
+            case "stage":
+                self.uses_stage = True
+                return "w.stage(now)"
+            case _:
+                return f"w.{term.name}"
+
+    # Conditions
+
+    def condition(self, node: Node) -> str:
+        args = node.args
+        match node.op:
+            case Op.AND | Op.OR:
+                return "(" + f" {node.op} ".join(self.condition(arg) for arg in args) + ")"
+            case Op.NOT:
+                return f"(not {self.condition(args[0])})"
+            case Op.COMPARE:
+                return self.comparison(node)
+            case Op.IS_NONE:
+                return f"({self.value(args[0])} is {'' if node.value == '==' else 'not '}None)"
+            case Op.KNOWN:
+                return f"({self.value(args[0])} is not None)"
+            case Op.IN:
+                items = ", ".join(repr(item.value) for item in args[1:])
+                return f"{'not_in' if node.value else 'is_in'}({self.value(args[0])}, ({items},))"
+            case Op.CONTAINS | Op.STARTS_WITH:
+                return f"{node.op}({self.value(args[0])}, {self.value(args[1])})"
+            case _:
+                return self.value(node)
+
+    def comparison(self, node: Node) -> str:
+        left, right = node.args
+        symbol: str = node.value
+        if left.linear or right.linear:
+            return self.moving(node)
+        if Kind.ANY in (left.kind, right.kind):
+            return f"COMPARE[{symbol!r}]({self.value(left)}, {self.value(right)})"
+        one, other = self.value(left), self.value(right)
+        tests = [f"{source} is not None and " for side, source in ((left, one), (right, other)) if side.nullable]
+        return f"({''.join(tests)}{one} {symbol} {other})"
+
+    def moving(self, node: Node) -> str:
+        """A comparison that time changes: by an integer boundary where it has the simple form, else by lines."""
+        (left, right), symbol = node.args, node.value
+        if right.op in (Op.SINCE, Op.UNTIL) and left.op is Op.CONST:
+            left, right, symbol = right, left, _SWAPPED[symbol]
+        simple = left.op in (Op.SINCE, Op.UNTIL) and right.op is Op.CONST and right.kind is Kind.NUMBER
+        if simple and symbol not in ("==", "!="):
+            limit = linear.boundary(left.op, symbol, right.value)
+            moment = self.value(left.args[0])
+            self.boundaries.setdefault(moment, set()).add(limit.offset_ms)
+            test = f"now {'<' if limit.early else '>='} {moment} + {limit.offset_ms}"
+            if not left.args[0].nullable:
+                return f"({test})"
+            return f"({moment} is None or {test})" if limit.unknown else f"({moment} is not None and {test})"
+        left, right = node.args
+        source = f"compare_moving({node.value!r}, {self.value(left)}, {self.value(right)})"
+        self.flips.append(f"next_flip(now, {self.line(left)}, {self.line(right)}, lambda now: {source})")
+        return source
+
+    def line(self, node: Node) -> str:
+        """The source of a node as a `Line`."""
+        if not node.linear:
+            return f"line({self.value(node)})"
+        match node.op:
+            case Op.SINCE | Op.UNTIL:
+                return f"line_{node.op}({self.value(node.args[0])}, now)"
+            case Op.NEGATE:
+                return f"line_negate({self.line(node.args[0])})"
+            case Op.ARITHMETIC:
+                return f"line_arithmetic({node.value!r}, {self.line(node.args[0])}, {self.line(node.args[1])})"
+            case Op.DEFAULT:
+                return f"line_default({self.line(node.args[0])}, {self.line(node.args[1])})"
+            case _:
+                lines = ", ".join(self.line(arg) for arg in node.args)
+                return f"line_extreme({node.value!r}, {lines})"
+
+
+_NAMESPACE: Final[dict[str, Any]] = {
+    "__builtins__": {"min": min, "max": max, "abs": abs, "round": round, "bool": bool},
+    "INF": float("inf"),
+    "NEVER": linear.NEVER,
+    "COMPARE": values.COMPARE,
+    "ARITHMETIC": values.ARITHMETIC,
+    "MOVING": values.MOVING,
+    "compare_moving": values.compare_moving,
+    "is_in": values.is_in,
+    "not_in": values.not_in,
+    "contains": values.contains,
+    "starts_with": values.starts_with,
+    "time_of": values.time_of,
+    "next_flip": linear.next_flip,
+    "line": lambda value: linear.constant(values.number(value)),
+    "line_since": linear.since,
+    "line_until": linear.until,
+    "line_negate": linear.negate,
+    "line_arithmetic": linear.arithmetic,
+    "line_extreme": linear.extreme,
+    "line_default": linear.default,
+}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A segment's rules, parsed. `bit` is its place in the catalog."""
+
+    id: str
+    bit: int
+    when: Node
+    exit_when: Node | None
+
+
+def compile_decide(rules: Sequence[Rule], slots: Slots, bits: dict[str, int]) -> Decide:
+    """The function that decides the segments of one stratum."""
+    emit = _Emitter(slots, bits)
+    body: list[str] = []
+    mirrored = 0  # segments that are left as soon as `when` fails
+    for rule in rules:
+        body.append(f"    if {emit.condition(rule.when)}: when |= {1 << rule.bit}")
+        if rule.exit_when is None:
+            mirrored |= 1 << rule.bit
+        else:
+            body.append(f"    if {emit.condition(rule.exit_when)}: exits |= {1 << rule.bit}")
+    lines = ["def decide(a, w, now, members):"]
+    lines += [f"    {name} = {source}" for source, name in _in_order(emit.prologue)]
+    lines += ["    when = exits = 0", *body, f"    exits |= ~when & {mirrored}", "    next = NEVER"]
+    if emit.uses_stage:
+        lines.append("    if now < w.trial_ends_at: next = w.trial_ends_at")
+    for moment, offsets in emit.boundaries.items():
+        lines.append(f"    if {moment} is not None:")
+        for offset in sorted(offsets):
+            lines.append(f"        if now < {moment} + {offset} < next: next = {moment} + {offset}")
+    lines += [f"    next = min(next, {flip})" for flip in emit.flips]
+    lines.append("    return when, exits, next")
+    decide: Decide = _build(lines, "decide")
+    return decide
+
+
+def compile_evidence(rule: Rule, slots: Slots, bits: dict[str, int]) -> Evidence:
+    """The function that returns what a segment's conditions see: text of each reading -> value."""
+    emit = _Emitter(slots, bits)
+    seen: dict[str, str] = {}
+    for node in [*rule.when.walk(), *(rule.exit_when.walk() if rule.exit_when else ())]:
+        if node.op is Op.TERM or node.op in (Op.SINCE, Op.UNTIL):
+            seen.setdefault(node.text, emit.value(node))
+    entries = ", ".join(f"{text!r}: {source}" for text, source in seen.items())
+    lines = ["def evidence(a, w, now, members):"]
+    lines += [f"    {name} = {source}" for source, name in _in_order(emit.prologue)]
+    lines.append(f"    return {{{entries}}}")
+    evidence: Evidence = _build(lines, "evidence")
+    return evidence
+
+
+def compile_parts(rule: Rule, slots: Slots, bits: dict[str, int]) -> Evidence:
+    """The function that tells which parts of a segment's rules hold: the operands of its top-level and/or."""
+    emit = _Emitter(slots, bits)
+    parts: dict[str, str] = {}
+    for node in (rule.when, rule.exit_when):
+        if node is not None:
+            for part in node.parts():
+                parts.setdefault(part.text, f"bool({emit.condition(part)})")
+    entries = ", ".join(f"{text!r}: {source}" for text, source in parts.items())
+    lines = ["def parts(a, w, now, members):"]
+    lines += [f"    {name} = {source}" for source, name in _in_order(emit.prologue)]
+    lines.append(f"    return {{{entries}}}")
+    compiled: Evidence = _build(lines, "parts")
+    return compiled
+
+
+def _in_order(prologue: dict[str, str]) -> list[tuple[str, str]]:
+    """Locals in the order of their numbers: one may use an earlier one, never a later one."""
+    return sorted(prologue.items(), key=lambda item: int(item[1][1:]))
+
+
+def _build(lines: list[str], name: str) -> Any:
+    namespace = dict(_NAMESPACE)
+    exec(compile("\n".join(lines), f"<rules: {name}>", "exec"), namespace)  # noqa: S102 - source made above from checked trees
+    return namespace[name]

@@ -1,0 +1,423 @@
+"""From a rule's text to a typed tree, or to an error that points at the place.
+
+Theory of operation: Python's own `ast` reads the text; a visitor then accepts only what the whitelist names (every node
+type it does not know is refused), checks arity, types and cost, and builds `Node`s. Nothing of the text is ever
+evaluated. Definitions are inlined where they are named, so that a program sees plain trees; `without` is spelled out in
+terms of `last` and `since`.
+
+Time enters a rule only through since() and until(), which are linear in now. The visitor keeps track of which nodes are
+linear and refuses what would not be piecewise linear (a product of two, a quotient by one, rounding), because the next
+change of such a rule could not be told exactly.
+"""
+
+import ast
+import math
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Final, NoReturn
+
+from streams.engine.calendar import DAY_MS
+from streams.engine.rules.errors import RuleError, nearest
+from streams.engine.rules.expression import Kind, Node, Op, Term
+from streams.engine.rules.vocabulary import ALL_ACTIVITY, ALL_NAMES, FUNCTIONS, NAMES, STAGES, TERMS, Param
+from streams.limits import RETENTION_DAYS
+
+NODES_MAX: Final = 1_000  # of one rule, definitions inlined
+DEPTH_MAX: Final = 40
+TEXT_CHARS_MAX: Final = 1_000
+DURATION_DAYS_MAX: Final = 3_660
+NUMBER_MAX: Final = 1e15
+
+_COMPARISONS: Final[dict[type[ast.cmpop], str]] = {
+    ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=",
+}  # fmt: skip
+_ARITHMETIC: Final[dict[type[ast.operator], str]] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
+_NUMERIC: Final = (Kind.NUMBER, Kind.ANY)
+_TEXTUAL: Final = (Kind.TEXT, Kind.ANY)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a rule may refer to beside the vocabulary."""
+
+    segments: Collection[str] = ()
+    definitions: Mapping[str, str] = field(default_factory=dict)
+
+
+def parse_condition(text: str, scope: Scope) -> Node:
+    """A rule that decides: true or false.
+
+    Raises:
+        RuleError: the text is no such rule.
+    """
+    parser = _Parser(text, scope)
+    return parser.truth(parser.parse())
+
+
+def parse_value(text: str, scope: Scope) -> Node:
+    """An expression of any type, as a definition is.
+
+    Raises:
+        RuleError: the text is no such expression.
+    """
+    return _Parser(text, scope).parse()
+
+
+class _Parser:
+    """One parse of one text. `_open` holds the definitions being inlined, to find cycles; `_count` the nodes so far."""
+
+    def __init__(self, text: str, scope: Scope, opened: tuple[str, ...] = (), count: int = 0) -> None:
+        self._text = text
+        self._scope = scope
+        self._open = opened
+        self._depth = 0
+        self.count = count
+
+    def parse(self) -> Node:
+        # In parentheses a rule may run over several lines; the first line's columns are then off by one.
+        try:
+            tree = ast.parse(f"({self._text}\n)", mode="eval")
+        except SyntaxError as error:
+            line, column = error.lineno or 1, (error.offset or 1) - (error.lineno == 1)
+            raise RuleError(f"this is not an expression: {error.msg}", line, max(column, 1)) from None
+        except (ValueError, RecursionError, MemoryError):
+            raise RuleError("this cannot be read: null bytes, or nested too deeply") from None
+        return self._visit(tree.body)
+
+    def truth(self, node: Node) -> Node:
+        """The node as a condition: numbers and values by their truth, times and linear values refused."""
+        if node.linear:
+            raise RuleError(f"{node.text} changes all the time: compare it with a number")
+        if node.kind in (Kind.TIME, Kind.NONE):
+            raise RuleError(f"{node.text} is a {node.kind}, not a condition: use known(...), or compare it")
+        return node
+
+    def _refuse(self, at: ast.AST, message: str) -> NoReturn:
+        line, column = getattr(at, "lineno", 1), getattr(at, "col_offset", 0) + 1
+        raise RuleError(message, line, column - 1 if line == 1 else column)
+
+    def _source(self, at: ast.AST) -> str:
+        return ast.unparse(at)
+
+    def _visit(self, at: ast.expr) -> Node:
+        self.count += 1
+        self._depth += 1
+        if self.count > NODES_MAX or self._depth > DEPTH_MAX:
+            self._refuse(at, f"the rule is too costly: at most {NODES_MAX} parts, nested {DEPTH_MAX} deep")
+        visit: Callable[[ast.expr], Node] | None = getattr(self, f"_visit_{type(at).__name__.lower()}", None)
+        if visit is None:
+            self._refuse(
+                at,
+                f"{type(at).__name__} is not allowed: use comparisons, and, or, not, + - * /, in, and the rule vocabulary",
+            )
+        node = visit(at)
+        self._depth -= 1
+        return node
+
+    # Leaves
+
+    def _visit_constant(self, at: ast.expr) -> Node:
+        assert isinstance(at, ast.Constant)
+        value, text = at.value, self._source(at)
+        match value:
+            case bool():
+                return Node(Op.CONST, Kind.BOOL, text, value=value)
+            case int() | float():
+                if not (math.isfinite(value) and abs(value) <= NUMBER_MAX):
+                    self._refuse(at, f"the number is out of range: at most {NUMBER_MAX:g}")
+                return Node(Op.CONST, Kind.NUMBER, text, value=value)
+            case str():
+                if len(value) > TEXT_CHARS_MAX:
+                    self._refuse(at, f"the text is too long: at most {TEXT_CHARS_MAX} characters")
+                return Node(Op.CONST, Kind.TEXT, text, value=value)
+            case None:
+                return Node(Op.CONST, Kind.NONE, text, nullable=True)
+            case _:
+                self._refuse(at, f"{text} is not a value that a rule knows: use numbers, texts, True, False or None")
+
+    def _visit_name(self, at: ast.expr) -> Node:
+        assert isinstance(at, ast.Name)
+        name = at.id
+        if name in NAMES:
+            kind, nullable = NAMES[name]
+            return Node(Op.TERM, kind, name, value=Term(name), nullable=nullable)
+        if name in self._scope.definitions:
+            return self._inline(at, name)
+        if name in TERMS or name in FUNCTIONS:
+            self._refuse(at, f"{name} is a function: write {name}(...)")
+        self._refuse(at, f"the name {name!r} is not known{nearest(name, (*ALL_NAMES, *self._scope.definitions))}")
+
+    def _inline(self, at: ast.Name, name: str) -> Node:
+        if name in self._open:
+            self._refuse(at, f"the definition {name!r} refers to itself: {' -> '.join((*self._open, name))}")
+        inner = _Parser(self._scope.definitions[name], self._scope, (*self._open, name), self.count)
+        inner._depth = self._depth
+        try:
+            node = inner.parse()
+        except RuleError as error:
+            if self._open or "definition" in error.message:
+                raise
+            self._refuse(at, f"in the definition {name!r}: {error.message}")
+        self.count = inner.count
+        return node
+
+    # Operators
+
+    def _visit_boolop(self, at: ast.expr) -> Node:
+        assert isinstance(at, ast.BoolOp)
+        op = Op.AND if isinstance(at.op, ast.And) else Op.OR
+        return Node(op, Kind.BOOL, self._source(at), tuple(self._condition(value) for value in at.values))
+
+    def _condition(self, at: ast.expr) -> Node:
+        node = self._visit(at)
+        try:
+            return self.truth(node)
+        except RuleError as error:
+            self._refuse(at, error.message)
+
+    def _visit_unaryop(self, at: ast.expr) -> Node:
+        assert isinstance(at, ast.UnaryOp)
+        if isinstance(at.op, ast.Not):
+            return Node(Op.NOT, Kind.BOOL, self._source(at), (self._condition(at.operand),))
+        if isinstance(at.op, ast.USub):
+            operand = self._number(at.operand)
+            if operand.op is Op.CONST:
+                return Node(Op.CONST, Kind.NUMBER, self._source(at), value=-operand.value)
+            return Node(
+                Op.NEGATE, Kind.NUMBER, self._source(at), (operand,), None,
+                operand.nullable or operand.kind is Kind.ANY, operand.linear,
+            )  # fmt: skip
+        self._refuse(at, "only `not` and `-` may stand before a value")
+
+    def _number(self, at: ast.expr) -> Node:
+        node = self._visit(at)
+        if node.kind not in _NUMERIC:
+            hint = ": use since(...) or until(...)" if node.kind is Kind.TIME else ""
+            self._refuse(at, f"a number is needed here, but {node.text} is {node.kind}{hint}")
+        return node
+
+    def _visit_binop(self, at: ast.expr) -> Node:
+        assert isinstance(at, ast.BinOp)
+        symbol = _ARITHMETIC.get(type(at.op))
+        if symbol is None:
+            self._refuse(at, "of arithmetic, + - * / are allowed")
+        left, right = self._number(at.left), self._number(at.right)
+        if symbol == "*" and left.linear and right.linear:
+            self._refuse(
+                at, "a product of two values that change with time is not linear in time: its next change is unknown"
+            )
+        if symbol == "/" and right.linear:
+            self._refuse(
+                at, "a quotient by a value that changes with time is not linear in time: its next change is unknown"
+            )
+        nullable = left.nullable or right.nullable or Kind.ANY in (left.kind, right.kind)
+        # Division by zero is unknown; a constant divisor that is not zero cannot be.
+        nullable = nullable or (symbol == "/" and not (right.op is Op.CONST and right.value))
+        return Node(
+            Op.ARITHMETIC, Kind.NUMBER, self._source(at), (left, right), symbol, nullable, left.linear or right.linear
+        )
+
+    def _visit_compare(self, at: ast.expr) -> Node:
+        assert isinstance(at, ast.Compare)
+        sides = [at.left, *at.comparators]
+        pairs = [self._compare(at, op, left, right) for op, left, right in zip(at.ops, sides, sides[1:], strict=False)]
+        return pairs[0] if len(pairs) == 1 else Node(Op.AND, Kind.BOOL, self._source(at), tuple(pairs))
+
+    def _compare(self, at: ast.Compare, op: ast.cmpop, left_at: ast.expr, right_at: ast.expr) -> Node:
+        text = self._source(at) if len(at.ops) == 1 else self._source(ast.Compare(left_at, [op], [right_at]))
+        if isinstance(op, ast.In | ast.NotIn):
+            return self._membership(text, left_at, right_at, negated=isinstance(op, ast.NotIn))
+        symbol = _COMPARISONS.get(type(op))
+        if symbol is None:
+            self._refuse(at, "`is` is not allowed: use == None or != None")
+        left, right = self._visit(left_at), self._visit(right_at)
+        if Kind.NONE in (left.kind, right.kind):
+            if symbol not in ("==", "!="):
+                self._refuse(at, "None can only be compared by == and !=")
+            value = left if right.kind is Kind.NONE else right
+            return Node(Op.IS_NONE, Kind.BOOL, text, (value,), symbol)
+        self._check_comparable(at, left, right, symbol)
+        return Node(Op.COMPARE, Kind.BOOL, text, (left, right), symbol)
+
+    def _check_comparable(self, at: ast.Compare, left: Node, right: Node, symbol: str) -> None:
+        kinds = {left.kind, right.kind}
+        if Kind.TIME in kinds and kinds != {Kind.TIME}:
+            self._refuse(
+                at,
+                f"{left.text} {symbol} {right.text} compares a time with something else: use since(...), until(...) or time(...)",
+            )
+        if kinds == {Kind.BOOL} and symbol not in ("==", "!="):
+            self._refuse(at, "true and false can only be compared by == and !=")
+        if Kind.ANY not in kinds and len(kinds) > 1:
+            self._refuse(at, f"{left.text} is {left.kind} and {right.text} is {right.kind}: this can never hold")
+        for one, other in ((left, right), (right, left)):
+            self._check_stage(at, one, other)
+
+    def _check_stage(self, at: ast.AST, one: Node, other: Node) -> None:
+        is_stage = one.op is Op.TERM and one.value.name == "stage"
+        if is_stage and other.op is Op.CONST and other.value not in STAGES:
+            self._refuse(at, f"{other.text} is no stage: {', '.join(STAGES)}{nearest(str(other.value), STAGES)}")
+
+    def _membership(self, text: str, left_at: ast.expr, right_at: ast.expr, *, negated: bool) -> Node:
+        left = self._visit(left_at)
+        if left.linear or left.kind is Kind.TIME:
+            self._refuse(left_at, f"{left.text} changes with time and cannot be looked up in a tuple")
+        if not isinstance(right_at, ast.Tuple | ast.List) or not right_at.elts:
+            self._refuse(right_at, 'after `in` stands a tuple of constants, for example ("trial", "customer")')
+        items = tuple(self._visit(item) for item in right_at.elts)
+        for item, item_at in zip(items, right_at.elts, strict=True):
+            if item.op is not Op.CONST or item.kind is Kind.NONE:
+                self._refuse(item_at, "a tuple holds constants: numbers, texts, True or False")
+            self._check_stage(item_at, left, item)
+        return Node(Op.IN, Kind.BOOL, text, (left, *items), negated)
+
+    # Calls
+
+    def _visit_call(self, at: ast.expr) -> Node:
+        assert isinstance(at, ast.Call)
+        if not isinstance(at.func, ast.Name):
+            self._refuse(at, "only functions of the rule vocabulary can be called")
+        name = at.func.id
+        if name in TERMS:
+            return self._term(at, name)
+        if name in FUNCTIONS:
+            call: Callable[[ast.Call, str], Node] = getattr(self, f"_call_{name}")
+            return call(at, name)
+        if name in NAMES or name in self._scope.definitions:
+            self._refuse(at, f"{name} is a value, not a function: write it without parentheses")
+        self._refuse(at, f"the function {name!r} is not known{nearest(name, ALL_NAMES)}")
+
+    def _positional(self, at: ast.Call, name: str, count: int) -> list[ast.expr]:
+        if len(at.args) != count or at.keywords or any(isinstance(arg, ast.Starred) for arg in at.args):
+            self._refuse(at, f"{name}() takes {count} value{'s' if count > 1 else ''} and nothing else")
+        return at.args
+
+    def _term(self, at: ast.Call, name: str) -> Node:
+        signature = TERMS[name]
+        allowed = {key for key, _, _ in signature.keywords}
+        if len(at.args) != len(signature.positional) or any(isinstance(arg, ast.Starred) for arg in at.args):
+            what = " and ".join(signature.positional) or "no value without a name"
+            self._refuse(at, f"{name}() takes {what}{''.join(f', {key}=' for key in sorted(allowed))}")
+        for keyword in at.keywords:
+            if keyword.arg not in allowed:
+                options = f"allowed: {', '.join(sorted(allowed)) or 'none'}"
+                self._refuse(
+                    at, f"{name}() does not take {keyword.arg}=; {options}{nearest(str(keyword.arg), allowed)}"
+                )
+        given = {keyword.arg: keyword.value for keyword in at.keywords}
+        texts = [self._text_argument(arg, kind) for arg, kind in zip(at.args, signature.positional, strict=True)]
+        numbers = {"days": 0, "before": 0, "within_days": 0.0}
+        for key, kind, required in signature.keywords:
+            if key in given:
+                numbers[key] = self._number_argument(given[key], key, kind)
+            elif required:
+                self._refuse(at, f"{name}() needs {key}=")
+        days, before = int(numbers["days"]), int(numbers["before"])
+        if days + before > RETENTION_DAYS:
+            self._refuse(at, f"the window reaches {days + before} days back; {RETENTION_DAYS} days are kept")
+        if before and not days:
+            self._refuse(at, "before= needs days=")
+        if name != "count" and ALL_ACTIVITY in texts and signature.positional[0] is Param.EVENT:
+            self._refuse(at, f'"*" can only stand in count(); {name}() needs {Param.EVENT}')
+        event, other = [*texts, "", ""][:2]
+        within_ms = round(numbers["within_days"] * DAY_MS)
+        term = Term(name, event, other, days=days, before=before, within_ms=within_ms)
+        return Node(Op.TERM, signature.returns, self._source(at), value=term, nullable=signature.nullable)
+
+    def _text_argument(self, at: ast.expr, kind: Param) -> str:
+        if not (isinstance(at, ast.Constant) and isinstance(at.value, str) and at.value):
+            self._refuse(at, f"{kind} is needed here")
+        if kind is Param.SEGMENT and at.value not in self._scope.segments:
+            self._refuse(at, f"there is no segment {at.value!r}{nearest(at.value, self._scope.segments)}")
+        return at.value
+
+    def _number_argument(self, at: ast.expr, key: str, kind: Param) -> float:
+        value = at.value if isinstance(at, ast.Constant) else None
+        if kind is Param.DAYS:
+            low = 1 if key == "days" else 0
+            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= RETENTION_DAYS:
+                self._refuse(at, f"{key}= is a whole number from {low} to {RETENTION_DAYS}")
+            return value
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= DURATION_DAYS_MAX:
+            self._refuse(at, f"{key}= is a number of days from 0 to {DURATION_DAYS_MAX}")
+        return value
+
+    def _time(self, at: ast.expr) -> Node:
+        node = self._visit(at)
+        if node.kind is not Kind.TIME:
+            hint = f": write time({node.text})" if node.kind in _TEXTUAL else ""
+            self._refuse(at, f"{Param.TIME} is needed here, but {node.text} is {node.kind}{hint}")
+        return node
+
+    def _call_since(self, at: ast.Call, name: str) -> Node:
+        (arg,) = self._positional(at, name, 1)
+        return Node(Op(name), Kind.NUMBER, self._source(at), (self._time(arg),), linear=True)
+
+    _call_until = _call_since
+
+    def _call_known(self, at: ast.Call, name: str) -> Node:
+        (arg,) = self._positional(at, name, 1)
+        return Node(Op.KNOWN, Kind.BOOL, self._source(at), (self._visit(arg),))
+
+    def _call_default(self, at: ast.Call, name: str) -> Node:
+        first, second = (self._visit(arg) for arg in self._positional(at, name, 2))
+        kind = first.kind if first.kind is second.kind else Kind.ANY
+        if Kind.TIME in (first.kind, second.kind) and kind is Kind.ANY:
+            self._refuse(at, "default() of a time needs a time as its second value")
+        return Node(
+            Op.DEFAULT, kind, self._source(at), (first, second),
+            nullable=second.nullable, linear=first.linear or second.linear,
+        )  # fmt: skip
+
+    def _textual(self, at: ast.expr) -> Node:
+        node = self._visit(at)
+        if node.kind not in _TEXTUAL:
+            self._refuse(at, f"a text is needed here, but {node.text} is {node.kind}")
+        return node
+
+    def _call_contains(self, at: ast.Call, name: str) -> Node:
+        return Node(
+            Op(name), Kind.BOOL, self._source(at), tuple(self._textual(arg) for arg in self._positional(at, name, 2))
+        )
+
+    _call_starts_with = _call_contains
+
+    def _call_time(self, at: ast.Call, name: str) -> Node:
+        (arg,) = self._positional(at, name, 1)
+        return Node(Op.TIME_OF, Kind.TIME, self._source(at), (self._textual(arg),), nullable=True)
+
+    def _call_without(self, at: ast.Call, name: str) -> Node:
+        given = {keyword.arg: keyword.value for keyword in at.keywords}
+        if len(at.args) != 2 or set(given) != {"within_days"}:
+            self._refuse(at, f"{name}() takes two event names and within_days=")
+        first, second = (ast.unparse(arg) for arg in at.args if self._text_argument(arg, Param.EVENT))
+        days = self._number_argument(given["within_days"], "within_days", Param.DURATION)
+        spelled = f"known(last({first})) and since(last({first})) >= {days!r} and not last({second}) >= last({first})"
+        return self._visit(ast.parse(spelled, mode="eval").body)
+
+    def _extreme(self, at: ast.Call, name: str) -> Node:
+        if len(at.args) < 2 or at.keywords:
+            self._refuse(at, f"{name}() takes two or more numbers")
+        args = tuple(self._number(arg) for arg in at.args)
+        nullable = any(arg.nullable or arg.kind is Kind.ANY for arg in args)
+        return Node(Op.CALL, Kind.NUMBER, self._source(at), args, name, nullable, any(arg.linear for arg in args))
+
+    _call_min = _call_max = _extreme
+
+    def _call_abs(self, at: ast.Call, name: str) -> Node:
+        arg = self._number(self._positional(at, name, 1)[0])
+        nullable = arg.nullable or arg.kind is Kind.ANY
+        return Node(Op.CALL, Kind.NUMBER, self._source(at), (arg,), name, nullable, arg.linear)
+
+    def _call_round(self, at: ast.Call, name: str) -> Node:
+        if not 1 <= len(at.args) <= 2 or at.keywords:
+            self._refuse(at, "round() takes a number, and optionally how many digits")
+        arg = self._number(at.args[0])
+        digits = at.args[1].value if len(at.args) == 2 and isinstance(at.args[1], ast.Constant) else 0
+        if isinstance(digits, bool) or not isinstance(digits, int) or not 0 <= digits <= 15:
+            self._refuse(at, "the digits of round() are a whole number from 0 to 15")
+        if arg.linear:
+            self._refuse(at, f"round({arg.text}) is not linear in time: its next change is unknown")
+        places = () if len(at.args) == 1 else (Node(Op.CONST, Kind.NUMBER, str(digits), value=digits),)
+        nullable = arg.nullable or arg.kind is Kind.ANY
+        return Node(Op.CALL, Kind.NUMBER, self._source(at), (arg, *places), name, nullable)
