@@ -1,0 +1,68 @@
+"""msgspec types derived from the pydantic models: the contract is written once, the hot path has its speed.
+
+`derive` makes a struct with the model's fields, in the model's order, under the model's names. A nested model
+becomes a nested struct. A field marked `Strict` has the type named there. Constraints stay with the model: a struct
+that reads must not admit more than the model does (see `schemas.wire` for how that is kept), one that writes need
+not check.
+"""
+
+import types
+from collections.abc import Callable
+from functools import cache
+from typing import Annotated, Any, TypeAlias, Union, cast, get_args, get_origin
+
+import msgspec
+from pydantic import BaseModel, BeforeValidator
+from pydantic.fields import FieldInfo
+
+from schemas.lenient import Strict
+
+Reader: TypeAlias = Callable[[Any], Any]
+
+
+def derive(model: type[BaseModel], name: str, *, more: dict[str, Any] | None = None, **options: Any) -> Any:
+    """A struct type of the model's fields, followed by `more` (name to type, None by default).
+
+    Fields with a default are keyword-only, so that a required one may follow them without leaving the model's order.
+    """
+    fields: list[Any] = [_field(field_name, info) for field_name, info in model.model_fields.items()]
+    fields.extend((field_name, field_type, None) for field_name, field_type in (more or {}).items())
+    return msgspec.defstruct(name, fields, kw_only=True, module=__name__, gc=False, **options)
+
+
+def readers(model: type[BaseModel]) -> dict[str, Reader]:
+    """The lenient readers of a model's fields, by field name."""
+    return {
+        name: cast("Reader", mark.func)
+        for name, info in model.model_fields.items()
+        for mark in info.metadata
+        if isinstance(mark, BeforeValidator)
+    }
+
+
+def _field(name: str, info: FieldInfo) -> tuple[str, Any] | tuple[str, Any, Any]:
+    strict = next((mark.type for mark in info.metadata if isinstance(mark, Strict)), None)
+    field_type = strict if strict is not None else _wire_type(info.annotation)
+    if info.is_required():
+        return name, field_type
+    if info.default_factory is not None:
+        return name, field_type, msgspec.field(default_factory=cast("Callable[[], Any]", info.default_factory))
+    return name, field_type, info.default
+
+
+def _wire_type(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return _nested(annotation)
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _wire_type(arguments[0])
+    if origin in {Union, types.UnionType}:
+        return Union[tuple(_wire_type(argument) for argument in arguments)]  # noqa: UP007 - built from a tuple
+    if origin in {list, dict, tuple}:
+        return origin[tuple(_wire_type(argument) for argument in arguments)]
+    return annotation
+
+
+@cache
+def _nested(model: type[BaseModel]) -> Any:
+    return derive(model, f"Wire{model.__name__}")
