@@ -8,8 +8,9 @@ not check.
 
 import types
 from collections.abc import Callable
+from enum import Enum
 from functools import cache
-from typing import Annotated, Any, TypeAlias, Union, cast, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeAlias, Union, cast, get_args, get_origin
 
 import msgspec
 from pydantic import BaseModel, BeforeValidator
@@ -60,6 +61,8 @@ def _wire_type(annotation: Any) -> Any:
         return Union[tuple(_wire_type(argument) for argument in arguments)]  # noqa: UP007 - built from a tuple
     if origin in {list, dict, tuple}:
         return origin[tuple(_wire_type(argument) for argument in arguments)]
+    if origin is Literal and isinstance(arguments[0], Enum):
+        return type(arguments[0])
     return annotation
 
 

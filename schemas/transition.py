@@ -1,0 +1,186 @@
+"""A segment transition: an account entered, left or moved between segments.
+
+Everything but `emitted_at` is a function of the log: a replay gives the same again. A reader who has seen a
+`transition_id` has seen the transition; `sequence` tells whether one is missing.
+"""
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+from schemas.derive import derive
+from schemas.fields import AccountId, Name, Time
+
+CE_TYPE: Final = "pegel.segment.transition.v1"
+CE_SOURCE: Final = "pegel/engagement"
+
+_EXAMPLES: Final[list[JsonValue]] = [
+    {
+        "transition_id": "5b1a8a52-6a3c-5d0e-9f57-0f1f5d2c8a11",
+        "account_id": "acme",
+        "segment": "activated_trial",
+        "direction": "entered",
+        "group": None,
+        "from_segment": None,
+        "effective_at": "2026-03-01T12:34:57.120Z",
+        "sequence": 2,
+        "catalog_version": "d0c5e9f2a41b",
+        "evidence": {"stage": "trial", "activated": True},
+        "trigger": {"type": "message", "message_id": "018e0a2f-7c1d-7e5a-9a53-2f6d1a4c7b10"},
+        "entered_at": None,
+        "dwell_seconds": None,
+        "forecast": {"leaves_at": "2026-03-15T12:29:58.000Z", "direction": "exited"},
+        "emitted_at": "2026-03-01T12:34:57.301Z",
+    },
+    {
+        "transition_id": "0c8fd0c4-0d7e-5c39-8f1c-7a0c1f7f9f35",
+        "account_id": "acme",
+        "segment": "established",
+        "direction": "moved",
+        "group": "lifecycle",
+        "from_segment": "new",
+        "effective_at": "2026-03-31T12:29:58.000Z",
+        "sequence": 5,
+        "catalog_version": "d0c5e9f2a41b",
+        "evidence": {"since(signed_up_at)": 30.0},
+        "trigger": {"type": "deadline", "message_id": None},
+        "entered_at": "2026-03-01T12:34:57.120Z",
+        "dwell_seconds": 2591700.88,
+        "forecast": None,
+        "emitted_at": "2026-03-31T12:30:58.140Z",
+    },
+]
+
+
+class Direction(StrEnum):
+    """Which way the account went."""
+
+    ENTERED = "entered"
+    EXITED = "exited"
+    MOVED = "moved"
+
+
+class TriggerType(StrEnum):
+    """What let the change be seen."""
+
+    MESSAGE = "message"
+    DEADLINE = "deadline"
+    THRESHOLDS = "thresholds"
+    CATALOG = "catalog"
+
+
+class Trigger(BaseModel):
+    """What let the change be seen."""
+
+    model_config = ConfigDict(frozen=True)
+
+    type: TriggerType = Field(description="A record applied, time passing, new percentiles, a new catalog.")
+    message_id: str | None = Field(description="The record's messageId, where it was a record that has one.")
+
+
+class Forecast(BaseModel):
+    """What happens to the membership if no record comes."""
+
+    model_config = ConfigDict(frozen=True)
+
+    leaves_at: Time = Field(description="When the account leaves.")
+    direction: Literal[Direction.EXITED, Direction.MOVED] = Field(description="And how.")
+
+
+class Transition(BaseModel):
+    """An account entered, left or moved to a segment."""
+
+    model_config = ConfigDict(frozen=True, json_schema_extra={"examples": _EXAMPLES})
+
+    transition_id: str = Field(
+        description="UUIDv5 of account, sequence, segment, direction and effective_at: the same on every replay.",
+        pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$",
+    )
+    account_id: AccountId = Field(description="The account.")
+    segment: Name = Field(description="The segment entered or left; on a move, the one moved to.")
+    direction: Direction = Field(description="Which way.")
+    group: Name | None = Field(description="The exclusive group the segment belongs to.")
+    from_segment: Name | None = Field(description="On a move, the segment left.")
+    effective_at: Time = Field(description="When it became true, in event time.")
+    sequence: int = Field(ge=1, description="Counts the account's transitions, without gaps.")
+    catalog_version: Name = Field(description="The rules that said so.")
+    evidence: dict[str, Any] = Field(description="The values that the conditions saw; infinite and unknown are null.")
+    trigger: Trigger = Field(description="What let it be seen.")
+    entered_at: Time | None = Field(description="When the segment left had been entered; null on `entered`.")
+    dwell_seconds: float | None = Field(ge=0, description="How long the account was in it; null on `entered`.")
+    forecast: Forecast | None = Field(description="When the account leaves if nothing happens; null if it stays.")
+    emitted_at: Time = Field(description="When it was written, by the writer's clock: not part of the fact.")
+
+    @model_validator(mode="after")
+    def _direction_fits(self) -> Self:
+        if (self.direction is Direction.MOVED) != (self.from_segment is not None):
+            raise ValueError("from_segment stands on a move and only there")
+        if (self.direction is Direction.ENTERED) != (self.entered_at is None):
+            raise ValueError("entered_at stands where a segment is left and only there")
+        if (self.entered_at is None) != (self.dwell_seconds is None):
+            raise ValueError("entered_at and dwell_seconds stand together")
+        return self
+
+
+if TYPE_CHECKING:
+
+    class WireTrigger(msgspec.Struct):
+        type: TriggerType
+        message_id: str | None
+
+    class WireForecast(msgspec.Struct):
+        leaves_at: str
+        direction: Direction
+
+    class WireTransition(msgspec.Struct, kw_only=True):
+        """What the engine writes; the model's fields in the model's order."""
+
+        transition_id: str
+        account_id: str
+        segment: str
+        direction: Direction
+        group: str | None
+        from_segment: str | None
+        effective_at: str
+        sequence: int
+        catalog_version: str
+        evidence: dict[str, Any]
+        trigger: WireTrigger
+        entered_at: str | None
+        dwell_seconds: float | None
+        forecast: WireForecast | None
+        emitted_at: str
+
+else:
+    WireTrigger = derive(Trigger, "WireTrigger")
+    WireForecast = derive(Forecast, "WireForecast")
+    WireTransition = derive(Transition, "WireTransition")
+
+_encode: Final[Callable[[Any], bytes]] = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(WireTransition).decode
+
+
+def encode_transition(transition: WireTransition) -> bytes:
+    """The value of its record."""
+    return _encode(transition)
+
+
+def decode_transition(raw: bytes) -> WireTransition:
+    """The transition of a record Pegel wrote; raises `msgspec.DecodeError`. Constraints are left to the model."""
+    return _decode(raw)
+
+
+def transition_headers(transition: WireTransition) -> list[tuple[str, bytes]]:
+    """The record as a CloudEvent (Kafka binding, binary mode)."""
+    return [
+        ("ce_specversion", b"1.0"),
+        ("ce_type", CE_TYPE.encode()),
+        ("ce_source", CE_SOURCE.encode()),
+        ("ce_id", transition.transition_id.encode()),
+        ("ce_time", transition.effective_at.encode()),
+        ("ce_subject", transition.account_id.encode()),
+        ("content-type", b"application/json"),
+    ]
