@@ -76,12 +76,15 @@ class Thresholds(BaseModel):
 
 
 class CatalogChange(BaseModel):
-    """From here on another catalog version applies; its content is in the catalogs topic."""
+    """From here on another catalog version applies; its content is in the catalogs topic too."""
 
     model_config = _config({"version": "d0c5e9f2a41b", "announce": False})
 
     version: Annotated[str, StringConstraints(min_length=1, max_length=128)] = Field(description="Content hash.")
     announce: bool = Field(default=False, description="Whether the transitions it causes are delivered.")
+    content: dict[str, JsonValue] | None = Field(
+        default=None, description="The catalog itself, so that a dump of the log can be replayed on its own."
+    )
 
 
 class Erase(BaseModel):

@@ -12,6 +12,7 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from schemas.derive import derive
+from schemas.event import EventType
 from schemas.fields import AccountId, Name, Time
 
 CE_TYPE: Final = "pegel.segment.transition.v1"
@@ -28,8 +29,8 @@ _EXAMPLES: Final[list[JsonValue]] = [
         "effective_at": "2026-03-01T12:34:57.120Z",
         "sequence": 2,
         "catalog_version": "d0c5e9f2a41b",
-        "evidence": {"stage": "trial", "activated": True},
-        "trigger": {"type": "message", "message_id": "018e0a2f-7c1d-7e5a-9a53-2f6d1a4c7b10"},
+        "evidence": {"values": {"stage": "trial", "activated": True}},
+        "trigger": {"message_id": "018e0a2f-7c1d-7e5a-9a53-2f6d1a4c7b10", "type": "track"},
         "entered_at": None,
         "dwell_seconds": None,
         "forecast": {"leaves_at": "2026-03-15T12:29:58.000Z", "direction": "exited"},
@@ -45,8 +46,8 @@ _EXAMPLES: Final[list[JsonValue]] = [
         "effective_at": "2026-03-31T12:29:58.000Z",
         "sequence": 5,
         "catalog_version": "d0c5e9f2a41b",
-        "evidence": {"since(signed_up_at)": 30.0},
-        "trigger": {"type": "deadline", "message_id": None},
+        "evidence": {"values": {"since(signed_up_at)": 30}, "failed": ["since(signed_up_at) < 30"]},
+        "trigger": "deadline",
         "entered_at": "2026-03-01T12:34:57.120Z",
         "dwell_seconds": 2591700.88,
         "forecast": None,
@@ -63,22 +64,13 @@ class Direction(StrEnum):
     MOVED = "moved"
 
 
-class TriggerType(StrEnum):
-    """What let the change be seen."""
-
-    MESSAGE = "message"
-    DEADLINE = "deadline"
-    THRESHOLDS = "thresholds"
-    CATALOG = "catalog"
-
-
-class Trigger(BaseModel):
-    """What let the change be seen."""
+class MessageTrigger(BaseModel):
+    """The record that was applied."""
 
     model_config = ConfigDict(frozen=True)
 
-    type: TriggerType = Field(description="A record applied, time passing, new percentiles, a new catalog.")
-    message_id: str | None = Field(description="The record's messageId, where it was a record that has one.")
+    message_id: Name = Field(description="Its messageId, or the hash of it where it has none.")
+    type: EventType = Field(description="Its type.")
 
 
 class Forecast(BaseModel):
@@ -107,12 +99,16 @@ class Transition(BaseModel):
     effective_at: Time = Field(description="When it became true, in event time.")
     sequence: int = Field(ge=1, description="Counts the account's transitions, without gaps.")
     catalog_version: Name = Field(description="The rules that said so.")
-    evidence: dict[str, Any] = Field(description="The values that the conditions saw; infinite and unknown are null.")
-    trigger: Trigger = Field(description="What let it be seen.")
+    evidence: dict[str, Any] = Field(description="What the conditions saw, and on leaving what failed or held.")
+    trigger: MessageTrigger | Literal["deadline", "thresholds", "catalog"] = Field(
+        description="What let it be seen: the record applied, time passing, new percentiles, or a new catalog."
+    )
     entered_at: Time | None = Field(description="When the segment left had been entered; null on `entered`.")
     dwell_seconds: float | None = Field(ge=0, description="How long the account was in it; null on `entered`.")
     forecast: Forecast | None = Field(description="When the account leaves if nothing happens; null if it stays.")
-    emitted_at: Time = Field(description="When it was written, by the writer's clock: not part of the fact.")
+    emitted_at: Time | None = Field(
+        description="When it was written, by the writer's clock: not part of the fact. Null in a replay."
+    )
 
     @model_validator(mode="after")
     def _direction_fits(self) -> Self:
@@ -128,8 +124,8 @@ class Transition(BaseModel):
 if TYPE_CHECKING:
 
     class WireTrigger(msgspec.Struct):
-        type: TriggerType
-        message_id: str | None
+        message_id: str
+        type: EventType
 
     class WireForecast(msgspec.Struct):
         leaves_at: str
@@ -148,14 +144,14 @@ if TYPE_CHECKING:
         sequence: int
         catalog_version: str
         evidence: dict[str, Any]
-        trigger: WireTrigger
+        trigger: WireTrigger | Literal["deadline", "thresholds", "catalog"]
         entered_at: str | None
         dwell_seconds: float | None
         forecast: WireForecast | None
-        emitted_at: str
+        emitted_at: str | None
 
 else:
-    WireTrigger = derive(Trigger, "WireTrigger")
+    WireTrigger = derive(MessageTrigger, "WireTrigger")
     WireForecast = derive(Forecast, "WireForecast")
     WireTransition = derive(Transition, "WireTransition")
 
