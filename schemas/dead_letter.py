@@ -45,6 +45,15 @@ class RejectReason(StrEnum):
     # A control record (engagement)
     UNKNOWN_CONTROL = "unknown_control"
     BAD_CONTROL = "bad_control"
+    # A transition (notifier)
+    BAD_TRANSITION = "bad_transition"
+    # A delivery of a transition (notifier): the words of `schemas.action.Reason`
+    REJECTED = "rejected"
+    DESTINATION_GONE = "destination_gone"
+    EXPIRED = "expired"
+    BACKLOG_FULL = "backlog_full"
+    TEMPLATE_FAILED = "template_failed"
+    PLAY_REMOVED = "play_removed"
 
 
 class Rejected(Exception):  # noqa: N818 - the record was rejected; that is an answer, not an error of this program
