@@ -69,16 +69,9 @@ def _sides(node: ast.expr, catalog: Catalog, thresholds: Thresholds) -> Iterator
             yield from ((a, b) for place, a in enumerate(args) for b in args[place + 1 :])
         case ast.Call(func=ast.Name(id="without"), args=[first, _], keywords=[ast.keyword(value=within)]):
             yield parse(f"since(last({ast.unparse(first)}))"), within
-        case ast.Call(
-            func=ast.Name(id="top_percent"), args=[ast.Constant(value=str(name)), ast.Constant(value=int(p))]
-        ):
-            percentiles = thresholds.get(name)
-            if percentiles is not None:
-                yield catalog.definitions[name], ast.Constant(percentiles[100 - p])
-        case ast.Call(func=ast.Name(id="quintile"), args=[ast.Constant(value=str(name))]):
-            percentiles = thresholds.get(name)
-            if percentiles is not None:
-                yield from ((catalog.definitions[name], ast.Constant(percentiles[q])) for q in _QUINTILES)
+        case ast.Call(func=ast.Name(id="top_percent" | "quintile"), args=[ast.Constant(value=str(name)), *_]):
+            bounds = thresholds.get(name, ())
+            yield from ((catalog.definitions[name], ast.Constant(bound)) for bound in bounds)
         case _:
             return
 
