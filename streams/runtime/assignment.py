@@ -20,7 +20,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
-from typing import Final
+from typing import Final, Protocol
 
 from streams.runtime import memory
 from streams.runtime.changelog import ChangelogLoader, Loading, Superseded
@@ -38,6 +38,14 @@ CLOSE_S: Final = 5.0
 ReadCommitted = Callable[[Collection[int]], Awaitable[Mapping[int, int | None]]]
 
 
+class Notes(Protocol):
+    """Who wants to know, for the metrics."""
+
+    def note_revoked(self) -> None: ...
+    def note_restored(self, rows: int, seconds: float) -> None: ...
+    def note_dropped(self, partition: Partition) -> None: ...
+
+
 class Assignment:
     """The partitions of one worker. Lives in the event loop's thread."""
 
@@ -47,13 +55,13 @@ class Assignment:
         writer_factory: WriterFactory,
         loader: ChangelogLoader,
         flusher: Flusher,
-        on_drop: Callable[[Partition], None],
+        notes: Notes,
     ) -> None:
         self._factory = factory
         self._new_writer = writer_factory
         self._loader = loader
         self._flusher = flusher
-        self._on_drop = on_drop
+        self._notes = notes
         self._held: dict[int, Partition] = {}
         self.epoch = 0
         self.assigned: frozenset[int] = frozenset()
@@ -61,7 +69,6 @@ class Assignment:
         """Took part in an assignment that is complete: nothing is being revoked, loaded or sought."""
         self.unsettled_since = time.monotonic()
         self.loadings: list[Loading] = []
-        self.load_seconds: float | None = None
         self._fencing = asyncio.Lock()
 
     def __iter__(self) -> Iterator[Partition]:
@@ -78,6 +85,7 @@ class Assignment:
     async def suspend(self) -> None:
         """Make batches under way void, flush what was applied, and hold still."""
         self._unsettle()
+        self._notes.note_revoked()
         active = self.active()
         for partition in active:
             partition.active = False
@@ -131,9 +139,9 @@ class Assignment:
             for partition, loading in zip(fresh, self.loadings, strict=True):
                 partition.next = start_offset(loading, offsets[partition.number])
                 partition.committed = offsets[partition.number] or 0
-            self.load_seconds = time.monotonic() - started
-            rows = sum(loading.rows for loading in self.loadings)
-            log.info("loaded %d partitions, %d rows, %.1f s", len(fresh), rows, self.load_seconds)
+            seconds, rows = time.monotonic() - started, sum(loading.rows for loading in self.loadings)
+            log.info("loaded %d partitions, %d rows, %.1f s", len(fresh), rows, seconds)
+            self._notes.note_restored(rows, seconds)
             memory.settle()
         if not is_current():
             raise Superseded
@@ -179,7 +187,7 @@ class Assignment:
 
     async def _close(self, partition: Partition) -> None:
         await self._flusher.forget(partition)
-        self._on_drop(partition)
+        self._notes.note_dropped(partition)
         partition.stage.close()
         try:
             await asyncio.wait_for(partition.writer.stop(), CLOSE_S)

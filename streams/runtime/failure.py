@@ -38,10 +38,12 @@ class FailReason(StrEnum):
     CHAIN = "chain"
     FETCH = "fetch"
     FAUST = "faust"
+    RUNTIME = "runtime"
     LOOP_STALLED = "loop_stalled"
     POLL_STALLED = "poll_stalled"
     NO_PROGRESS = "no_progress"
     COMMIT_STUCK = "commit_stuck"
+    BROKER_SILENT = "broker_silent"
     REBALANCE_STUCK = "rebalance_stuck"
     SHUTDOWN_STUCK = "shutdown_stuck"
 
@@ -81,7 +83,7 @@ class FailStop:
 
 def described(error: BaseException) -> str:
     """Type, place and - where it cannot quote an event - text of an error and of what caused it."""
-    parts = []
+    parts: list[str] = []
     seen: BaseException | None = error
     while seen is not None and len(parts) < 4:
         quotable = isinstance(seen, KafkaError | OSError | RuntimeFailure | StageFailure)

@@ -15,7 +15,8 @@ nor in the log. Any error in it, and cancellation too, is the end of the worker.
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,9 +32,14 @@ OFFSET_ONLY_INTERVAL_S: Final = 1.0
 class FlushNote:
     """What a finished flush was, for the metrics."""
 
-    partition: int
     seconds: float
-    records: int
+    changes: int
+    topics: Mapping[str, int]
+    """Outputs by topic."""
+
+    @property
+    def outputs(self) -> int:
+        return sum(self.topics.values())
 
 
 def next_flush_at(now: float, last_started_at: float, interval_s: float, *, dirty: bool) -> float:
@@ -117,10 +123,10 @@ class Flusher:
                 await partition.writer.write(transaction)
                 partition.committed = transaction.position
                 partition.flush_waits_since = None
-                self._note(FlushNote(partition.number, self._clock() - started, _size(transaction)))
+                self._note(_noted(transaction, self._clock() - started))
         except BaseException as error:  # noqa: BLE001 - cancellation too leaves captured output in nobody's hands
             self._failure.fail(FailReason.FLUSH, error)
 
 
-def _size(transaction: Transaction) -> int:
-    return len(transaction.outputs) + len(transaction.changes)
+def _noted(transaction: Transaction, seconds: float) -> FlushNote:
+    return FlushNote(seconds, len(transaction.changes), Counter(output.topic for output in transaction.outputs))

@@ -29,7 +29,7 @@ from streams.runtime.stage import InputRecord, Stage
 from streams.runtime.transaction import Transaction, Writer
 
 BATCHES_UNDER_WAY_MAX: Final = 2
-"""Fetched but not yet applied, per partition: enough to keep the agent busy, little to hold when a stage is saturated."""
+"""Fetched but not yet applied, per partition: keeps the agent busy, and bounds what a saturated stage still gets."""
 
 offset_of = attrgetter("offset")
 
@@ -47,6 +47,18 @@ class Batch:
     epoch: int
     number: int
     records: Sequence[InputRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where the consumer stands in a partition, as of one fetch.
+
+    The position runs past transaction markers, which are no records; ``Partition.next`` does not.
+    """
+
+    read_to: int
+    visible_end: int
+    heard_at: int | None
 
 
 class Partition:
@@ -71,6 +83,10 @@ class Partition:
         self._taken = 0
         self._read_to: int | None = None
         self._visible_end: int | None = None
+        self.heard_at: int | None = None
+        """When the broker answered a fetch for this partition last (its value only tells two answers apart)."""
+        self.held_back = False
+        """Back-pressure, as of the last fetch."""
 
     # -- delivery ------------------------------------------------------------------------------------------------
 
@@ -89,7 +105,8 @@ class Partition:
         return self._given_out - self._taken
 
     def wants_records(self) -> bool:
-        return self.active and self.under_way < BATCHES_UNDER_WAY_MAX and not self.stage.saturated()
+        self.held_back = self.stage.saturated()
+        return self.active and self.under_way < BATCHES_UNDER_WAY_MAX and not self.held_back
 
     def take(self, batch: Batch) -> Verdict:
         """Let the stage apply a batch, unless it is void."""
@@ -112,12 +129,9 @@ class Partition:
 
     # -- where the log stands --------------------------------------------------------------------------------------
 
-    def observe(self, read_to: int, visible_end: int) -> None:
-        """Note the consumer's position and the end of what can be read, both as of the same fetch.
-
-        The position runs past transaction markers, which are no records; ``next`` does not.
-        """
-        self._read_to, self._visible_end = read_to, visible_end
+    def observe(self, standing: Standing) -> None:
+        """Note where the consumer stands."""
+        self._read_to, self._visible_end, self.heard_at = standing.read_to, standing.visible_end, standing.heard_at
 
     def lag(self) -> int | None:
         """Records (and markers) that can be read but were not applied; ``None`` before the first fetch."""

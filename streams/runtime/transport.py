@@ -30,7 +30,7 @@ from faust.types import TP, ConsumerMessage
 
 from streams.runtime.assignor import StickyAssignor
 from streams.runtime.failure import FailReason, RuntimeFailure
-from streams.runtime.partition import Batch
+from streams.runtime.partition import Batch, Standing
 from streams.runtime.raw_records import RawConsumer
 from streams.runtime.stage import InputRecord
 
@@ -63,14 +63,6 @@ class DeliveredOffsets:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """Where the consumer stands in a partition, and the end of what it may read, as of one fetch."""
-
-    read_to: int
-    visible_end: int
-
-
-@dataclass(frozen=True, slots=True)
 class Fetched:
     """What came from one fetch; records and standings were taken together."""
 
@@ -81,7 +73,7 @@ class Fetched:
 class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
     """The thread that talks to Kafka."""
 
-    def _create_worker_consumer(self, transport: Any) -> RawConsumer:
+    def _create_worker_consumer(self, transport: Any) -> RawConsumer:  # noqa: ARG002
         options = self.app.options
         return RawConsumer(
             **options.kafka.arguments(),
@@ -104,12 +96,12 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
     async def _fetch_records(self, consumer: Any, active_partitions: Any, **limits: Any) -> Fetched:
         records = await super()._fetch_records(consumer, active_partitions, **limits)
         subscription = consumer._subscription.subscription  # noqa: SLF001 - no public way to ask without a round trip
-        assignment = subscription.assignment if subscription is not None else None
-        standings = {}
+        assignment: Any = subscription.assignment if subscription is not None else None
+        standings: dict[int, Standing] = {}
         for tp in assignment.tps if assignment is not None else ():
             state = assignment.state_value(tp)
             if state is not None and state.has_valid_position and state.lso is not None:
-                standings[tp.partition] = Standing(state.position, state.lso)
+                standings[tp.partition] = Standing(state.position, state.lso, state.timestamp)
         return Fetched(records, standings)
 
     async def committed(self, topic: str, numbers: Collection[int]) -> dict[int, int | None]:
@@ -145,6 +137,7 @@ class BatchConsumer(FaustConsumer):  # type: ignore[misc]
         active = assignment.active()
         wanted = {TP(self.app.input_topic, one.number) for one in active if one.wants_records()}
         if not wanted:
+            self.app.vitals.polled()
             await asyncio.sleep(HELD_BACK_POLL_S)
             return
         epoch = assignment.epoch
@@ -156,7 +149,7 @@ class BatchConsumer(FaustConsumer):  # type: ignore[misc]
         batches = {tp: assignment.get(tp.partition).wrap(records) for tp, records in fetched.records.items()}
         for partition in active:
             if (standing := fetched.standings.get(partition.number)) is not None:
-                partition.observe(standing.read_to, standing.visible_end)
+                partition.observe(standing)
         for tp, batch in batches.items():
             yield TP(tp.topic, tp.partition), self._to_message(TP(tp.topic, tp.partition), batch)
 

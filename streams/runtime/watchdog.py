@@ -1,60 +1,96 @@
 """Ends a worker that lives but does not work.
 
-Theory of operation. A thread looks once a second at a few numbers. Each rule names what must move while a condition
-holds; when it has stood still for a given number of looks *in a row*, the process is ended at once, hard: what hangs
-cannot be trusted to stop in order, and a restart resumes from what was committed. Looks are counted instead of reading
-a clock, so that a machine that was suspended, or a process that was stopped, is not taken for one that hangs.
+Theory of operation. A thread looks once a second at a few plain numbers (a thread, because the loop may be what hangs).
+Each rule says what must move at present, and the value that shows that it does; what has stood still for a given number
+of looks *in a row* ends the process at once, hard: what hangs cannot be trusted to stop in order, and a restart resumes
+from what was committed. Looks are counted instead of reading a clock, so that a machine that was suspended, or a
+process that was stopped, is not taken for one that hangs.
 """
 
 import logging
 import os
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from streams.runtime.assignment import Assignment
 from streams.runtime.failure import EXIT_FAILED, FailReason
+from streams.runtime.vitals import Vitals
 
 log = logging.getLogger(__name__)
 
 LOOK_S: Final = 1.0
+SILENT_BROKER_LOOKS: Final = 300
+"""A broker may be away for so long before its workers go: they cannot know better, but a fresh start can."""
+UNSETTLED_LOOKS: Final = 300
+
+Movements = Mapping[Hashable, object]
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """``progress`` must change within ``looks_max`` looks while ``applies`` says so."""
+    """Everything that ``watch`` names must change its value within ``looks_max`` looks."""
 
     reason: FailReason
     looks_max: int
-    applies: Callable[[], bool]
-    progress: Callable[[], object]
+    watch: Callable[[], Movements]
 
 
 class Vigil:
-    """One rule over time. Pure: whoever looks is the clock."""
+    """One rule over time. Whoever looks is the clock."""
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
-        self._last: object = None
-        self._still = 0
+        self._seen: dict[Hashable, tuple[object, int]] = {}
 
     def broken(self) -> bool:
         """Look once."""
-        if not self.rule.applies():
-            self._still = 0
-            return False
-        progress = self.rule.progress()
-        self._still = self._still + 1 if progress == self._last else 0
-        self._last = progress
-        return self._still >= self.rule.looks_max
+        seen: dict[Hashable, tuple[object, int]] = {}
+        for name, value in self.rule.watch().items():
+            last, still = self._seen.get(name, (None, 0))
+            seen[name] = (value, still + 1 if value == last else 0)
+        self._seen = seen
+        return any(still >= self.rule.looks_max for _, still in seen.values())
 
 
-def end_process(reason: FailReason) -> None:
-    """End at once. Buffers of the log are written; nothing else is saved."""
-    log.critical("worker stops (%s): no sign of progress; ending hard", reason.value)
+def rules_for(assignment: Assignment, vitals: Vitals, stall_looks: int) -> list[Rule]:
+    """What must move in a worker."""
+
+    def loop() -> Movements:
+        return {"beats": vitals.beats}
+
+    def polls() -> Movements:
+        return {"polls": vitals.polls} if assignment.settled and assignment.assigned else {}
+
+    def responses() -> Movements:
+        return {one.number: one.heard_at for one in assignment if one.active and not one.held_back}
+
+    def lagging() -> Movements:
+        return {one.number: one.next for one in assignment if one.active and not one.held_back and one.lag()}
+
+    def commits() -> Movements:
+        return {one.number: one.flush_waits_since for one in assignment if one.flush_waits_since is not None}
+
+    def rebalance() -> Movements:
+        loaded = sum(one.read_to for one in assignment.loadings)
+        return {} if assignment.settled else {"settling": (assignment.epoch, loaded)}
+
+    return [
+        Rule(FailReason.LOOP_STALLED, stall_looks, loop),
+        Rule(FailReason.POLL_STALLED, stall_looks, polls),
+        Rule(FailReason.NO_PROGRESS, stall_looks, lagging),
+        Rule(FailReason.COMMIT_STUCK, stall_looks, commits),
+        Rule(FailReason.BROKER_SILENT, SILENT_BROKER_LOOKS, responses),
+        Rule(FailReason.REBALANCE_STUCK, UNSETTLED_LOOKS, rebalance),
+    ]
+
+
+def end_process(reason: FailReason, exit_code: int = EXIT_FAILED) -> None:
+    """End at once. The log is written out; nothing else is saved."""
+    log.critical("worker stops (%s): it does not move any more; ending hard", reason.value)
     logging.shutdown()
-    os._exit(EXIT_FAILED)
+    os._exit(exit_code)
 
 
 class Watchdog:
@@ -80,20 +116,9 @@ class Watchdog:
                     return
 
 
-def end_after(seconds: float, reason: FailReason, exit_code: int = EXIT_FAILED) -> threading.Timer:
-    """Arm a last resort: the process ends then, whatever hangs. Cancel the timer when the stop came through."""
-
-    def end() -> None:
-        log.critical("worker stops (%s): did not stop within %.0f s; ending hard", reason.value, seconds)
-        logging.shutdown()
-        os._exit(exit_code)
-
-    timer = threading.Timer(seconds, end)
+def end_after(seconds: float, reason: FailReason) -> threading.Timer:
+    """Arm a last resort: the process ends then, whatever hangs."""
+    timer = threading.Timer(seconds, end_process, (reason,))
     timer.daemon = True
     timer.start()
     return timer
-
-
-def stands_since(started_at: float | None, seconds: float) -> bool:
-    """Say whether something that began at ``started_at`` (monotonic) has taken longer than ``seconds``."""
-    return started_at is not None and time.monotonic() - started_at > seconds

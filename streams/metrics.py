@@ -1,0 +1,144 @@
+"""Every metric that a worker shows on ``/metrics``, in one place.
+
+Rules: the prefix is ``pegel_``; base units (seconds, records, rows); a counter ends in ``_total``; no account, user or
+event name ever is a label; every label's words are a closed set, and a series exists from the start with 0, so that
+a rate can be taken before the first occurrence. Each worker process is one stage and says so in the label ``stage``.
+
+A stage counts without knowing Prometheus: its ``counts`` maps ``name`` or ``name:word`` (``name:word:word``) to a
+total, its ``gauges`` maps a name to a level. The names and words are those of ``STAGE_COUNTS`` and ``STAGE_GAUGES``
+below; the runtime exports the growth, and the sum over the partitions.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+
+from schemas.action import Reason
+from schemas.dead_letter import RejectReason
+
+CONNECTORS: Final = ("console", "slack", "webhook")
+DIRECTIONS: Final = ("entered", "exited", "moved")
+COLLECTIONS: Final = (
+    "users",
+    "teams",
+    "event_names",
+    "traits",
+    "resources",
+    "message_ids",
+    "days",
+    "identities",
+    "nps_answers",
+)
+TIME_BUCKETS: Final = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+RECORD_BUCKETS: Final = (1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000)
+
+
+@dataclass(frozen=True, slots=True)
+class StageCount:
+    """A counter fed by the stages: its help, and for each label its words."""
+
+    help: str
+    labels: Mapping[str, tuple[str, ...]]
+
+
+# Count name -> pegel_<name>_total{stage, ...}
+STAGE_COUNTS: Final[Mapping[str, StageCount]] = {
+    # Intake and engagement
+    "rejected": StageCount(
+        "Records refused and sent to the dead-letter topic.", {"reason": tuple(word.value for word in RejectReason)}
+    ),
+    "duplicates": StageCount("Events dropped because their message id was known.", {}),
+    # Engagement
+    "late": StageCount("Activity too late for its windows, copied to the late topic.", {}),
+    "clock_ahead": StageCount("Events whose time was more than five minutes ahead of their arrival.", {}),
+    "transitions": StageCount("Segment transitions written.", {"direction": DIRECTIONS}),
+    "deadlines": StageCount("Deadlines that fired.", {}),
+    "controls": StageCount("Control records applied.", {"control": ("clock", "thresholds", "catalog", "erase")}),
+    "evicted": StageCount("Entries dropped because a collection was full.", {"collection": COLLECTIONS}),
+    "applied": StageCount("Events applied to their account.", {}),
+    "cut": StageCount("Texts shortened and traits dropped because they were too large.", {"what": ("text", "trait")}),
+    "ignored": StageCount("Facts without a usable value.", {"what": ("nps_answer",)}),
+    # Intake
+    "accounts_resolved": StageCount(
+        "How events found their account.", {"by": ("group_call", "context", "property", "user")}
+    ),
+    # Notifier
+    "deliveries": StageCount(
+        "Decisions and attempts of the notifier.",
+        {"connector": (*CONNECTORS, "none"), "reason": tuple(word.value for word in Reason)},
+    ),
+}
+
+# Gauge name -> pegel_<name>{stage}
+STAGE_GAUGES: Final[Mapping[str, str]] = {
+    "state_rows": "Rows of state held: accounts, identities or open deliveries.",
+    "pending_deadlines": "Deadlines that wait for their time.",
+    "open_deliveries": "Deliveries that are neither done nor given up.",
+}
+
+
+class Metrics:
+    """The registry of one worker, and what it holds."""
+
+    def __init__(self, stage: str, output_topics: tuple[str, ...] = ()) -> None:
+        self.stage = stage
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+
+        # -- records ---------------------------------------------------------------------------------------------
+        self.records = self._counter("records", "Records applied.")
+        self.outputs = self._counter("outputs", "Records written, by topic.", topic=output_topics)
+        self.changelog_rows = self._counter("changelog_rows", "Rows of state written.")
+        self.stage_counts = {name: self._stage_counter(name, count) for name, count in STAGE_COUNTS.items()}
+
+        # -- flushes -----------------------------------------------------------------------------------------------
+        self.flush_duration = self._histogram(
+            "flush_duration_seconds", "Time of a flush: one Kafka transaction of one partition.", TIME_BUCKETS
+        )
+        self.flush_records = self._histogram("flush_records", "Outputs and changelog rows of a flush.", RECORD_BUCKETS)
+
+        # -- where the worker stands -------------------------------------------------------------------------------
+        self.lag = Gauge(
+            "pegel_lag_records", "Records that can be read but were not applied.", ("stage", "partition"),
+            registry=self.registry,
+        )  # fmt: skip
+        self.partitions = self._gauge("partitions", "Partitions that this worker works on.")
+        self.ready = self._gauge("ready", "1 when every assigned partition is loaded and at work.")
+        self.rebalances = self._counter("rebalances", "Times that partitions were revoked.")
+        self.restore_seconds = self._gauge("restore_seconds", "Time of the last load of state.")
+        self.restored_rows = self._counter("restored_rows", "Changelog rows read by loads of state.")
+        self.stage_gauges = {name: self._gauge(name, text) for name, text in STAGE_GAUGES.items()}
+
+    def count(self, name: str, growth: int) -> None:
+        """Add a stage's count; raises ``KeyError`` for a name or word that is not declared above."""
+        metric, *words = name.split(":")
+        declared = STAGE_COUNTS[metric].labels
+        if len(words) != len(declared) or any(
+            w not in known for w, known in zip(words, declared.values(), strict=True)
+        ):
+            raise KeyError(name)
+        self.stage_counts[metric].labels(self.stage, *words).inc(growth)
+
+    # -- making ------------------------------------------------------------------------------------------------------
+
+    def _counter(self, name: str, text: str, **labels: tuple[str, ...]) -> Counter:
+        counter = Counter(f"pegel_{name}", text, ("stage", *labels), registry=self.registry)
+        for words in product(*labels.values()):
+            counter.labels(self.stage, *words)
+        return counter
+
+    def _stage_counter(self, name: str, count: StageCount) -> Counter:
+        return self._counter(name, count.help, **count.labels)
+
+    def _gauge(self, name: str, text: str) -> Gauge:
+        gauge = Gauge(f"pegel_{name}", text, ("stage",), registry=self.registry)
+        gauge.labels(self.stage)
+        return gauge
+
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+        histogram = Histogram(f"pegel_{name}", text, ("stage",), buckets=buckets, registry=self.registry)
+        histogram.labels(self.stage)
+        return histogram

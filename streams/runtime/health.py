@@ -1,0 +1,86 @@
+"""Three pages per worker, for whoever runs it.
+
+``/livez``   200 while the event loop answers and nothing has failed. Asks nobody: a broker that is down is no reason to
+             restart workers.
+``/readyz``  200 when every assigned partition is loaded and at work; JSON with the partitions and how far a load is.
+``/metrics`` Prometheus.
+
+A small aiohttp server of its own, not Faust's: it answers before Kafka does and while Faust rebalances.
+"""
+
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from aiohttp import web
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from streams.metrics import Metrics
+from streams.runtime.assignment import Assignment
+from streams.runtime.failure import FailStop
+
+log = logging.getLogger(__name__)
+
+STOP_S: Final = 1.0
+
+Page = Callable[[web.Request], Awaitable[web.Response]]
+
+
+def readiness(stage: str, assignment: Assignment, failure: FailStop) -> tuple[bool, dict[str, Any]]:
+    """What ``/readyz`` says: whether, and the numbers behind it."""
+    loading = {one.partition: one for one in assignment.loadings}
+    partitions = []
+    for number in sorted(assignment.assigned | loading.keys()):
+        held, load = assignment.get(number), loading.get(number)
+        entry: dict[str, Any] = {"partition": number, "state": "waiting"}
+        if held is not None:
+            entry |= {"state": "ready" if held.active else "waiting", "next_offset": held.next, "lag": held.lag()}
+        elif load is not None:
+            entry |= {"state": "loading", "rows": load.rows, "offset": load.read_to, "end": load.end}
+        partitions.append(entry)
+    ready = assignment.settled and not failure.failed
+    return ready, {
+        "ready": ready,
+        "stage": stage,
+        "failed": failure.reason.value if failure.reason else None,
+        "rebalancing": not assignment.settled,
+        "partitions": partitions,
+    }
+
+
+def _pages(metrics: Metrics, assignment: Assignment, failure: FailStop) -> dict[str, Page]:
+    async def livez(_: web.Request) -> web.Response:
+        return web.Response(text="alive\n") if not failure.failed else web.Response(status=503, text="failed\n")
+
+    async def readyz(_: web.Request) -> web.Response:
+        ready, content = readiness(metrics.stage, assignment, failure)
+        body = json.dumps(content) + "\n"
+        return web.Response(status=200 if ready else 503, text=body, content_type="application/json")
+
+    async def show_metrics(_: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    return {"/livez": livez, "/readyz": readyz, "/metrics": show_metrics}
+
+
+@asynccontextmanager
+async def health_server(
+    host: str, port: int, metrics: Metrics, assignment: Assignment, failure: FailStop
+) -> AsyncIterator[str]:
+    """Serve the pages; yields the address, which the log names too. Port 0 takes a free one."""
+    application = web.Application()
+    for path, page in _pages(metrics, assignment, failure).items():
+        application.router.add_get(path, page)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=STOP_S)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port)
+        await site.start()
+        bound = runner.addresses[0]
+        address = f"http://{bound[0]}:{bound[1]}"
+        log.info("health and metrics of %s at %s", metrics.stage, address)
+        yield address
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,202 @@
+"""The life of one worker: one stage, one process, one event loop.
+
+    health pages up -> wait for brokers and topics -> join the group -> work ... -> one of three ends
+
+========================  ===========================================================================  =========
+end                       what happens                                                                 exit code
+========================  ===========================================================================  =========
+SIGTERM, SIGINT           stop fetching, flush, commit, leave the group                                0
+a second signal           end at once                                                                  128 + n
+failure (``FailStop``)    nothing more is committed; leave the group so that others take over quickly  70
+it hangs (``watchdog``)   end at once                                                                  70
+========================  ===========================================================================  =========
+
+Both orderly ends race against a timer that ends the process hard: every end is safe, since what counts was committed.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any, Final
+
+from streams.metrics import Metrics
+from streams.runtime import memory
+from streams.runtime.assignment import Assignment
+from streams.runtime.changelog import ChangelogLoader
+from streams.runtime.export import Exporter
+from streams.runtime.failure import EXIT_FAILED, EXIT_OK, FailReason, FailStop, RuntimeFailure
+from streams.runtime.faust_app import StageApp
+from streams.runtime.flush import Flusher
+from streams.runtime.health import health_server
+from streams.runtime.options import RuntimeOptions
+from streams.runtime.preflight import check_topics
+from streams.runtime.stage import StageSpec
+from streams.runtime.ticks import tick_for_ever
+from streams.runtime.transaction import TransactionalWriter
+from streams.runtime.vitals import Vitals
+from streams.runtime.watchdog import Watchdog, end_after, rules_for
+
+log = logging.getLogger(__name__)
+
+GOODBYE_S: Final = 5.0
+"""After a failure: for leaving the group. Before it, nothing is flushed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A stage and how to run it."""
+
+    spec: StageSpec
+    options: RuntimeOptions
+
+    def run(self) -> int:
+        """Run until a signal or a failure; return the exit code. The caller should exit with it at once."""
+        return asyncio.run(_Life(self.spec, self.options).live())
+
+
+class StopSignal:
+    """The first signal asks, the second one does not."""
+
+    def __init__(self) -> None:
+        self._asked = asyncio.Event()
+
+    def install(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._on_signal, number)
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        if self._asked.is_set():
+            log.warning("%s again: ending at once", number.name)
+            logging.shutdown()
+            os._exit(128 + number)
+        log.info("%s: stopping", number.name)
+        self._asked.set()
+
+    @property
+    def asked(self) -> bool:
+        return self._asked.is_set()
+
+    async def wait(self) -> None:
+        await self._asked.wait()
+
+
+class _Life:
+    """Everything that one worker consists of. Must be used inside of ``asyncio.run``, once."""
+
+    def __init__(self, spec: StageSpec, options: RuntimeOptions) -> None:
+        self._spec = spec
+        self._options = options
+
+    async def live(self) -> int:
+        spec, options = self._spec, self._options
+        failure, stop, vitals = FailStop(), StopSignal(), Vitals()
+        stop.install()
+        metrics = Metrics(spec.name, spec.output_topics)
+        exporter = Exporter(metrics)
+        assignment = Assignment(
+            spec.factory,
+            lambda partition: TransactionalWriter(options, spec.input_topic, spec.changelog_topic, partition),
+            ChangelogLoader(options, spec.input_topic, spec.changelog_topic),
+            Flusher(options.flush_interval_ms, failure, exporter.note_flush),
+            exporter,
+        )
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(
+                health_server(options.web_host, options.web_port, metrics, assignment, failure)
+            )
+            if not await _unless_stopped(check_topics(spec, options), stop):
+                return EXIT_OK
+            if spec.lifespan is not None:
+                await stack.enter_async_context(spec.lifespan())
+            app = StageApp(options, spec.input_topic, assignment, failure, vitals)
+            background = [
+                _watched(vitals.beat(), failure),
+                _watched(tick_for_ever(assignment, failure), failure),
+                _watched(exporter.export_for_ever(assignment), failure),
+            ]
+            watchdog = Watchdog(rules_for(assignment, vitals, round(options.stall_timeout_s)))
+            watchdog.start()
+            memory.settle()
+            exit_code = await self._work(app, failure, stop)
+            watchdog.stop()
+            for task in background:
+                task.cancel()
+            return exit_code
+
+    async def _work(self, app: StageApp, failure: FailStop, stop: StopSignal) -> int:
+        started = asyncio.create_task(app.start())
+        ends = [
+            asyncio.create_task(failure.wait()),
+            asyncio.create_task(stop.wait()),
+            asyncio.create_task(_crash_of(app, started, failure)),
+        ]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        for task in ends:
+            task.cancel()
+        # Armed until the process is gone: asyncio.run and the threads of Faust may hang as well.
+        end_after(self._options.shutdown_timeout_s, FailReason.SHUTDOWN_STUCK)
+        if not failure.failed:
+            await self._stop(app, failure)
+        else:
+            await self._give_up(app)
+        started.cancel()
+        return EXIT_FAILED if failure.failed else EXIT_OK
+
+    async def _stop(self, app: StageApp, failure: FailStop) -> None:
+        try:
+            app.consumer.stop_flow()
+            await app.assignment.suspend()
+            await app.stop()
+            await app.assignment.close()
+            log.info("stopped; everything applied is committed")
+        except Exception as error:  # noqa: BLE001 - whatever it is, this stop was not clean
+            failure.fail(FailReason.SHUTDOWN_STUCK, error)
+
+    async def _give_up(self, app: StageApp) -> None:
+        """Leave the group if that is quickly done. Flushes refuse by now."""
+        try:
+            await asyncio.wait_for(app.stop(), GOODBYE_S)
+        except Exception as error:  # noqa: BLE001 - the failure that matters was logged; this one is about manners
+            log.warning("could not leave the group in order: %s", type(error).__name__)
+
+
+def _watched(work: Coroutine[Any, Any, None], failure: FailStop) -> asyncio.Task[None]:
+    """Run in the background; its end by an error is the worker's end."""
+
+    def on_done(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            failure.fail(FailReason.RUNTIME, error)
+
+    task = asyncio.create_task(work)
+    task.add_done_callback(on_done)
+    return task
+
+
+async def _unless_stopped(work: Coroutine[Any, Any, None], stop: StopSignal) -> bool:
+    """Wait for work or the stop signal; say whether the work was done."""
+    doing, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    await asyncio.wait([doing, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if doing.done():
+        doing.result()
+        return True
+    doing.cancel()
+    return False
+
+
+async def _crash_of(app: StageApp, started: asyncio.Task[Any], failure: FailStop) -> None:
+    """Return when Faust has given up; the reason is latched."""
+    crashed = asyncio.create_task(app._crashed.wait())  # noqa: SLF001 - mode has no public way to wait for it
+    waiting: set[asyncio.Task[Any]] = {crashed, started}
+    while not crashed.done():
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        if started.done():
+            waiting.discard(started)
+            if not started.cancelled() and (error := started.exception()) is not None:
+                failure.fail(FailReason.FAUST, error)
+                return
+    failure.fail(FailReason.FAUST, app.crash_reason or RuntimeFailure("Faust crashed without a reason"))
