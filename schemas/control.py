@@ -121,12 +121,12 @@ MODELS: Final[dict[ControlKind, type[Clock | Thresholds | CatalogChange | Erase]
     ControlKind.CATALOG: CatalogChange,
     ControlKind.ERASE: Erase,
 }
-_KINDS: Final = {kind.value.encode(): kind for kind in ControlKind}
+_KINDS: Final[dict[bytes | None, ControlKind]] = {kind.value.encode(): kind for kind in ControlKind}
 
 
-def decode_control(kind: bytes | None, raw: bytes | None) -> Control:
+def decode_control(kind: str | bytes | None, raw: bytes | None) -> Control:
     """The control record of a header's and a record's value; raises `Rejected`."""
-    known = _KINDS.get(kind or b"")
+    known = _KINDS.get(kind.encode() if isinstance(kind, str) else kind)
     if known is None:
         raise Rejected(RejectReason.UNKNOWN_CONTROL, f"{CONTROL_HEADER} is none of {', '.join(ControlKind)}")
     if raw is None:

@@ -12,6 +12,15 @@ JSON_DEPTH_MAX: Final = 32
 JSON_KEYS_MAX: Final = 10_000
 ACCOUNT_ID_CHARS_MAX: Final = 255
 
+# Intake
+LEARNED_USERS_MAX: Final = 250_000
+"""Users of one partition of product.events.v1 whose account is known; some 300 B of memory each."""
+USER_ID_CHARS_MAX: Final = 255
+HEADERS_MAX: Final = 64
+HEADERS_BYTES_MAX: Final = 16 << 10
+DEAD_LETTER_VALUE_BYTES_MAX: Final = 2 * RECORD_BYTES_MAX
+DEAD_LETTER_KEY_BYTES_MAX: Final = 64 << 10
+
 # One account
 USERS_MAX: Final = 1_000
 TEAMS_MAX: Final = 200
