@@ -213,7 +213,11 @@ class EngagementSettings(_Section):
         "(log), or nothing (off).",
     )
     clock_hold_s: float = Field(
-        30, ge=0, le=3_600, description="A clock record is written only when a partition was caught up for so long."
+        30,
+        ge=0,
+        le=3_600,
+        description="While history is being published (records that arrived more than five minutes ago), and "
+        "so long after it, the wall clock writes no clock record: it would make the rest of that history late.",
     )
 
 

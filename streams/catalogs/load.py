@@ -101,7 +101,7 @@ def _explained(name: str, error: ValidationError, document: dict[str, Any]) -> C
     place: list[str] = []
     value: Any = document
     for part in first["loc"]:
-        value = value[part] if isinstance(value, list | dict) and _has(value, part) else None
+        value = _entry(value, part)
         is_named = isinstance(value, dict) and isinstance(part, int) and "id" in value
         place.append(repr(value["id"]) if is_named and value is not None else str(part))
     message = first["msg"].removeprefix("Value error, ")
@@ -112,5 +112,8 @@ def _explained(name: str, error: ValidationError, document: dict[str, Any]) -> C
     return CatalogError(f"{name}: {' '.join(place)}" if place else name, f"{message}{more}")
 
 
-def _has(value: list[Any] | dict[Any, Any], part: Any) -> bool:
-    return 0 <= part < len(value) if isinstance(value, list) and isinstance(part, int) else part in value
+def _entry(value: Any, part: int | str) -> Any:
+    """What stands under a key or index; None where there is nothing."""
+    if isinstance(value, list) and isinstance(part, int):
+        return value[part] if part < len(value) else None
+    return value.get(part) if isinstance(value, dict) else None

@@ -47,6 +47,8 @@ class Account(msgspec.Struct, array_like=True):
     steps: dict[str, int] = {}  # checklist step -> done at
     sequences: dict[str, int] = {}  # pair -> greatest t of its second event
     message_ids: dict[int, int] = {}  # hash -> arrival clock when it was taken, oldest first
+    reported_day: int = MINUS_INFINITY  # day and sequence of the last membership record
+    reported_sequence: int = 0
     members: dict[str, int] = {}  # segment -> entered at
     exits: dict[str, int] = {}  # segment -> last exit
 

@@ -23,20 +23,21 @@ DEFAULT_WEIGHT: Final = 1_000
 
 
 class Noted(StrEnum):
-    """What the engine counts beside transitions; each is a metric label."""
+    """What the engine counts beside transitions; the words are those of the metrics."""
 
     APPLIED = "applied"
-    DUPLICATE = "duplicate"
-    TOO_LATE = "too_late"
+    DUPLICATE = "duplicates"
+    TOO_LATE = "late"
     CLOCK_AHEAD = "clock_ahead"
-    NPS_IGNORED = "nps_ignored"
-    USER_EVICTED = "user_evicted"
-    TEAM_EVICTED = "team_evicted"
-    EVENT_EVICTED = "event_evicted"
-    ANSWER_EVICTED = "answer_evicted"
-    TRAIT_EVICTED = "trait_evicted"
-    TEXT_CUT = "text_cut"
-    TRAIT_TOO_LARGE = "trait_too_large"
+    DEADLINE = "deadlines"
+    NPS_IGNORED = "ignored:nps_answer"
+    USER_EVICTED = "evicted:users"
+    TEAM_EVICTED = "evicted:teams"
+    EVENT_EVICTED = "evicted:event_names"
+    ANSWER_EVICTED = "evicted:nps_answers"
+    TRAIT_EVICTED = "evicted:traits"
+    TEXT_CUT = "cut:text"
+    TRAIT_TOO_LARGE = "cut:trait"
 
 
 Counts = Counter[Noted]
@@ -74,14 +75,7 @@ def _count_event(account: Account, working: Working, record: Record, counts: Cou
     for first, second, within_ms in program.slots.sequences:
         if second == name:
             _pair(account, first, second, within_ms, t)
-    series = account.events.get(name)
-    if series is None:
-        if len(account.events) >= limits.EVENT_NAMES_MAX:
-            evicted = min(account.events, key=lambda known: account.events[known].last)
-            del account.events[evicted]
-            working.forget_event(evicted)
-            counts[Noted.EVENT_EVICTED] += 1
-        series = account.events[name] = EventSeries(0, t, t, {})
+    series = _series_of(account, working, name, t, counts)
     series.total += 1
     series.first = min(series.first, t)
     series.last = max(series.last, t)
@@ -92,12 +86,28 @@ def _count_event(account: Account, working: Working, record: Record, counts: Cou
         _count_activity(account, working, record, name, day, counts)
     if name == program.catalog.value_event:
         working.first_value_at = series.first
-    steps = program.steps.get(name)
-    if steps is not None:
-        for key, needed in steps:
-            if series.total >= needed and key not in account.steps:
-                account.steps[key] = account.now
-                working.refresh_checklist()
+    if name in program.steps:
+        _check_steps(account, working, name, series.total)
+
+
+def _check_steps(account: Account, working: Working, name: str, total: int) -> None:
+    """A checklist step is done when its count is reached, and stays done."""
+    for key, needed in working.program.steps[name]:
+        if total >= needed and key not in account.steps:
+            account.steps[key] = account.now
+            working.refresh_checklist()
+
+
+def _series_of(account: Account, working: Working, name: str, t: int, counts: Counts) -> EventSeries:
+    series = account.events.get(name)
+    if series is None:
+        if len(account.events) >= limits.EVENT_NAMES_MAX:
+            evicted = min(account.events, key=lambda known: account.events[known].last)
+            del account.events[evicted]
+            working.forget_event(evicted)
+            counts[Noted.EVENT_EVICTED] += 1
+        series = account.events[name] = EventSeries(0, t, t, {})
+    return series
 
 
 def _count_activity(account: Account, working: Working, record: Record, name: str, day: int, counts: Counts) -> None:
@@ -147,7 +157,7 @@ def _count_day(days: dict[int, int], day: int, amount: int) -> None:
 
 
 def _pair(account: Account, first: str, second: str, within_ms: int, t: int) -> None:
-    """`second` happened at `t`: remember it if the greatest t of `first` applied before is at most `within_ms` earlier."""
+    """`second` happened at `t`: remember it if the greatest t of `first` so far is at most `within_ms` earlier."""
     before = account.events.get(first)
     if before is not None and 0 <= t - before.last <= within_ms:
         key = sequence_key(first, second, within_ms)

@@ -3,15 +3,15 @@
 A record carries its own time `t` and its arrival `a`; the account a clock `now` and an arrival clock `arrival`.
 
     1. arrival = max(arrival, a);  t = min(t, arrival)
-    2. horizon = max(t, arrival - grace); every deadline d with now < d <= horizon fires in order: now = d, evaluate
+    2. horizon = max(t, arrival - grace); each deadline d with now < d <= horizon fires in order: now = d, evaluate
     3. now = max(now, horizon); apply the record; evaluate
 
 Time is data here: nothing in the engine asks a clock. A record that arrives late moves neither clock; what it changes is
-dated by `now`, for nothing is ever emitted for the past. The grace keeps a deadline from firing while records of before
-it may still arrive: within it a late record is indistinguishable from one that came in order.
+dated by `now`, for nothing is ever emitted for the past. The grace keeps a deadline from firing while records of
+before it may still arrive: within it a late record is indistinguishable from one that came in order.
 
-A clock record of the partition at `w` is step 1 with a = w and step 2 with w - grace for every account: accounts without a
-due deadline need not be touched, they take the new arrival over when they next are (`settle`).
+A clock record of the partition at `w` is step 1 with a = w and step 2 with w - grace for every account: accounts
+without a due deadline need not be touched, they take the new arrival over when they next are (`settle`).
 """
 
 from streams.engine.account import Account

@@ -121,8 +121,7 @@ class Partition:
             apply_record(account, working, record, self.counts, too_late=late)
         if account.first_seen == NEVER:
             return Outcome.TOO_LATE
-        trigger = {"message_id": record.message_id, "type": record.event.type}
-        found = evaluate(account_id, account, working, trigger)
+        found = evaluate(account_id, account, working, (record.message_id, record.event.type))
         if found:
             self._transitions += found
         if account.next_at < self._scheduled.get(account_id, NEVER):
@@ -150,6 +149,7 @@ class Partition:
             live = self._touch(account_id)
             assert live is not None, "a scheduled account exists"
             if live.account.next_at <= until:
+                self.counts[Noted.DEADLINE] += 1
                 self._transitions += fire_deadlines(account_id, live.account, live.working, until)
                 self._changed[account_id] = None
             self._schedule(account_id, live.account.next_at)
@@ -197,6 +197,22 @@ class Partition:
             account_id = next(iter(self._live))
             self._stored[account_id] = codec.encode(self._live.pop(account_id).account)
         return changes
+
+    def take_reportable(self) -> list[tuple[str, Account, Working]]:
+        """The changed accounts whose membership is due to be written: after a transition, and once a day if active.
+
+        To be asked before `take_changes`, since it notes in the state what was written.
+        """
+        reportable = []
+        for account_id in self._changed:
+            live = self._live[account_id]
+            account, today = live.account, live.working.today
+            if account.reported_sequence != account.sequence or (
+                account.reported_day < today and live.working.mask & 1
+            ):
+                account.reported_sequence, account.reported_day = account.sequence, today
+                reportable.append((account_id, account, live.working))
+        return reportable
 
     def has_changes(self) -> bool:
         return bool(self._changed or self._transitions)

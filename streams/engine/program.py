@@ -24,6 +24,7 @@ from streams.engine.rules.compile import (
     compile_decide,
     compile_evidence,
     compile_parts,
+    compile_values,
 )
 from streams.engine.rules.errors import CatalogError, RuleError
 from streams.engine.rules.expression import Node
@@ -72,6 +73,12 @@ class Program:
     dwell_ms: tuple[int, ...]
     cooldown_ms: tuple[int, ...]
     slots: Slots
+    definition_nodes: Mapping[str, Node]
+
+    @cached_property
+    def definitions(self) -> Evidence:
+        """The values of all definitions, by name."""
+        return compile_values(self.definition_nodes, self.slots, dict(self.bits))
 
     @cached_property
     def evidence(self) -> tuple[Evidence, ...]:
@@ -103,8 +110,11 @@ def compile_catalog(catalog: Catalog, place: str = "catalog") -> Program:
     _refuse_what_is_not_built(catalog, place)
     segments = tuple(segment for segment in catalog.segments if segment.enabled)
     bits = {segment.id: bit for bit, segment in enumerate(segments)}
-    rules = _parse_rules(catalog, segments, place)
-    slots = Slots.of([node for rule in rules for node in (rule.when, rule.exit_when) if node is not None])
+    scope = Scope(segments=frozenset(bits), definitions=catalog.definitions)
+    definitions = _parse_definitions(catalog, scope, place)
+    rules = _parse_rules(segments, scope, place)
+    conditions = [node for rule in rules for node in (rule.when, rule.exit_when) if node is not None]
+    slots = Slots.of([*conditions, *definitions.values()])
     units = _units(segments)
     steps: dict[str, tuple[tuple[str, int], ...]] = {}
     for step in catalog.checklist:
@@ -130,6 +140,7 @@ def compile_catalog(catalog: Catalog, place: str = "catalog") -> Program:
         dwell_ms=tuple(round(segment.min_dwell_days * DAY_MS) for segment in segments),
         cooldown_ms=tuple(round(segment.cooldown_days * DAY_MS) for segment in segments),
         slots=slots,
+        definition_nodes=definitions,
     )
 
 
@@ -139,17 +150,20 @@ def _refuse_what_is_not_built(catalog: Catalog, place: str) -> None:
             raise CatalogError(f"{place}: {name}", "named events and measures are not supported by this version yet")
 
 
-def _parse_rules(catalog: Catalog, segments: tuple[Segment, ...], place: str) -> tuple[Rule, ...]:
-    scope = Scope(segments=frozenset(segment.id for segment in segments), definitions=catalog.definitions)
+def _parse_definitions(catalog: Catalog, scope: Scope, place: str) -> dict[str, Node]:
+    nodes = {}
     for name, text in catalog.definitions.items():
         if name in ALL_NAMES:
-            raise CatalogError(
-                f"{place}: definitions: {name}", "this name is taken by the rule vocabulary: choose another"
-            )
+            message = "this name is taken by the rule vocabulary: choose another"
+            raise CatalogError(f"{place}: definitions: {name}", message)
         try:
-            parse_value(text, scope)
+            nodes[name] = parse_value(text, scope)
         except RuleError as error:
             raise _located(f"{place}: definitions: {name}", error) from None
+    return nodes
+
+
+def _parse_rules(segments: tuple[Segment, ...], scope: Scope, place: str) -> tuple[Rule, ...]:
     rules = []
     for bit, segment in enumerate(segments):
         parsed: dict[str, Node | None] = {"when": None, "exit_when": None}

@@ -5,9 +5,11 @@ from typing import Any, Final
 
 import msgspec
 
+from schemas.dead_letter import Rejected, RejectReason
 from schemas.timestamps import parse_ms
 from schemas.wire import WireEvent, event_time_ms
 from streams.engine.rules.values import text
+from streams.limits import ACCOUNT_ID_CHARS_MAX
 
 ACTIVITY_TYPES: Final = frozenset({"track", "page", "screen"})
 _HASH_BYTES: Final = 8
@@ -58,6 +60,23 @@ def _canonical_digest(raw: bytes) -> bytes:
     """The hash of a record without a message id: of its JSON with sorted keys, so that formatting does not matter."""
     canonical = msgspec.json.encode(msgspec.json.decode(raw), order="sorted")
     return hashlib.blake2b(canonical, digest_size=_HASH_BYTES).digest()
+
+
+def account_of_key(key: bytes | None) -> str:
+    """The account that a record of the log is of: its key.
+
+    Raises:
+        Rejected: there is no key, it is too long, or no UTF-8.
+    """
+    if not key:
+        raise Rejected(RejectReason.MISSING_ACCOUNT, "the record has no key")
+    try:
+        account_id = key.decode()
+    except UnicodeDecodeError:
+        raise Rejected(RejectReason.NOT_UTF8, "the key is not UTF-8") from None
+    if len(account_id) > ACCOUNT_ID_CHARS_MAX:
+        raise Rejected(RejectReason.ACCOUNT_TOO_LONG, f"the key has more than {ACCOUNT_ID_CHARS_MAX} characters")
+    return account_id
 
 
 def property_at(properties: dict[str, Any], path: tuple[str, ...]) -> Any:

@@ -15,13 +15,14 @@ Evaluating twice at the same moment changes nothing, so an evaluation too many i
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from schemas.event import EventType
 from streams.engine.account import Account
 from streams.engine.program import Program, Stratum
 from streams.engine.rules.linear import NEVER
 from streams.engine.working import Working
 
 Direction = Literal["entered", "exited", "moved"]
-Trigger = dict[str, str] | Literal["deadline", "thresholds", "catalog"]
+Trigger = tuple[str, EventType] | Literal["deadline", "thresholds", "catalog"]  # message id and type, or the cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Transition:
 
 
 def evaluate(account_id: str, account: Account, working: Working, trigger: Trigger) -> list[Transition]:
-    """Evaluate at `account.now`, update memberships and `account.next_at`, and return what changed, in catalog order."""
+    """Evaluate at `account.now`, update memberships and `account.next_at`; return what changed, in catalog order."""
     program, now = working.program, account.now
     working.roll(program.calendar.day_of(now))
     members, next_at = working.members, working.next_edge_at()
@@ -177,10 +178,13 @@ def evidence_of(account: Account, working: Working, left: int, entered: int) -> 
     if left:
         index = left.bit_length() - 1
         rule, parts = program.rules[index], program.parts[index](account, working, now, members)
-        if rule.exit_when is None:
-            evidence["failed"] = [part.text for part in rule.when.parts() if not parts[part.text]]
-        else:
-            evidence["held"] = [part.text for part in rule.exit_when.parts() if parts[part.text]]
+        failed = [part.text for part in rule.when.parts() if not parts[part.text]]
+        held = [part.text for part in rule.exit_when.parts() if parts[part.text]] if rule.exit_when else []
+        # A group's member that is overtaken by an earlier segment has failed in nothing.
+        if held:
+            evidence["held"] = held
+        elif failed and rule.exit_when is None:
+            evidence["failed"] = failed
     return evidence
 
 

@@ -15,10 +15,11 @@ A second function per segment returns what its conditions saw; it runs only when
 Only trees made by `parse` come here, and every text in them is written with repr(): no rule can inject code.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from schemas.timestamps import format_ms
 from streams.engine.calendar import DAY_MS
 from streams.engine.rules import linear, values
 from streams.engine.rules.expression import Kind, Node, Op, Term
@@ -247,6 +248,7 @@ _NAMESPACE: Final[dict[str, Any]] = {
     "contains": values.contains,
     "starts_with": values.starts_with,
     "time_of": values.time_of,
+    "time_text": lambda time_ms: None if time_ms is None else format_ms(time_ms),
     "next_flip": linear.next_flip,
     "line": lambda value: linear.constant(values.number(value)),
     "line_since": linear.since,
@@ -300,13 +302,28 @@ def compile_evidence(rule: Rule, slots: Slots, bits: dict[str, int]) -> Evidence
     seen: dict[str, str] = {}
     for node in [*rule.when.walk(), *(rule.exit_when.walk() if rule.exit_when else ())]:
         if node.op is Op.TERM or node.op in (Op.SINCE, Op.UNTIL):
-            seen.setdefault(node.text, emit.value(node))
+            source = emit.value(node)
+            seen.setdefault(node.text, f"time_text({source})" if node.kind is Kind.TIME else source)
     entries = ", ".join(f"{text!r}: {source}" for text, source in seen.items())
     lines = ["def evidence(a, w, now, members):"]
     lines += [f"    {name} = {source}" for source, name in _in_order(emit.prologue)]
     lines.append(f"    return {{{entries}}}")
     evidence: Evidence = _build(lines, "evidence")
     return evidence
+
+
+def compile_values(nodes: Mapping[str, Node], slots: Slots, bits: dict[str, int]) -> Evidence:
+    """The function that computes named expressions: name -> value."""
+    emit = _Emitter(slots, bits)
+    sources = {
+        name: f"time_text({emit.value(node)})" if node.kind is Kind.TIME else emit.value(node)
+        for name, node in nodes.items()
+    }
+    lines = ["def named_values(a, w, now, members):"]
+    lines += [f"    {name} = {source}" for source, name in _in_order(emit.prologue)]
+    lines.append(f"    return {{{', '.join(f'{name!r}: {source}' for name, source in sources.items())}}}")
+    compiled: Evidence = _build(lines, "named_values")
+    return compiled
 
 
 def compile_parts(rule: Rule, slots: Slots, bits: dict[str, int]) -> Evidence:

@@ -1,7 +1,7 @@
 """Values that move with time, and when a comparison of them changes by itself.
 
-since() and until() are linear in now; sums, multiples, min, max and abs of them are piecewise linear. A `Line` is such a
-value around one moment: its value there, its slope per millisecond, and how long it stays this very line. Two lines
+since() and until() are linear in now; sums, multiples, min, max and abs of them are piecewise linear. A `Line` is such
+a value around one moment: its value there, its slope per millisecond, and how long it stays this very line. Two lines
 cross at one computed moment, give or take the rounding of floats; so the exact millisecond is found by asking the rule
 itself at the few moments around it. The rule in floats stays the only judge, as it is when the moment comes.
 
@@ -128,8 +128,8 @@ def _crossing_ms(one: Line, other: Line) -> float | None:
 def next_flip(now: int, left: Line | None, right: Line | None, holds: Callable[[int], bool]) -> int:
     """The next moment at which `holds` may change, given that its sides are these lines now; `NEVER` if none.
 
-    If the sides cross within their present pieces, the first ms around the crossing at which `holds` differs from now is
-    returned. Else the end of a piece, where the caller will ask again.
+    If the sides cross within their present pieces, the first ms around the crossing at which `holds` differs from now
+    is returned. Else the end of a piece, where the caller will ask again.
     """
     if left is None or right is None:
         return NEVER

@@ -14,7 +14,7 @@ import ast
 import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Final, NoReturn
+from typing import Final
 
 from streams.engine.calendar import DAY_MS
 from streams.engine.rules.errors import RuleError, nearest
@@ -92,9 +92,9 @@ class _Parser:
             raise RuleError(f"{node.text} is a {node.kind}, not a condition: use known(...), or compare it")
         return node
 
-    def _refuse(self, at: ast.AST, message: str) -> NoReturn:
+    def _error(self, at: ast.AST, message: str) -> RuleError:
         line, column = getattr(at, "lineno", 1), getattr(at, "col_offset", 0) + 1
-        raise RuleError(message, line, column - 1 if line == 1 else column)
+        return RuleError(message, line, column - 1 if line == 1 else column)
 
     def _source(self, at: ast.AST) -> str:
         return ast.unparse(at)
@@ -103,12 +103,12 @@ class _Parser:
         self.count += 1
         self._depth += 1
         if self.count > NODES_MAX or self._depth > DEPTH_MAX:
-            self._refuse(at, f"the rule is too costly: at most {NODES_MAX} parts, nested {DEPTH_MAX} deep")
+            raise self._error(at, f"the rule is too costly: at most {NODES_MAX} parts, nested {DEPTH_MAX} deep")
         visit: Callable[[ast.expr], Node] | None = getattr(self, f"_visit_{type(at).__name__.lower()}", None)
         if visit is None:
-            self._refuse(
+            raise self._error(
                 at,
-                f"{type(at).__name__} is not allowed: use comparisons, and, or, not, + - * /, in, and the rule vocabulary",
+                f"{type(at).__name__} is not allowed: use comparisons, and, or, not, in, + - * / and the vocabulary",
             )
         node = visit(at)
         self._depth -= 1
@@ -124,16 +124,18 @@ class _Parser:
                 return Node(Op.CONST, Kind.BOOL, text, value=value)
             case int() | float():
                 if not (math.isfinite(value) and abs(value) <= NUMBER_MAX):
-                    self._refuse(at, f"the number is out of range: at most {NUMBER_MAX:g}")
+                    raise self._error(at, f"the number is out of range: at most {NUMBER_MAX:g}")
                 return Node(Op.CONST, Kind.NUMBER, text, value=value)
             case str():
                 if len(value) > TEXT_CHARS_MAX:
-                    self._refuse(at, f"the text is too long: at most {TEXT_CHARS_MAX} characters")
+                    raise self._error(at, f"the text is too long: at most {TEXT_CHARS_MAX} characters")
                 return Node(Op.CONST, Kind.TEXT, text, value=value)
             case None:
                 return Node(Op.CONST, Kind.NONE, text, nullable=True)
             case _:
-                self._refuse(at, f"{text} is not a value that a rule knows: use numbers, texts, True, False or None")
+                raise self._error(
+                    at, f"{text} is not a value that a rule knows: use numbers, texts, True, False or None"
+                )
 
     def _visit_name(self, at: ast.expr) -> Node:
         assert isinstance(at, ast.Name)
@@ -144,12 +146,12 @@ class _Parser:
         if name in self._scope.definitions:
             return self._inline(at, name)
         if name in TERMS or name in FUNCTIONS:
-            self._refuse(at, f"{name} is a function: write {name}(...)")
-        self._refuse(at, f"the name {name!r} is not known{nearest(name, (*ALL_NAMES, *self._scope.definitions))}")
+            raise self._error(at, f"{name} is a function: write {name}(...)")
+        raise self._error(at, f"the name {name!r} is not known{nearest(name, (*ALL_NAMES, *self._scope.definitions))}")
 
     def _inline(self, at: ast.Name, name: str) -> Node:
         if name in self._open:
-            self._refuse(at, f"the definition {name!r} refers to itself: {' -> '.join((*self._open, name))}")
+            raise self._error(at, f"the definition {name!r} refers to itself: {' -> '.join((*self._open, name))}")
         inner = _Parser(self._scope.definitions[name], self._scope, (*self._open, name), self.count)
         inner._depth = self._depth
         try:
@@ -157,7 +159,7 @@ class _Parser:
         except RuleError as error:
             if self._open or "definition" in error.message:
                 raise
-            self._refuse(at, f"in the definition {name!r}: {error.message}")
+            raise self._error(at, f"in the definition {name!r}: {error.message}") from None
         self.count = inner.count
         return node
 
@@ -173,7 +175,7 @@ class _Parser:
         try:
             return self.truth(node)
         except RuleError as error:
-            self._refuse(at, error.message)
+            raise self._error(at, error.message) from None
 
     def _visit_unaryop(self, at: ast.expr) -> Node:
         assert isinstance(at, ast.UnaryOp)
@@ -187,27 +189,27 @@ class _Parser:
                 Op.NEGATE, Kind.NUMBER, self._source(at), (operand,), None,
                 operand.nullable or operand.kind is Kind.ANY, operand.linear,
             )  # fmt: skip
-        self._refuse(at, "only `not` and `-` may stand before a value")
+        raise self._error(at, "only `not` and `-` may stand before a value")
 
     def _number(self, at: ast.expr) -> Node:
         node = self._visit(at)
         if node.kind not in _NUMERIC:
             hint = ": use since(...) or until(...)" if node.kind is Kind.TIME else ""
-            self._refuse(at, f"a number is needed here, but {node.text} is {node.kind}{hint}")
+            raise self._error(at, f"a number is needed here, but {node.text} is {node.kind}{hint}")
         return node
 
     def _visit_binop(self, at: ast.expr) -> Node:
         assert isinstance(at, ast.BinOp)
         symbol = _ARITHMETIC.get(type(at.op))
         if symbol is None:
-            self._refuse(at, "of arithmetic, + - * / are allowed")
+            raise self._error(at, "of arithmetic, + - * / are allowed")
         left, right = self._number(at.left), self._number(at.right)
         if symbol == "*" and left.linear and right.linear:
-            self._refuse(
+            raise self._error(
                 at, "a product of two values that change with time is not linear in time: its next change is unknown"
             )
         if symbol == "/" and right.linear:
-            self._refuse(
+            raise self._error(
                 at, "a quotient by a value that changes with time is not linear in time: its next change is unknown"
             )
         nullable = left.nullable or right.nullable or Kind.ANY in (left.kind, right.kind)
@@ -229,11 +231,11 @@ class _Parser:
             return self._membership(text, left_at, right_at, negated=isinstance(op, ast.NotIn))
         symbol = _COMPARISONS.get(type(op))
         if symbol is None:
-            self._refuse(at, "`is` is not allowed: use == None or != None")
+            raise self._error(at, "`is` is not allowed: use == None or != None")
         left, right = self._visit(left_at), self._visit(right_at)
         if Kind.NONE in (left.kind, right.kind):
             if symbol not in ("==", "!="):
-                self._refuse(at, "None can only be compared by == and !=")
+                raise self._error(at, "None can only be compared by == and !=")
             value = left if right.kind is Kind.NONE else right
             return Node(Op.IS_NONE, Kind.BOOL, text, (value,), symbol)
         self._check_comparable(at, left, right, symbol)
@@ -242,32 +244,32 @@ class _Parser:
     def _check_comparable(self, at: ast.Compare, left: Node, right: Node, symbol: str) -> None:
         kinds = {left.kind, right.kind}
         if Kind.TIME in kinds and kinds != {Kind.TIME}:
-            self._refuse(
+            raise self._error(
                 at,
                 f"{left.text} {symbol} {right.text} compares a time with something else: use since(...), until(...) or time(...)",
             )
         if kinds == {Kind.BOOL} and symbol not in ("==", "!="):
-            self._refuse(at, "true and false can only be compared by == and !=")
+            raise self._error(at, "true and false can only be compared by == and !=")
         if Kind.ANY not in kinds and len(kinds) > 1:
-            self._refuse(at, f"{left.text} is {left.kind} and {right.text} is {right.kind}: this can never hold")
+            raise self._error(at, f"{left.text} is {left.kind} and {right.text} is {right.kind}: this can never hold")
         for one, other in ((left, right), (right, left)):
             self._check_stage(at, one, other)
 
     def _check_stage(self, at: ast.AST, one: Node, other: Node) -> None:
         is_stage = one.op is Op.TERM and one.value.name == "stage"
         if is_stage and other.op is Op.CONST and other.value not in STAGES:
-            self._refuse(at, f"{other.text} is no stage: {', '.join(STAGES)}{nearest(str(other.value), STAGES)}")
+            raise self._error(at, f"{other.text} is no stage: {', '.join(STAGES)}{nearest(str(other.value), STAGES)}")
 
     def _membership(self, text: str, left_at: ast.expr, right_at: ast.expr, *, negated: bool) -> Node:
         left = self._visit(left_at)
         if left.linear or left.kind is Kind.TIME:
-            self._refuse(left_at, f"{left.text} changes with time and cannot be looked up in a tuple")
+            raise self._error(left_at, f"{left.text} changes with time and cannot be looked up in a tuple")
         if not isinstance(right_at, ast.Tuple | ast.List) or not right_at.elts:
-            self._refuse(right_at, 'after `in` stands a tuple of constants, for example ("trial", "customer")')
+            raise self._error(right_at, 'after `in` stands a tuple of constants, for example ("trial", "customer")')
         items = tuple(self._visit(item) for item in right_at.elts)
         for item, item_at in zip(items, right_at.elts, strict=True):
             if item.op is not Op.CONST or item.kind is Kind.NONE:
-                self._refuse(item_at, "a tuple holds constants: numbers, texts, True or False")
+                raise self._error(item_at, "a tuple holds constants: numbers, texts, True or False")
             self._check_stage(item_at, left, item)
         return Node(Op.IN, Kind.BOOL, text, (left, *items), negated)
 
@@ -276,7 +278,7 @@ class _Parser:
     def _visit_call(self, at: ast.expr) -> Node:
         assert isinstance(at, ast.Call)
         if not isinstance(at.func, ast.Name):
-            self._refuse(at, "only functions of the rule vocabulary can be called")
+            raise self._error(at, "only functions of the rule vocabulary can be called")
         name = at.func.id
         if name in TERMS:
             return self._term(at, name)
@@ -284,12 +286,12 @@ class _Parser:
             call: Callable[[ast.Call, str], Node] = getattr(self, f"_call_{name}")
             return call(at, name)
         if name in NAMES or name in self._scope.definitions:
-            self._refuse(at, f"{name} is a value, not a function: write it without parentheses")
-        self._refuse(at, f"the function {name!r} is not known{nearest(name, ALL_NAMES)}")
+            raise self._error(at, f"{name} is a value, not a function: write it without parentheses")
+        raise self._error(at, f"the function {name!r} is not known{nearest(name, ALL_NAMES)}")
 
     def _positional(self, at: ast.Call, name: str, count: int) -> list[ast.expr]:
         if len(at.args) != count or at.keywords or any(isinstance(arg, ast.Starred) for arg in at.args):
-            self._refuse(at, f"{name}() takes {count} value{'s' if count > 1 else ''} and nothing else")
+            raise self._error(at, f"{name}() takes {count} value{'s' if count > 1 else ''} and nothing else")
         return at.args
 
     def _term(self, at: ast.Call, name: str) -> Node:
@@ -297,11 +299,11 @@ class _Parser:
         allowed = {key for key, _, _ in signature.keywords}
         if len(at.args) != len(signature.positional) or any(isinstance(arg, ast.Starred) for arg in at.args):
             what = " and ".join(signature.positional) or "no value without a name"
-            self._refuse(at, f"{name}() takes {what}{''.join(f', {key}=' for key in sorted(allowed))}")
+            raise self._error(at, f"{name}() takes {what}{''.join(f', {key}=' for key in sorted(allowed))}")
         for keyword in at.keywords:
             if keyword.arg not in allowed:
                 options = f"allowed: {', '.join(sorted(allowed)) or 'none'}"
-                self._refuse(
+                raise self._error(
                     at, f"{name}() does not take {keyword.arg}=; {options}{nearest(str(keyword.arg), allowed)}"
                 )
         given = {keyword.arg: keyword.value for keyword in at.keywords}
@@ -311,14 +313,14 @@ class _Parser:
             if key in given:
                 numbers[key] = self._number_argument(given[key], key, kind)
             elif required:
-                self._refuse(at, f"{name}() needs {key}=")
+                raise self._error(at, f"{name}() needs {key}=")
         days, before = int(numbers["days"]), int(numbers["before"])
         if days + before > RETENTION_DAYS:
-            self._refuse(at, f"the window reaches {days + before} days back; {RETENTION_DAYS} days are kept")
+            raise self._error(at, f"the window reaches {days + before} days back; {RETENTION_DAYS} days are kept")
         if before and not days:
-            self._refuse(at, "before= needs days=")
+            raise self._error(at, "before= needs days=")
         if name != "count" and ALL_ACTIVITY in texts and signature.positional[0] is Param.EVENT:
-            self._refuse(at, f'"*" can only stand in count(); {name}() needs {Param.EVENT}')
+            raise self._error(at, f'"*" can only stand in count(); {name}() needs {Param.EVENT}')
         event, other = [*texts, "", ""][:2]
         within_ms = round(numbers["within_days"] * DAY_MS)
         term = Term(name, event, other, days=days, before=before, within_ms=within_ms)
@@ -326,9 +328,9 @@ class _Parser:
 
     def _text_argument(self, at: ast.expr, kind: Param) -> str:
         if not (isinstance(at, ast.Constant) and isinstance(at.value, str) and at.value):
-            self._refuse(at, f"{kind} is needed here")
+            raise self._error(at, f"{kind} is needed here")
         if kind is Param.SEGMENT and at.value not in self._scope.segments:
-            self._refuse(at, f"there is no segment {at.value!r}{nearest(at.value, self._scope.segments)}")
+            raise self._error(at, f"there is no segment {at.value!r}{nearest(at.value, self._scope.segments)}")
         return at.value
 
     def _number_argument(self, at: ast.expr, key: str, kind: Param) -> float:
@@ -336,17 +338,17 @@ class _Parser:
         if kind is Param.DAYS:
             low = 1 if key == "days" else 0
             if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= RETENTION_DAYS:
-                self._refuse(at, f"{key}= is a whole number from {low} to {RETENTION_DAYS}")
+                raise self._error(at, f"{key}= is a whole number from {low} to {RETENTION_DAYS}")
             return value
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= DURATION_DAYS_MAX:
-            self._refuse(at, f"{key}= is a number of days from 0 to {DURATION_DAYS_MAX}")
+            raise self._error(at, f"{key}= is a number of days from 0 to {DURATION_DAYS_MAX}")
         return value
 
     def _time(self, at: ast.expr) -> Node:
         node = self._visit(at)
         if node.kind is not Kind.TIME:
             hint = f": write time({node.text})" if node.kind in _TEXTUAL else ""
-            self._refuse(at, f"{Param.TIME} is needed here, but {node.text} is {node.kind}{hint}")
+            raise self._error(at, f"{Param.TIME} is needed here, but {node.text} is {node.kind}{hint}")
         return node
 
     def _call_since(self, at: ast.Call, name: str) -> Node:
@@ -363,7 +365,7 @@ class _Parser:
         first, second = (self._visit(arg) for arg in self._positional(at, name, 2))
         kind = first.kind if first.kind is second.kind else Kind.ANY
         if Kind.TIME in (first.kind, second.kind) and kind is Kind.ANY:
-            self._refuse(at, "default() of a time needs a time as its second value")
+            raise self._error(at, "default() of a time needs a time as its second value")
         return Node(
             Op.DEFAULT, kind, self._source(at), (first, second),
             nullable=second.nullable, linear=first.linear or second.linear,
@@ -372,7 +374,7 @@ class _Parser:
     def _textual(self, at: ast.expr) -> Node:
         node = self._visit(at)
         if node.kind not in _TEXTUAL:
-            self._refuse(at, f"a text is needed here, but {node.text} is {node.kind}")
+            raise self._error(at, f"a text is needed here, but {node.text} is {node.kind}")
         return node
 
     def _call_contains(self, at: ast.Call, name: str) -> Node:
@@ -389,7 +391,7 @@ class _Parser:
     def _call_without(self, at: ast.Call, name: str) -> Node:
         given = {keyword.arg: keyword.value for keyword in at.keywords}
         if len(at.args) != 2 or set(given) != {"within_days"}:
-            self._refuse(at, f"{name}() takes two event names and within_days=")
+            raise self._error(at, f"{name}() takes two event names and within_days=")
         first, second = (ast.unparse(arg) for arg in at.args if self._text_argument(arg, Param.EVENT))
         days = self._number_argument(given["within_days"], "within_days", Param.DURATION)
         spelled = f"known(last({first})) and since(last({first})) >= {days!r} and not last({second}) >= last({first})"
@@ -397,7 +399,7 @@ class _Parser:
 
     def _extreme(self, at: ast.Call, name: str) -> Node:
         if len(at.args) < 2 or at.keywords:
-            self._refuse(at, f"{name}() takes two or more numbers")
+            raise self._error(at, f"{name}() takes two or more numbers")
         args = tuple(self._number(arg) for arg in at.args)
         nullable = any(arg.nullable or arg.kind is Kind.ANY for arg in args)
         return Node(Op.CALL, Kind.NUMBER, self._source(at), args, name, nullable, any(arg.linear for arg in args))
@@ -411,13 +413,13 @@ class _Parser:
 
     def _call_round(self, at: ast.Call, name: str) -> Node:
         if not 1 <= len(at.args) <= 2 or at.keywords:
-            self._refuse(at, "round() takes a number, and optionally how many digits")
+            raise self._error(at, "round() takes a number, and optionally how many digits")
         arg = self._number(at.args[0])
         digits = at.args[1].value if len(at.args) == 2 and isinstance(at.args[1], ast.Constant) else 0
         if isinstance(digits, bool) or not isinstance(digits, int) or not 0 <= digits <= 15:
-            self._refuse(at, "the digits of round() are a whole number from 0 to 15")
+            raise self._error(at, "the digits of round() are a whole number from 0 to 15")
         if arg.linear:
-            self._refuse(at, f"round({arg.text}) is not linear in time: its next change is unknown")
+            raise self._error(at, f"round({arg.text}) is not linear in time: its next change is unknown")
         places = () if len(at.args) == 1 else (Node(Op.CONST, Kind.NUMBER, str(digits), value=digits),)
         nullable = arg.nullable or arg.kind is Kind.ANY
         return Node(Op.CALL, Kind.NUMBER, self._source(at), (arg, *places), name, nullable)

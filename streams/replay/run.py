@@ -1,0 +1,131 @@
+"""Replay: lines in, transitions out, by the same engine that the workers run.
+
+Plain lines are events as producers send them: their account is resolved as intake does, their arrival is
+`receivedAt`, else `timestamp`, and they form one partition. Dumped records bring key, arrival, partition and control
+records with them, so that the replay of a dump takes the very steps that the workers took. Lines are taken in order,
+never sorted; what comes out is in (effective_at, account_id, sequence) order.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from schemas.control import CONTROL_HEADER, Clock, ControlKind, decode_control
+from schemas.dead_letter import Rejected, RejectReason
+from schemas.wire import WireEvent, decode_event
+from streams.engine.partition import Outcome, Partition
+from streams.engine.program import Program
+from streams.engine.record import account_of_key, file_arrival
+from streams.engine.transitions import Transition
+from streams.replay.envelope import Envelope, decode_envelope
+from streams.replay.lines import Line
+
+ACCOUNT_TOPIC = "account.events.v1"
+
+Resolve = Callable[[WireEvent], str]
+"""The account of an event, by the state that earlier events have left; raises `Rejected` if there is none."""
+
+
+@dataclass
+class Summary:
+    """What became of the lines."""
+
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    rejected: Counter[RejectReason] = field(default_factory=Counter)
+    controls: Counter[str] = field(default_factory=Counter)
+    after_until: int = 0
+
+
+class Replay:
+    """One run over files. `until` leaves out what arrives later, in ms; None takes all."""
+
+    def __init__(self, program: Program, resolve: Resolve, until: int | None = None) -> None:
+        self.summary = Summary()
+        self._program = program
+        self._resolve = resolve
+        self._until = until
+        self._partitions: dict[int, Partition] = {}
+
+    @property
+    def accounts(self) -> int:
+        return sum(len(partition) for partition in self._partitions.values())
+
+    @property
+    def partitions(self) -> list[Partition]:
+        return list(self._partitions.values())
+
+    def feed(self, line: Line) -> None:
+        """Take one line.
+
+        Raises:
+            Rejected: the line cannot be used; it has been counted.
+        """
+        try:
+            self._take(line.raw)
+        except Rejected as rejected:
+            self.summary.rejected[rejected.reason] += 1
+            raise
+
+    def finish(self) -> list[Transition]:
+        """Bring every account to `until`, and return all transitions in their order."""
+        found: list[Transition] = []
+        for partition in self._partitions.values():
+            if self._until is not None:
+                partition.advance_to(self._until)
+            found += partition.take_transitions()
+        found.sort(key=lambda transition: (transition.effective_at, transition.account_id, transition.sequence))
+        return found
+
+    def _take(self, raw: bytes) -> None:
+        try:
+            event = decode_event(raw)
+        except Rejected as rejected:
+            envelope = decode_envelope(raw) if rejected.reason is RejectReason.UNKNOWN_TYPE else None
+            if envelope is None:
+                raise
+            self._take_dumped(envelope)
+            return
+        arrival = file_arrival(event)
+        if arrival is None:
+            raise Rejected(RejectReason.UNREADABLE_ARRIVAL, "neither receivedAt nor timestamp is an RFC 3339 time")
+        if self._is_included(arrival):
+            self._apply(0, self._resolve(event), event, raw, arrival)
+
+    def _take_dumped(self, envelope: Envelope) -> None:
+        control, payload = envelope.header(CONTROL_HEADER), envelope.payload_bytes()
+        if payload is None:
+            raise Rejected(RejectReason.NULL_VALUE, "the record has no value")
+        if control is not None:
+            self._take_control(envelope.partition, control, payload)
+            return
+        event = decode_event(payload)
+        if self._is_included(envelope.ts):
+            by_account = envelope.topic.endswith(ACCOUNT_TOPIC)
+            account_id = account_of_key(envelope.key_bytes()) if by_account else self._resolve(event)
+            self._apply(envelope.partition, account_id, event, payload, envelope.ts)
+
+    def _take_control(self, partition: int, kind: str, payload: bytes) -> None:
+        control = decode_control(kind.encode(), payload)
+        match control:
+            case Clock():
+                if not self._is_included(control.at_ms):
+                    return
+                self._partition(partition).advance_clock(control.at_ms)
+            case _:
+                raise Rejected(RejectReason.UNKNOWN_CONTROL, f"{kind} records are not supported by this version yet")
+        self.summary.controls[ControlKind(kind)] += 1
+
+    def _apply(self, partition: int, account_id: str, event: WireEvent, raw: bytes, arrival_ms: int) -> None:
+        self.summary.outcomes[self._partition(partition).apply(account_id, event, raw, arrival_ms)] += 1
+
+    def _is_included(self, arrival_ms: int) -> bool:
+        if self._until is None or arrival_ms <= self._until:
+            return True
+        self.summary.after_until += 1
+        return False
+
+    def _partition(self, number: int) -> Partition:
+        partition = self._partitions.get(number)
+        if partition is None:
+            partition = self._partitions[number] = Partition(self._program)
+        return partition
