@@ -1,7 +1,7 @@
 """Days: the unit of every window. A day is numbered by its date in the catalog's time zone, from 1970-01-01 = 0.
 
-UTC is plain integer arithmetic. In other zones a day has 23 to 25 hours; `zoneinfo` is loaded once, when the calendar is
-made, and is a pure table from then on. Times outside the years 1-9999 are clamped to them.
+UTC is plain integer arithmetic. In other zones a day has 23 to 25 hours; `zoneinfo` is loaded once, when the calendar
+is made, and is a pure table from then on. Times outside the years 1-9999 are clamped to them.
 """
 
 from datetime import UTC, date, datetime, timedelta

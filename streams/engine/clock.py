@@ -6,8 +6,8 @@ A record carries its own time `t` and its arrival `a`; the account a clock `now`
     2. horizon = max(t, arrival - grace); each deadline d with now < d <= horizon fires in order: now = d, evaluate
     3. now = max(now, horizon); apply the record; evaluate
 
-Time is data here: nothing in the engine asks a clock. A record that arrives late moves neither clock; what it changes is
-dated by `now`, for nothing is ever emitted for the past. The grace keeps a deadline from firing while records of
+Time is data here: nothing in the engine asks a clock. A record that arrives late moves neither clock; what it changes
+is dated by `now`, for nothing is ever emitted for the past. The grace keeps a deadline from firing while records of
 before it may still arrive: within it a late record is indistinguishable from one that came in order.
 
 A clock record of the partition at `w` is step 1 with a = w and step 2 with w - grace for every account: accounts

@@ -1,7 +1,7 @@
 """The working set of one account under one program: everything derived from its state that rules read.
 
-Nothing here is stored; it can be rebuilt from the state at any time, and a test holds the two equal. It exists so that an
-event costs additions instead of recounts:
+Nothing here is stored; it can be rebuilt from the state at any time, and a test holds the two equal. It exists so
+that an event costs additions instead of recounts:
 
 * A window sum is the difference of two prefix sums. `score[-1]` is the sum up to today, `score[-1 - n]` up to n days
   ago; an event of today adds to the last entry, a late one to all entries from its day on, a new day appends.

@@ -124,38 +124,41 @@ class _Emitter:
             case _:
                 return f"{symbol}({', '.join(args)})"
 
+    def window(self, term: Term) -> str:
+        """The source of one reading of a window: a difference of prefix sums, or a distinct count that is kept."""
+        days, before, slots = term.days, term.before, self.slots
+        if term.name == "active_days":
+            return f"(w.mask & {(1 << days) - 1}).bit_count()"
+        distinct = {"active_users": ("users", slots.users), "teams": ("teams", slots.teams)}
+        distinct["core_features"] = ("cores", slots.cores)
+        if term.name in distinct:
+            kept, lengths = distinct[term.name]
+            return f"w.{kept}[{lengths.index(days)}]"
+        if term.name == "score":
+            sums = self.local("w.score")
+        elif term.event == ALL_ACTIVITY:
+            sums = self.local("w.activity")
+        else:
+            sums = self.local(f"w.named[{slots.events.index(term.event)}]")
+        window = f"({sums}[{-1 - before}] - {sums}[{-1 - before - days}])"
+        return f"{window} / 1000" if term.name == "score" else window
+
     def term(self, term: Term) -> str:
         """The source of one reading of state."""
-        days, before = term.days, term.before
         match term.name:
-            case "count" if not days and term.event == ALL_ACTIVITY:
-                return "a.total"
-            case "count" if not days:
+            case "count" if not term.days:
+                if term.event == ALL_ACTIVITY:
+                    return "a.total"
                 return f"(s.total if (s := a.events.get({term.event!r})) is not None else 0)"
-            case "count" | "score":
-                if term.name == "score":
-                    sums = self.local("w.score")
-                elif term.event == ALL_ACTIVITY:
-                    sums = self.local("w.activity")
-                else:
-                    sums = self.local(f"w.named[{self.slots.events.index(term.event)}]")
-                window = f"{sums}[{-1 - before}] - {sums}[{-1 - before - days}]"
-                return f"({window}) / 1000" if term.name == "score" else f"({window})"
-            case "active_users":
-                return f"w.users[{self.slots.users.index(days)}]"
-            case "teams":
-                return f"w.teams[{self.slots.teams.index(days)}]"
-            case "core_features":
-                return f"w.cores[{self.slots.cores.index(days)}]"
-            case "active_days":
-                return f"(w.mask & {(1 << days) - 1}).bit_count()"
+            case "count" | "score" | "active_users" | "teams" | "core_features" | "active_days":
+                return self.window(term)
             case "last":
                 return f"(s.last if (s := a.events.get({term.event!r})) is not None else None)"
             case "trait":
                 return f"a.trait({term.event!r})"
             case "sequence":
                 index = self.slots.sequences.index((term.event, term.other, term.within_ms))
-                return f"w.sequence_in({index}, {days})"
+                return f"w.sequence_in({index}, {term.days})"
             case "member":
                 return f"(members & {1 << self.bits[term.event]} != 0)"
             case "stage":

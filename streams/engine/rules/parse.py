@@ -244,10 +244,8 @@ class _Parser:
     def _check_comparable(self, at: ast.Compare, left: Node, right: Node, symbol: str) -> None:
         kinds = {left.kind, right.kind}
         if Kind.TIME in kinds and kinds != {Kind.TIME}:
-            raise self._error(
-                at,
-                f"{left.text} {symbol} {right.text} compares a time with something else: use since(...), until(...) or time(...)",
-            )
+            written = f"{left.text} {symbol} {right.text}"
+            raise self._error(at, f"{written} compares a time with something else: use since(), until() or time()")
         if kinds == {Kind.BOOL} and symbol not in ("==", "!="):
             raise self._error(at, "true and false can only be compared by == and !=")
         if Kind.ANY not in kinds and len(kinds) > 1:

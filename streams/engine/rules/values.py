@@ -1,7 +1,7 @@
 """What rules compute with when a value may be unknown or of any type: the semantics of unknowns, in one place.
 
 Unknown is None. Arithmetic on an unknown, division by zero and a result that is no finite number are unknown. A
-comparison with an unknown, or of different types, is false, `!=` and `not in` too. A number is finite and not a boolean.
+comparison with an unknown, or of different types, is false, `!=` and `not in` too. A number is finite and no boolean.
 Compiled rules call these only where the compiler could not prove that a plain operator means the same.
 """
 
