@@ -5,11 +5,13 @@ n after n records means: none lost, none twice. `python toy_worker.py '{"bootstr
 """
 
 import logging
+import os
 import sys
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from streams.runtime import logs
 from streams.runtime.options import KafkaAccess, RuntimeOptions
 from streams.runtime.stage import Drained, InputRecord, Output, StageFailure, StageSpec
 from streams.runtime.worker import Worker
@@ -89,9 +91,7 @@ class CountingStage:
 
 def main() -> int:
     options = msgspec.json.decode(sys.argv[1], type=ToyOptions)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for noisy in ("faust", "mode", "aiokafka"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    logs.configure("toy")
     spec = StageSpec(
         name="toy",
         input_topic=f"{options.prefix}input",
@@ -112,4 +112,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_code = main()
+    logging.shutdown()
+    os._exit(exit_code)

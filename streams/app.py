@@ -1,0 +1,72 @@
+"""The one composition root: from settings to a worker that can run.
+
+Every other module is told what it needs; here is where it is told. A stage's module is imported only when its worker
+is built, so that a worker holds one stage and what that stage needs.
+"""
+
+import importlib
+import ssl
+from typing import Any, Final
+
+from streams.errors import SettingsError
+from streams.runtime.options import KafkaAccess, RuntimeOptions
+from streams.runtime.stage import StageSpec
+from streams.runtime.worker import Worker
+from streams.settings import KafkaSettings, Settings
+from streams.topics import Topics
+
+# Each module has `stage_spec(settings, topics) -> StageSpec`.
+AGENTS: Final = {
+    "intake": "streams.intake.agent",
+    "engagement": "streams.engagement.agent",
+    "notifier": "streams.notify.agent",
+}
+
+REBALANCE_TIMEOUT_MS: Final = 60_000
+DEVELOPMENT_SESSION_MS: Final = 10_000
+
+
+def build_worker(name: str, settings: Settings) -> Worker:
+    """Build the worker of a stage: ``intake``, ``engagement`` or ``notifier``."""
+    topics = Topics(settings.kafka.topic_prefix)
+    spec: StageSpec = importlib.import_module(AGENTS[name]).stage_spec(settings, topics)
+    return Worker(spec, runtime_options(spec.name, settings, topics))
+
+
+def runtime_options(stage: str, settings: Settings, topics: Topics) -> RuntimeOptions:
+    kafka, runtime = settings.kafka, settings.runtime
+    if runtime.guarantee != "exactly_once":
+        raise SettingsError(
+            f"runtime.guarantee: {runtime.guarantee} is not available; only exactly_once is, which needs a broker with "
+            "transactions"
+        )
+    return RuntimeOptions(
+        kafka=KafkaAccess(kafka.bootstrap, client_security(kafka)),
+        group=topics.group(stage),
+        flush_interval_ms=runtime.flush_interval_ms,
+        session_timeout_ms=kafka.session_timeout_ms,
+        heartbeat_interval_ms=kafka.heartbeat_interval_ms,
+        # A short session says that restarts are watched by somebody: then joining must not take a minute either.
+        rebalance_timeout_ms=(
+            kafka.session_timeout_ms if kafka.session_timeout_ms <= DEVELOPMENT_SESSION_MS else REBALANCE_TIMEOUT_MS
+        ),
+        instance_id=runtime.instance_id,
+        shutdown_timeout_s=runtime.shutdown_timeout_s,
+        web_host=settings.web.host,
+        web_port=settings.web.port,
+    )
+
+
+def client_security(kafka: KafkaSettings) -> dict[str, Any]:
+    """What aiokafka's clients need beyond the address."""
+    arguments: dict[str, Any] = {"security_protocol": kafka.security_protocol.value}
+    if kafka.uses_sasl and kafka.sasl_username is not None and kafka.sasl_password is not None:
+        arguments |= {
+            "sasl_mechanism": kafka.sasl_mechanism.value,
+            "sasl_plain_username": kafka.sasl_username,
+            "sasl_plain_password": kafka.sasl_password.get_secret_value(),
+        }
+    if kafka.uses_tls:
+        cafile = None if kafka.ssl_ca_file is None else str(kafka.ssl_ca_file)
+        arguments["ssl_context"] = ssl.create_default_context(cafile=cafile)
+    return arguments

@@ -1,0 +1,96 @@
+"""`pegel worker`: run a stage, or all three.
+
+`all` starts a process per stage: each has its own event loop (Python runs one at a time in a process), a stage that is
+killed or fails takes no other's memory with it, and what runs on a laptop is what runs in production. The parent only
+watches. When one ends, all end, with the exit status of the one that failed; the children of a parent that was killed
+get SIGTERM from the system (Linux).
+"""
+
+import logging
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streams.cli.options import BootstrapOption, ConfigOption, settings_for
+
+app = typer.Typer()
+
+
+class StageName(StrEnum):
+    INTAKE = "intake"
+    ENGAGEMENT = "engagement"
+    NOTIFIER = "notifier"
+    ALL = "all"
+
+
+@app.command()
+def worker(
+    stage: Annotated[StageName, typer.Argument(help="What to run; all: the three as separate processes.")],
+    config: ConfigOption = None,
+    bootstrap: BootstrapOption = None,
+    instance_id: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Fixed name of this worker (static membership; also PEGEL_RUNTIME__INSTANCE_ID).",
+            show_default=False,
+        ),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65_535,
+            help="Port of /metrics, /livez and /readyz; 0 takes a free one and says so. With all: the first of three.",
+            show_default=False,
+        ),
+    ] = None,
+    parent: Annotated[int | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Run until SIGTERM or Ctrl-C: stop reading, commit, leave; a second signal ends at once.
+
+    Exit status: 0 after a signal, 70 after a failure (restart it: it resumes from what was committed).
+    """
+    settings = settings_for(config, bootstrap, runtime={"instance_id": instance_id}, web={"port": port})
+    from streams.runtime import logs  # noqa: PLC0415
+
+    logs.configure(stage.value)
+    if stage is StageName.ALL:
+        from streams.runtime.family import Child, run_family  # noqa: PLC0415
+
+        names = [one.value for one in StageName if one is not StageName.ALL]
+        children = [
+            Child(
+                name,
+                _command(name, config, bootstrap, instance_id, settings.web.port + place * bool(settings.web.port)),
+            )
+            for place, name in enumerate(names)
+        ]
+        sys.exit(run_family(children, settings.runtime.shutdown_timeout_s))
+
+    from streams.app import build_worker  # noqa: PLC0415
+    from streams.runtime import family  # noqa: PLC0415
+
+    if parent is not None:
+        family.die_with(parent)
+    exit_code = build_worker(stage.value, settings).run()
+    logging.shutdown()
+    # Not sys.exit: threads that a failed stop left behind must not keep the process alive.
+    os._exit(exit_code)
+
+
+def _command(stage: str, config: Path | None, bootstrap: str | None, instance_id: str | None, port: int) -> list[str]:
+    """The same command line for one stage. Everything else comes from the environment, which is inherited."""
+    options: dict[str, object | None] = {
+        "--config": config,
+        "--bootstrap": bootstrap,
+        "--instance-id": instance_id,
+        "--port": port,
+        "--parent": os.getpid(),
+    }
+    given = [word for name, value in options.items() if value is not None for word in (name, str(value))]
+    return [sys.executable, "-c", "from streams.cli import main; main()", "worker", stage, *given]
