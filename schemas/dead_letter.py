@@ -20,6 +20,7 @@ ORIGINAL_OFFSET_HEADER: Final = "pegel-original-offset"
 REASON_HEADER: Final = "pegel-reason"
 DETAIL_HEADER: Final = "pegel-detail"
 FIRST_SEEN_HEADER: Final = "pegel-first-seen"
+ORIGINAL_BYTES_HEADER: Final = "pegel-original-bytes"
 
 
 class RejectReason(StrEnum):
@@ -98,9 +99,13 @@ class DeadLetter(BaseModel):
     )
     first_seen: str = Field(description="The record's own Kafka timestamp, RFC 3339.")
 
+    original_bytes: int | None = Field(
+        default=None, ge=0, description="Size of the original value, where it was too large to be kept whole."
+    )
+
     def to_headers(self) -> list[tuple[str, bytes]]:
         """As Kafka headers."""
-        return [
+        headers = [
             (ORIGINAL_TOPIC_HEADER, self.original_topic.encode()),
             (ORIGINAL_PARTITION_HEADER, str(self.original_partition).encode()),
             (ORIGINAL_OFFSET_HEADER, str(self.original_offset).encode()),
@@ -108,6 +113,9 @@ class DeadLetter(BaseModel):
             (DETAIL_HEADER, self.detail.encode()),
             (FIRST_SEEN_HEADER, self.first_seen.encode()),
         ]
+        if self.original_bytes is not None:
+            headers.append((ORIGINAL_BYTES_HEADER, str(self.original_bytes).encode()))
+        return headers
 
     @classmethod
     def from_headers(cls, headers: Iterable[tuple[str, bytes | None]]) -> "DeadLetter":
@@ -120,5 +128,6 @@ class DeadLetter(BaseModel):
             "reason": REASON_HEADER,
             "detail": DETAIL_HEADER,
             "first_seen": FIRST_SEEN_HEADER,
+            "original_bytes": ORIGINAL_BYTES_HEADER,
         }
         return cls.model_validate({field: texts[header] for field, header in wanted.items() if header in texts})

@@ -26,7 +26,7 @@ This module is pure: the worker and the replay of files use the same objects.
 
 from collections import OrderedDict
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from schemas.dead_letter import Rejected, RejectReason
 from schemas.wire import WireEvent
@@ -34,7 +34,10 @@ from streams.limits import ACCOUNT_ID_CHARS_MAX, LEARNED_USERS_MAX, USER_ID_CHAR
 
 PATH_ROOTS: Final = ("properties", "context", "traits")
 
-Path = tuple[str, ...]
+RESERVED_PREFIX: Final = "\0"
+"""Keys of the changelog that begin so are no users."""
+
+Path: TypeAlias = tuple[str, ...]
 
 
 class Via(StrEnum):
@@ -49,7 +52,7 @@ class Via(StrEnum):
 def account_path(text: str) -> Path:
     """The path of a setting such as `properties.workspace_id`; raises ValueError."""
     path = tuple(text.split("."))
-    if len(path) < 2 or "" in path or path[0] not in PATH_ROOTS:  # noqa: PLR2004 - a root and a name
+    if len(path) < 2 or "" in path or path[0] not in PATH_ROOTS:
         raise ValueError(f"{text!r} does not begin with one of {', '.join(f'{root}.' for root in PATH_ROOTS)}")
     return path
 
@@ -97,8 +100,8 @@ class LearnedUsers:
         return self._accounts[user]
 
     def learn(self, user: str | None, account: str) -> None:
-        """Know from now on that the user belongs to the account. Ids too long to be kept are not."""
-        if user is None or len(user) > USER_ID_CHARS_MAX:
+        """Know from now on that the user belongs to the account; not if the id cannot be a key of the changelog."""
+        if user is None or len(user) > USER_ID_CHARS_MAX or user.startswith(RESERVED_PREFIX):
             return
         if self._accounts.get(user) != account:
             self._changes[user] = account
@@ -183,9 +186,3 @@ class Identity:
         if event.userId is None and event.anonymousId is None:
             return f"{nowhere}, and no userId or anonymousId"
         return f"{nowhere}, and no group call told the user's" if self._learns else nowhere
-
-
-def identity_for(account_property: str | None, *, learn_users: bool) -> Identity:
-    """The identity that the settings ask for; raises ValueError if the path cannot be used."""
-    path = account_path(account_property) if account_property is not None else None
-    return Identity(path, learns=learn_users)

@@ -1,0 +1,45 @@
+"""Intake as the runtime runs it: settings and topic names in, a stage specification out."""
+
+from streams.errors import SettingsError
+from streams.intake.adapters import Adapter, segment
+from streams.intake.identity import Identity, Path, account_path
+from streams.intake.rejects import RejectWindow
+from streams.intake.stage import IntakeStage, Route
+from streams.runtime.stage import StageSpec
+from streams.settings import IntakeSettings
+from streams.topics import Topics
+
+NAME = "intake"
+
+
+def intake(settings: IntakeSettings, topics: Topics, adapt: Adapter = segment.adapt) -> StageSpec:
+    """The stage that turns product events into account events; raises `SettingsError`."""
+    path = _path(settings)
+    route = Route(source=topics.product_events, accepted=topics.account_events, refused=topics.product_events_dlq)
+
+    def stage(partition: int) -> IntakeStage:
+        identity = Identity(path, learns=settings.learn_users)
+        window = RejectWindow(settings.reject_sample_min, settings.reject_ratio_max)
+        return IntakeStage(partition, route, adapt, identity, window)
+
+    return StageSpec(
+        name=NAME,
+        input_topic=topics.product_events,
+        changelog_topic=topics.identity_changelog,
+        factory=stage,
+        output_topics=(topics.account_events, topics.product_events_dlq),
+    )
+
+
+def identity_of(settings: IntakeSettings) -> Identity:
+    """A fresh identity by the same settings, for files; raises `SettingsError`."""
+    return Identity(_path(settings), learns=settings.learn_users)
+
+
+def _path(settings: IntakeSettings) -> Path | None:
+    if settings.account_property is None:
+        return None
+    try:
+        return account_path(settings.account_property)
+    except ValueError as error:
+        raise SettingsError(f"intake.account_property: {error}") from None
