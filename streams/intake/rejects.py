@@ -46,8 +46,8 @@ class RejectWindow:
         if len(self._rejected) > self._rejected_max:
             raise RejectRatioExceeded(
                 f"{len(self._rejected)} of the last {self._size} records were refused, more than "
-                f"{self._ratio_max:.0%}; the last one: {reason}. Nothing of the last batch was written. Mend the producer or the rule, or "
-                "dead-letter them all with PEGEL_INTAKE__REJECT_RATIO_MAX=1"
+                f"{self._ratio_max:.0%}; the last one: {reason}. Nothing of the last batch was written. "
+                "Mend the producer or the rule, or dead-letter them all with PEGEL_INTAKE__REJECT_RATIO_MAX=1"
             )
 
     @property
