@@ -65,7 +65,8 @@ def kafka(
         raise typer.BadParameter(f"{port} is taken; name another, or leave --port out", param_hint="--port")
     kinds = STARTABLE if kind is None else (BrokerKind(kind),)
     chosen = port or (DEFAULT_PORT if is_free(DEFAULT_PORT) else None)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both end the broker in good order, whenever they come
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell starts background jobs with SIGINT ignored
+        signal.signal(number, signal.default_int_handler)
     try:
         with broker_for(say, given=given, kinds=kinds, folder=folder, port=chosen) as broker:
             sys.stdout.write(f"{broker.bootstrap}\n")

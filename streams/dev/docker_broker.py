@@ -4,6 +4,7 @@ The broker must advertise an address that clients reach, so the host's port is c
 mapped to the same listener. testcontainers' reaper removes the container when its owner is gone, however that ended.
 """
 
+import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -59,7 +60,7 @@ def require_daemon() -> None:
         client.ping()
         client.close()
     except (DockerException, OSError) as error:
-        raise UnavailableError(f"no Docker daemon answers ({_first_line(error)})") from None
+        raise UnavailableError(f"no Docker daemon answers ({_cause(error)})") from None
 
 
 class DockerBroker:
@@ -80,7 +81,7 @@ class DockerBroker:
         try:
             container.start()
         except (DockerException, OSError) as error:
-            raise UnavailableError(f"Docker cannot run {IMAGE} ({_first_line(error)})") from None
+            raise UnavailableError(f"Docker cannot run {IMAGE} ({_cause(error)})") from None
         self._container = container
         self.bootstrap = f"{host}:{host_port}"
         if not self._became_ready():
@@ -95,5 +96,7 @@ class DockerBroker:
         return any(is_ready(self.bootstrap, READY_PROBE_S) for _ in range(int(START_TIMEOUT_S / READY_PROBE_S)))
 
 
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0]
+def _cause(error: BaseException) -> str:
+    """The innermost reason: requests and urllib3 wrap the system's own words several times."""
+    system = re.search(r"\w+Error\(\d+, '([^']+)'\)", str(error))
+    return system[1] if system else str(error).strip().partition("\n")[0]
