@@ -7,10 +7,11 @@ A play's `directions` read a move as people do: it is an entry into the segment 
 left. `moved` names moves alone, by the segment moved to.
 """
 
-from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+
+from schemas.transition import Direction
 
 ANY: Final = "*"
 DESTINATIONS_MAX: Final = 50
@@ -23,14 +24,6 @@ GIVE_UP_DEFAULT_H: Final = 72.0
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$", max_length=64)]
 SegmentName = Annotated[str, StringConstraints(pattern=r"^(\*|[a-z][a-z0-9_]*)$", max_length=64)]
 Hours = Annotated[float, Field(gt=0, le=24 * 366, allow_inf_nan=False)]
-
-
-class Direction(StrEnum):
-    """What a play waits for."""
-
-    ENTERED = "entered"
-    EXITED = "exited"
-    MOVED = "moved"
 
 
 class _Part(BaseModel):

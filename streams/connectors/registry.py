@@ -1,0 +1,10 @@
+"""The types of destination there are. A new connector is a folder, and a line here."""
+
+from typing import Final
+
+from streams.connectors.console.connector import CONSOLE
+from streams.connectors.contract import ConnectorType
+from streams.connectors.slack.connector import SLACK
+from streams.connectors.webhook.connector import WEBHOOK
+
+CONNECTORS: Final[dict[str, ConnectorType]] = {kind.name: kind for kind in (SLACK, WEBHOOK, CONSOLE)}

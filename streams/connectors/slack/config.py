@@ -1,0 +1,26 @@
+"""What a playbook says of a Slack destination."""
+
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from schemas.playbook import Destination
+from streams.connectors.addresses import AddressPolicy
+from streams.connectors.http import checked_url
+
+
+class SlackConfig(Destination):
+    type: Literal["slack"]
+    url: SecretStr = Field(description="The incoming webhook, as ${VARIABLE}.")
+    rate_per_s: float | None = Field(1.0, gt=0, le=10_000, description="Slack allows one message a second and channel.")
+    in_flight_max: int = Field(2, ge=1, le=256, description="At most so many attempts at once.")
+    allow_http: bool = Field(default=False, description="Permit http:// to this machine, for tests.")
+
+    @property
+    def policy(self) -> AddressPolicy:
+        return AddressPolicy(loopback=self.allow_http)
+
+    @model_validator(mode="after")
+    def _usable(self) -> Self:
+        checked_url(self.url.get_secret_value(), self.policy)
+        return self

@@ -1,0 +1,22 @@
+"""Whether a piece of news is still news.
+
+Two floods must never reach people: history that is computed now (a backfill, a notifier that starts on an old topic,
+a long outage), and what a new version of the catalog changes at a stroke. Both are recorded as suppressed, with the
+reason.
+"""
+
+from schemas.action import Reason
+from schemas.playbook import Play
+from streams.notify.plan.news import News
+
+HOUR_MS = 3_600_000
+
+
+def freshness(news: News, play: Play, now_ms: int, max_age_h: float | None) -> Reason:
+    """PLANNED, or why it is not told. `max_age_h` is the setting that a play may override."""
+    if news.from_catalog and not (play.announce_catalog_changes):
+        return Reason.CATALOG_CHANGE
+    limit_h = max_age_h if play.max_age_h is None else play.max_age_h
+    if limit_h is not None and now_ms - news.effective_at_ms > limit_h * HOUR_MS:
+        return Reason.STALE
+    return Reason.PLANNED
