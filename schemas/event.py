@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, f
 from pydantic_core import PydanticCustomError
 
 from schemas.dead_letter import Rejected, RejectReason
+from schemas.derive import readers
 from schemas.json_limits import check_limits, too_deep
 from schemas.lenient import Ignored, Object, Text, TimeText, Version
 from schemas.timestamps import parse_ms
@@ -50,7 +51,11 @@ _TRACK_NEEDS_EVENT: Final[dict[str, JsonValue]] = {
 
 
 class Event(BaseModel):
-    """A product event of the Segment spec."""
+    """A product event of the Segment spec, as producers should send it.
+
+    Unknown fields are kept. Of a known one, null and a value of the wrong type are accepted and count as not sent,
+    except in `type`, `timestamp` and a track call's `event`.
+    """
 
     model_config = ConfigDict(
         frozen=True, extra="allow", strict=True, json_schema_extra={"examples": _EXAMPLES, **_TRACK_NEEDS_EVENT}
@@ -121,6 +126,21 @@ def read_event(raw: bytes) -> Event:
         return Event.model_validate_json(raw)
     except ValidationError as error:
         raise _as_rejected(error, raw) from None
+
+
+def ignored_fields(fields: dict[str, Any]) -> list[str]:
+    """Which fields of an accepted event count as not sent, because their value has the wrong type or is no time."""
+    ignored = [
+        name
+        for name, read in readers(Event).items()
+        if fields.get(name) is not None and read(fields[name]) != fields[name]
+    ]
+    unreadable = [
+        name
+        for name in ("originalTimestamp", "receivedAt", "sentAt")
+        if name not in ignored and fields.get(name) is not None and parse_ms(fields[name]) is None
+    ]
+    return ignored + unreadable
 
 
 def too_large(size_bytes: int) -> Rejected:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,12 @@ Text: TypeAlias = Annotated[str | None, BeforeValidator(read_text), Strict(_NON_
 TimeText: TypeAlias = Annotated[
     str | None, BeforeValidator(read_text), Strict(_NON_EMPTY), Field(json_schema_extra={"format": "date-time"})
 ]
-Object: TypeAlias = Annotated[dict[str, Any], BeforeValidator(read_object), Strict(_objects(_plain(PLAIN_DEPTH - 1)))]
+Object: TypeAlias = Annotated[
+    dict[str, Any],
+    BeforeValidator(read_object),
+    Strict(_objects(_plain(PLAIN_DEPTH - 1))),
+    WithJsonSchema({"type": ["object", "null"], "additionalProperties": True}),
+]
 Version: TypeAlias = Annotated[
     int | float | str | None, BeforeValidator(read_version), Strict(_INT_64 | float | str | None)
 ]

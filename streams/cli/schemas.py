@@ -1,0 +1,133 @@
+"""`pegel schemas`: the contracts as JSON Schema, and whether files keep to them."""
+
+import json
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from streams.cli.options import JsonOption, say
+
+if TYPE_CHECKING:
+    from streams.replay.lines import Line
+
+    Finding = tuple[str, str]
+    """Reason and detail."""
+
+app = typer.Typer(no_args_is_help=True)
+
+NameArgument = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help="event, transition, membership, ...; `pegel schemas list` has them all."),
+]
+
+
+@app.callback()
+def schemas() -> None:
+    """Show the contracts, and check files against them."""
+
+
+@app.command("list")
+def list_names() -> None:
+    """List the contracts, with what each is about."""
+    from schemas.generate import CONTRACTS  # noqa: PLC0415
+
+    width = max(map(len, CONTRACTS))
+    for name, model in CONTRACTS.items():
+        summary = (model.__doc__ or "").partition("\n")[0]
+        sys.stdout.write(f"{name:<{width}}  {summary}\n")
+
+
+@app.command()
+def show(name: NameArgument) -> None:
+    """Write a contract's JSON Schema."""
+    from schemas.generate import rendered  # noqa: PLC0415
+
+    sys.stdout.write(rendered(_known(name)))
+
+
+@app.command()
+def generate(
+    check: Annotated[
+        bool, typer.Option("--check", help="Only say which files are out of step; exit 1 if any.")
+    ] = False,
+) -> None:
+    """Write the JSON Schema files anew from the models."""
+    from schemas.generate import folder, out_of_step, write  # noqa: PLC0415
+
+    changed = out_of_step(folder()) if check else write(folder())
+    for path in changed:
+        sys.stdout.write(f"{path}\n")
+    say(f"{len(changed)} files {'are out of step' if check else 'written'}")
+    raise typer.Exit(1 if check and changed else 0)
+
+
+@app.command()
+def validate(
+    name: NameArgument,
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="NDJSON, plain or gzip; - is standard input.")],
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Also report fields of events that are ignored for their wrong type.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Check every line of files; each that fails is written with its place and the reason. Exits with 4 if any does."""
+    from streams.errors import InvalidSchemaError, SettingsError  # noqa: PLC0415
+    from streams.replay.lines import LineReader  # noqa: PLC0415
+
+    find = _finder(_known(name), strict=strict)
+    lines = bad = 0
+    try:
+        for line in LineReader(files):
+            lines += 1
+            finding = find(line.raw)
+            if finding is not None:
+                bad += 1
+                _report(line, finding, as_json=as_json)
+    except OSError as error:
+        raise SettingsError(str(error)) from None
+    if bad:
+        raise InvalidSchemaError(f"{bad} of {lines} lines do not keep to the contract {name}")
+    say(f"{lines} lines keep to the contract {name}")
+
+
+def _known(name: str) -> str:
+    from schemas.generate import CONTRACTS  # noqa: PLC0415
+
+    if name not in CONTRACTS:
+        raise typer.BadParameter(f"no contract is named {name!r}; there are {', '.join(CONTRACTS)}")
+    return name
+
+
+def _finder(name: str, *, strict: bool) -> "Callable[[bytes], Finding | None]":
+    from pydantic import ValidationError  # noqa: PLC0415
+
+    from schemas.dead_letter import Rejected  # noqa: PLC0415
+    from schemas.event import ignored_fields, read_event  # noqa: PLC0415
+    from schemas.generate import CONTRACTS  # noqa: PLC0415
+
+    def in_event(raw: bytes) -> "Finding | None":
+        try:
+            read_event(raw)
+        except Rejected as rejected:
+            return rejected.reason.value, rejected.detail
+        ignored = ignored_fields(json.loads(raw)) if strict else []
+        return ("ignored", ", ".join(ignored)) if ignored else None
+
+    def in_other(raw: bytes) -> "Finding | None":
+        try:
+            CONTRACTS[name].model_validate_json(raw)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            place = ".".join(str(part) for part in first["loc"])
+            return first["type"], f"{place}: {first['msg']}" if place else first["msg"]
+        return None
+
+    return in_event if name == "event" else in_other
+
+
+def _report(line: "Line", finding: "Finding", *, as_json: bool) -> None:
+    reason, detail = finding
+    row = {"file": line.file, "line": line.number, "reason": reason, "detail": detail}
+    sys.stdout.write((json.dumps(row, ensure_ascii=False) if as_json else f"{line.place}: {reason}: {detail}") + "\n")
