@@ -10,12 +10,16 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from schemas.control import CONTROL_HEADER, Clock, ControlKind, decode_control
+from pydantic import ValidationError
+
+from schemas.catalog import Catalog
+from schemas.control import CONTROL_HEADER, CatalogChange, Clock, ControlKind, decode_control
 from schemas.dead_letter import Rejected, RejectReason
 from schemas.wire import WireEvent, decode_event
 from streams.engine.partition import Outcome, Partition
-from streams.engine.program import Program
+from streams.engine.program import Program, compile_catalog
 from streams.engine.record import account_of_key, file_arrival
+from streams.engine.rules.errors import CatalogError
 from streams.engine.transitions import Transition
 from streams.replay.envelope import Envelope, decode_envelope
 from streams.replay.lines import Line
@@ -39,9 +43,13 @@ class Summary:
 class Replay:
     """One run over files. `until` leaves out what arrives later, in ms; None takes all."""
 
-    def __init__(self, program: Program, resolve: Resolve, until: int | None = None) -> None:
+    def __init__(
+        self, program: Program, resolve: Resolve, until: int | None = None, *, follow_catalog: bool = False
+    ) -> None:
+        """`follow_catalog`: catalog records of a dump say which rules apply, not `program`."""
         self.summary = Summary()
         self._program = program
+        self._follow_catalog = follow_catalog
         self._resolve = resolve
         self._until = until
         self._partitions: dict[int, Partition] = {}
@@ -111,9 +119,24 @@ class Replay:
                 if not self._is_included(control.at_ms):
                     return
                 self._partition(partition).advance_clock(control.at_ms)
+            case CatalogChange():
+                self._take_catalog(partition, control)
             case _:
                 raise Rejected(RejectReason.UNKNOWN_CONTROL, f"{kind} records are not supported by this version yet")
         self.summary.controls[ControlKind(kind)] += 1
+
+    def _take_catalog(self, number: int, change: CatalogChange) -> None:
+        partition = self._partition(number)
+        if not self._follow_catalog or change.version == partition.program.version:
+            return
+        if len(partition) or change.content is None:
+            detail = f"from here on the log ran under catalog {change.version}: give it with --catalog"
+            raise Rejected(RejectReason.UNKNOWN_CONTROL, detail)
+        try:
+            program = compile_catalog(Catalog.model_validate(change.content), f"catalog {change.version}")
+        except (ValidationError, CatalogError) as error:
+            raise Rejected(RejectReason.BAD_CONTROL, f"catalog {change.version}: {error}") from None
+        self._partitions[number] = Partition(program)
 
     def _apply(self, partition: int, account_id: str, event: WireEvent, raw: bytes, arrival_ms: int) -> None:
         self.summary.outcomes[self._partition(partition).apply(account_id, event, raw, arrival_ms)] += 1
