@@ -16,7 +16,7 @@ from streams.connectors.dialects import Dialect, escape
 FACTS_MAX: Final = 6
 FACT_CHARS_MAX: Final = 120
 LINK_CHARS_MAX: Final = 2_000
-UNITS: Final = ((86_400, "day"), (3_600, "hour"), (60, "minute"))
+UNITS: Final = ((86_400, "days"), (3_600, "hours"), (60, "minutes"))
 MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 SAFE_URL: Final = re.compile(r"^(https?://|mailto:)[^\s<>|\"']+$")
 
@@ -91,14 +91,14 @@ def moment(value: Any) -> str:
 
 
 def duration(seconds: Any) -> str:
-    """`3 days`, `5 hours`: the largest unit that is full once."""
+    """`3 days`, `36 hours`: rounded, in the largest unit of which there are two."""
     if not isinstance(seconds, int | float):
         return _as_is(seconds)
-    for length, unit in UNITS:
-        count = int(abs(seconds) // length)
-        if count:
-            return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
-    return "less than a minute"
+    for length, units in UNITS:
+        count = round(abs(seconds) / length)
+        if count >= 2:
+            return f"{count} {units}"
+    return "a minute"
 
 
 def number(value: Any) -> str:
