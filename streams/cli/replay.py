@@ -50,13 +50,11 @@ def replay(
     """
     from schemas.transition import encode_transition  # noqa: PLC0415
     from streams.engine.outgoing import wire_transition  # noqa: PLC0415
-    from streams.intake.identity import Identity, account_path  # noqa: PLC0415
+    from streams.intake.agent import identity_of  # noqa: PLC0415
     from streams.replay.lines import LineReader  # noqa: PLC0415
     from streams.replay.run import Replay  # noqa: PLC0415
 
-    intake = settings_for(config).intake
-    path = None if intake.account_property is None else account_path(intake.account_property)
-    identity = Identity(path, learns=intake.learn_users)
+    identity = identity_of(settings_for(config).intake)
     run = Replay(_program(catalog or DEFAULT_CATALOG), identity.take, _until(until), follow_catalog=catalog is None)
     try:
         reader = LineReader(files)

@@ -55,7 +55,9 @@ def wire_membership(account_id: str, account: Account, working: Working) -> Wire
         stage=working.stage(account.now),
         sequence=account.sequence,
         segments=[
-            WireSegmentMembership(segment.id, segment.group, format_ms(account.members[segment.id]))
+            WireSegmentMembership(
+                segment=segment.id, group=segment.group, entered_at=format_ms(account.members[segment.id])
+            )
             for segment in program.segments
             if segment.id in account.members
         ],

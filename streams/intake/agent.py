@@ -6,20 +6,21 @@ from streams.intake.identity import Identity, Path, account_path
 from streams.intake.rejects import RejectWindow
 from streams.intake.stage import IntakeStage, Route
 from streams.runtime.stage import StageSpec
-from streams.settings import IntakeSettings
+from streams.settings import IntakeSettings, Settings
 from streams.topics import Topics
 
 NAME = "intake"
 
 
-def intake(settings: IntakeSettings, topics: Topics, adapt: Adapter = segment.adapt) -> StageSpec:
+def stage_spec(settings: Settings, topics: Topics, adapt: Adapter = segment.adapt) -> StageSpec:
     """The stage that turns product events into account events; raises `SettingsError`."""
-    path = _path(settings)
+    intake = settings.intake
+    path = _path(intake)
     route = Route(source=topics.product_events, accepted=topics.account_events, refused=topics.product_events_dlq)
 
     def stage(partition: int) -> IntakeStage:
-        identity = Identity(path, learns=settings.learn_users)
-        window = RejectWindow(settings.reject_sample_min, settings.reject_ratio_max)
+        identity = Identity(path, learns=intake.learn_users)
+        window = RejectWindow(intake.reject_sample_min, intake.reject_ratio_max)
         return IntakeStage(partition, route, adapt, identity, window)
 
     return StageSpec(
