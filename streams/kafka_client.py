@@ -79,6 +79,11 @@ def timeout_s(kafka: KafkaSettings) -> float:
     return kafka.request_timeout_ms / 1000
 
 
+def is_mock_cluster(metadata: Any) -> bool:
+    """Is this librdkafka's mock cluster, where topics make themselves and cannot be made?"""
+    return str(metadata.cluster_id).startswith("mockCluster")
+
+
 def _config(kafka: KafkaSettings, complaints: Complaints, extra: dict[str, Any]) -> dict[str, Any]:
     return {**kafka.librdkafka(), "client.id": "pegel", "log_level": 0, "error_cb": complaints.note, **extra}
 

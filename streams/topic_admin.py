@@ -29,12 +29,13 @@ from confluent_kafka.admin import (
 )
 
 from streams.errors import ExpectedError
-from streams.kafka_client import admin_client, reaching, timeout_s
+from streams.kafka_client import admin_client, is_mock_cluster, reaching, timeout_s
 from streams.settings import KafkaSettings
 from streams.topics import TopicSpec
 
 OPERATION_TIMEOUT_S: Final = 30.0
 POLL_S: Final = 0.05
+_PATIENCE: Final = {"operation_timeout": OPERATION_TIMEOUT_S, "request_timeout": OPERATION_TIMEOUT_S}
 
 
 class TopicsNotAppliedError(ExpectedError):
@@ -130,7 +131,10 @@ class TopicAdmin:
         """States of those topics that exist."""
         with reaching(self._kafka) as complaints:
             admin = admin_client(self._kafka, complaints)
-            metadata = admin.list_topics(timeout=timeout_s(self._kafka)).topics
+            cluster = admin.list_topics(timeout=timeout_s(self._kafka))
+            if is_mock_cluster(cluster):
+                raise ExpectedError(f"{self._kafka.bootstrap} is a mock cluster: topics make themselves there")
+            metadata = cluster.topics
             present = [name for name in names if name in metadata and metadata[name].error is None]
             configs = self._read_configs(admin, present)
         return {
@@ -183,7 +187,7 @@ class TopicAdmin:
             return
         with reaching(self._kafka) as complaints:
             admin = admin_client(self._kafka, complaints)
-            futures = admin.delete_topics(list(names), operation_timeout=OPERATION_TIMEOUT_S)
+            futures = admin.delete_topics(list(names), **_PATIENCE)
             _await_all(futures.values(), unless=KafkaError.UNKNOWN_TOPIC_OR_PART)
 
     def names(self) -> tuple[str, ...]:
@@ -217,7 +221,7 @@ class TopicAdmin:
                     )
                     for spec in specs
                 ],
-                operation_timeout=OPERATION_TIMEOUT_S,
+                **_PATIENCE,
             )
             _await_all(futures.values(), unless=KafkaError.TOPIC_ALREADY_EXISTS)
 
@@ -227,7 +231,7 @@ class TopicAdmin:
         with reaching(self._kafka) as complaints:
             admin = admin_client(self._kafka, complaints)
             futures = admin.create_partitions(
-                [NewPartitions(one.topic, int(one.wanted)) for one in wanted], operation_timeout=OPERATION_TIMEOUT_S
+                [NewPartitions(one.topic, int(one.wanted)) for one in wanted], **_PATIENCE
             )
             _await_all(futures.values())
 

@@ -1,0 +1,153 @@
+"""Read a topic from its beginning and write each record as a line.
+
+Theory of operation. Only committed records are read: what an aborted transaction left behind never happened. The end
+of each partition is asked for once, at the start, and the dump ends there, however fast the topic grows. Partitions
+are written one after the other, each in offset order: that is all the order a topic has, and a replay needs no other.
+Transactions leave markers that take up offsets and are no records, so the end of a partition is known by librdkafka's
+end-of-partition event, not by the last record's offset.
+
+A line is the JSON envelope of `kcat -J`; where bytes are no UTF-8 it has `key_base64`, `payload_base64` or
+`headers_base64` instead of `key`, `payload` or `headers`.
+"""
+
+import base64
+from collections.abc import Generator, Iterator, Sequence
+from typing import Any, Final
+
+import msgspec
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaError, KafkaException, TopicPartition
+
+from streams.errors import ExpectedError
+from streams.kafka_client import consumer, reaching, timeout_s
+from streams.settings import KafkaSettings
+
+BATCH_RECORDS: Final = 1_000
+BATCH_WAIT_S: Final = 0.5
+QUEUED_KIB_MAX: Final = 32 * 1024
+TIMESTAMP_TYPES: Final = {0: "unknown", 1: "create", 2: "logappend"}
+
+_encode = msgspec.json.Encoder().encode
+
+
+class TopicReader:
+    """Committed records of one topic."""
+
+    def __init__(self, kafka: KafkaSettings, topic: str, partitions: Sequence[int] | None = None) -> None:
+        self._kafka = kafka
+        self._topic = topic
+        self._wanted = partitions
+
+    def records(self, *, from_beginning: bool = True, follow: bool = False) -> Iterator[Any]:
+        """Messages partition by partition up to the end as it is now; with `follow` then whatever comes, for ever."""
+        with reaching(self._kafka) as complaints:
+            client = consumer(self._kafka, complaints, _consumer_config())
+            try:
+                partitions = self._partitions(client)
+                positions = dict.fromkeys(partitions, OFFSET_BEGINNING if from_beginning else OFFSET_END)
+                if from_beginning:
+                    for partition in partitions:
+                        positions[partition] = yield from self._to_end(client, partition)
+                if follow:
+                    yield from self._on_and_on(client, positions)
+            finally:
+                client.close()
+
+    def _partitions(self, client: Any) -> list[int]:
+        # Asked for by name, a topic may come into being.
+        known = client.list_topics(timeout=timeout_s(self._kafka)).topics.get(self._topic)
+        if known is None:
+            raise ExpectedError(f"there is no topic {self._topic} at {self._kafka.bootstrap}; see: pegel topics show")
+        present = sorted(known.partitions)
+        if self._wanted is None:
+            return present
+        missing = sorted(set(self._wanted) - set(present))
+        if missing:
+            raise ExpectedError(f"topic {self._topic} has no partition {missing[0]}, only 0 to {present[-1]}")
+        return sorted(set(self._wanted))
+
+    def _to_end(self, client: Any, partition: int) -> Generator[Any, None, int]:
+        """Yields the partition's records, returns the offset after them."""
+        there = TopicPartition(self._topic, partition)
+        low: int
+        end: int
+        low, end = client.get_watermark_offsets(there, timeout=timeout_s(self._kafka))
+        if low >= end:
+            return end
+        client.assign([TopicPartition(self._topic, partition, low)])
+        next_offset = low
+        while next_offset < end:
+            for message in client.consume(BATCH_RECORDS, BATCH_WAIT_S):
+                if _is_end(message):
+                    return max(end, int(message.offset()))
+                if message.offset() >= end:
+                    return end
+                next_offset = message.offset() + 1
+                yield message
+        return end
+
+    def _on_and_on(self, client: Any, positions: dict[int, int]) -> Iterator[Any]:
+        client.assign([TopicPartition(self._topic, partition, offset) for partition, offset in positions.items()])
+        while True:
+            for message in client.consume(BATCH_RECORDS, BATCH_WAIT_S):
+                if not _is_end(message):
+                    yield message
+
+
+def line_of(message: Any) -> bytes:
+    """One record as JSON, without the line's end."""
+    kind, at_ms = message.timestamp()
+    headers = message.headers() or []
+    envelope: dict[str, Any] = {
+        "topic": message.topic(),
+        "partition": message.partition(),
+        "offset": message.offset(),
+        "tstype": TIMESTAMP_TYPES.get(kind, "unknown"),
+        "ts": at_ms,
+    }
+    flat = [one for name, value in headers for one in (name.encode(), value)]
+    texts = [_text(one) for one in flat]
+    if any(text is None and one is not None for text, one in zip(texts, flat, strict=True)):
+        envelope["headers_base64"] = [_base64(one) for one in flat]
+    else:
+        envelope["headers"] = texts
+    for name, raw in (("key", message.key()), ("payload", message.value())):
+        text = _text(raw)
+        if text is None and raw is not None:
+            envelope[f"{name}_base64"] = _base64(raw)
+        else:
+            envelope[name] = text
+    return _encode(envelope)
+
+
+def _text(raw: bytes | None) -> str | None:
+    if raw is None:
+        return None
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _base64(raw: bytes | None) -> str | None:
+    return None if raw is None else base64.b64encode(raw).decode()
+
+
+def _is_end(message: Any) -> bool:
+    error = message.error()
+    if error is None:
+        return False
+    if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own codes begin with an underscore
+        return True
+    raise KafkaException(error)
+
+
+def _consumer_config() -> dict[str, Any]:
+    return {
+        "group.id": "pegel-dump",  # demanded by librdkafka; nothing is ever committed
+        "enable.auto.commit": False,
+        "enable.partition.eof": True,
+        "isolation.level": "read_committed",
+        "auto.offset.reset": "error",
+        "allow.auto.create.topics": False,
+        "queued.max.messages.kbytes": QUEUED_KIB_MAX,
+    }

@@ -1,0 +1,281 @@
+"""Publish files of events and wait until Kafka has every record.
+
+The producer is idempotent: neither a retry nor a reconnect doubles or reorders a partition's records. It places keys
+like Java's clients and Pegel's own stages do (murmur2), so a key's records are where everybody looks for them. Its
+queue is bounded: when it is full, reading waits. A record counts as published when its delivery report says so.
+"""
+
+import sys
+import time
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from shutil import copyfileobj
+from tempfile import TemporaryDirectory
+from threading import Event
+from typing import Any, Final
+
+from streams.errors import ExpectedError
+from streams.kafka_client import is_mock_cluster, producer, reaching, timeout_s
+from streams.publish.pace import Pace, Schedule, Survey, schedule
+from streams.publish.record import BadLineError, EventLine, KeyKind, read_event
+from streams.publish.shift import shifted
+from streams.replay.lines import STDIN, Line, LineReader
+from streams.settings import KafkaSettings
+from streams.topics import EVENT_BATCH_BYTES_MAX
+
+QUEUED_RECORDS_MAX: Final = 100_000
+QUEUED_KIB_MAX: Final = 64 * 1024
+LINGER_MS: Final = 10
+PROGRESS_EVERY_S: Final = 0.1
+QUEUE_WAIT_S: Final = 0.1
+FLUSH_SLICE_S: Final = 0.2
+# How long records may wait for a broker that is gone before they count as failed.
+DELIVERY_TIMEOUT_MS: Final = 120_000
+FAILURE_REASONS_MAX: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class PublishOrder:
+    """What to publish, where and how."""
+
+    files: Sequence[str]
+    topic: str
+    key: KeyKind = KeyKind.USER
+    pace: Pace = field(default_factory=Pace)
+    shift_to_now: bool = False
+
+    @property
+    def needs_survey(self) -> bool:
+        return self.shift_to_now or self.pace.speed is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """`fraction` of the input that has been read, None if its size is unknown; `arrival_ms` of the newest record."""
+
+    delivered: int
+    bytes_delivered: int
+    bad_lines: int
+    failed: int
+    elapsed_s: float
+    fraction: float | None
+    arrival_ms: int | None
+
+
+@dataclass(slots=True)
+class PublishResult:
+    """What became of every line: delivered, bad, or refused by Kafka, by reason."""
+
+    delivered: int = 0
+    bytes_delivered: int = 0
+    bad_lines: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
+    elapsed_s: float = 0.0
+    stopped: bool = False
+    broken_off: str | None = None
+
+    @property
+    def complete(self) -> bool:
+        return not (self.stopped or self.broken_off or self.bad_lines or self.failed)
+
+
+class InputError(ExpectedError):
+    """A file cannot be read."""
+
+
+def publish(
+    kafka: KafkaSettings,
+    order: PublishOrder,
+    *,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+    on_bad_line: Callable[[str, str], None] = lambda _place, _reason: None,
+    stop: Event | None = None,
+) -> PublishResult:
+    """Publish all lines and wait for their delivery; blocks. `stop` ends it early, with what was sent delivered."""
+    with _readable(order) as (readable, names):
+        plan = _surveyed(readable) if readable.needs_survey else None
+        with reaching(kafka) as complaints:
+            client = producer(kafka, complaints, _producer_config())
+            _require_topic(client, kafka, readable.topic)
+            run = _Run(client, readable, plan, stop or Event(), on_progress)
+            return run.run(lambda place, reason: on_bad_line(_shown(place, names), reason))
+
+
+class _Run:
+    """One pass over the lines with one producer."""
+
+    def __init__(
+        self,
+        client: Any,
+        order: PublishOrder,
+        plan: Schedule | None,
+        stop: Event,
+        on_progress: Callable[[Progress], None],
+    ) -> None:
+        self._client = client
+        self._order = order
+        self._plan = plan
+        self._stop = stop
+        self._on_progress = on_progress
+        self._result = PublishResult()
+        self._started_s = time.monotonic()
+        self._told_s = 0.0
+        self._arrival_ms: int | None = None
+        self._reader = LineReader(list(order.files))
+
+    def run(self, on_bad_line: Callable[[str, str], None]) -> PublishResult:
+        try:
+            for line in _safely(self._reader):
+                if self._stop.is_set():
+                    break
+                self._take(line, on_bad_line)
+        except InputError as error:  # what was read before is on its way all the same
+            self._result.broken_off = str(error)
+        while self._client.flush(FLUSH_SLICE_S):
+            self._tell(now=True)
+        self._result.stopped = self._stop.is_set()
+        self._tell(now=True)
+        return self._result
+
+    def _take(self, line: Line, on_bad_line: Callable[[str, str], None]) -> None:
+        try:
+            event = read_event(line.raw, self._order.key)
+        except BadLineError as bad:
+            self._result.bad_lines[bad.reason.value] += 1
+            on_bad_line(line.place, bad.reason.value)
+        else:
+            self._publish(line, event)
+
+    def _publish(self, line: Line, event: EventLine) -> None:
+        arrival_ms, value = event.arrival_ms, line.raw
+        if self._plan is not None:
+            self._await_due(self._plan.due_ms(arrival_ms))
+            if self._stop.is_set():
+                return
+            if self._plan.shift_ms is not None:
+                value = shifted(event.fields, self._plan.shift_ms)
+                arrival_ms += self._plan.shift_ms
+        self._arrival_ms = arrival_ms
+        while True:
+            try:
+                self._client.produce(
+                    self._order.topic, value, event.key, timestamp=arrival_ms, on_delivery=self._delivered
+                )
+                break
+            except BufferError:  # the queue is full: let the network catch up
+                self._client.poll(QUEUE_WAIT_S)
+                self._tell()
+        self._client.poll(0)
+        self._tell()
+
+    def _await_due(self, due_ms: int | None) -> None:
+        while due_ms is not None and not self._stop.is_set():
+            wait_s = due_ms / 1_000 - time.time()
+            if wait_s <= 0:
+                return
+            self._client.poll(min(wait_s, PROGRESS_EVERY_S))
+            self._tell()
+
+    def _delivered(self, error: Any, message: Any) -> None:
+        if error is None:
+            self._result.delivered += 1
+            self._result.bytes_delivered += len(message)
+            return
+        reason = str(error.str())
+        known = reason in self._result.failed or len(self._result.failed) < FAILURE_REASONS_MAX
+        self._result.failed[reason if known else "other"] += 1
+
+    def _tell(self, *, now: bool = False) -> None:
+        at_s = time.monotonic()
+        if not now and at_s - self._told_s < PROGRESS_EVERY_S:
+            return
+        self._told_s = at_s
+        result = self._result
+        result.elapsed_s = at_s - self._started_s
+        total = self._reader.bytes_total
+        self._on_progress(
+            Progress(
+                delivered=result.delivered,
+                bytes_delivered=result.bytes_delivered,
+                bad_lines=result.bad_lines.total(),
+                failed=result.failed.total(),
+                elapsed_s=result.elapsed_s,
+                fraction=self._reader.bytes_read / total if total else None,
+                arrival_ms=self._arrival_ms,
+            )
+        )
+
+
+def _producer_config() -> dict[str, Any]:
+    return {
+        "enable.idempotence": True,
+        "compression.type": "lz4",
+        "partitioner": "murmur2_random",
+        "linger.ms": LINGER_MS,
+        "queue.buffering.max.messages": QUEUED_RECORDS_MAX,
+        "queue.buffering.max.kbytes": QUEUED_KIB_MAX,
+        "message.max.bytes": EVENT_BATCH_BYTES_MAX,
+        "delivery.timeout.ms": DELIVERY_TIMEOUT_MS,
+    }
+
+
+def _require_topic(client: Any, kafka: KafkaSettings, topic: str) -> None:
+    """All topics are asked for: to ask for one by name may make it, cut in another way than Pegel needs it."""
+    metadata = client.list_topics(timeout=timeout_s(kafka))
+    if topic not in metadata.topics and not is_mock_cluster(metadata):
+        raise ExpectedError(f"there is no topic {topic} at {kafka.bootstrap}; make it: pegel topics apply")
+
+
+@contextmanager
+def _readable(order: PublishOrder) -> Iterator[tuple[PublishOrder, dict[str, str]]]:
+    """The order with files that can be read as often as needed, and what to call those that are copies."""
+    try:
+        if not (order.needs_survey and STDIN in order.files):
+            yield order, {}
+            return
+        with TemporaryDirectory(prefix="pegel-publish-") as folder:
+            spool = Path(folder, "stdin")
+            with spool.open("wb") as copy:
+                copyfileobj(sys.stdin.buffer, copy)
+            files = [str(spool) if name == STDIN else name for name in order.files]
+            yield replace(order, files=files), {str(spool): "<stdin>"}
+    except FileNotFoundError as error:
+        raise InputError(f"{error.filename}: {error.strerror}; name a file that can be read") from None
+
+
+def _surveyed(order: PublishOrder) -> Schedule | None:
+    """The schedule, or None if no line can be published."""
+    survey = Survey()
+    for line in _safely(LineReader(list(order.files))):
+        try:
+            survey.add(read_event(line.raw, order.key).arrival_ms)
+        except BadLineError:
+            continue  # reported when it would be published
+    if survey.count == 0:
+        return None
+    return schedule(survey, order.pace, time.time_ns() // 1_000_000, shift_to_now=order.shift_to_now)
+
+
+def _safely(reader: LineReader) -> Iterator[Line]:
+    """The lines; what is wrong with a file as a whole names the file."""
+    last = "the first line"
+    try:
+        for line in reader:
+            last = line.place
+            yield line
+    except (OSError, EOFError, zlib.error) as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            raise InputError(f"{error.filename}: {error.strerror}; name a file that can be read") from None
+        raise InputError(f"the input breaks off after {last}: {error}; is the file damaged?") from None
+
+
+def _shown(place: str, names: dict[str, str]) -> str:
+    file, _, number = place.rpartition(":")
+    return f"{names.get(file, file)}:{number}"
+
+
+__all__ = ["InputError", "Progress", "PublishOrder", "PublishResult", "publish"]
