@@ -12,6 +12,9 @@ number is the next one           APPLIED  records below ``next`` are skipped: th
 any other number                 (raise)  a batch was lost or came twice on the way: state would be wrong, fail stop
 ===============================  =======  ======================================================================
 
+The same is proven for what never became a batch: every fetch must begin at the position where the one before ended
+(``observe``). Offsets cannot show that, for they have gaps; positions have none.
+
 ``next`` is the only truth about progress: every record below it was applied. What may be committed is what the stage
 makes of it (``Stage.position``), read together with ``Stage.drain`` without an await in between.
 """
@@ -51,11 +54,12 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where the consumer stands in a partition, as of one fetch.
+    """How one fetch moved the consumer in a partition.
 
     The position runs past transaction markers, which are no records; ``Partition.next`` does not.
     """
 
+    read_from: int | None
     read_to: int
     visible_end: int
     heard_at: int | None
@@ -94,7 +98,7 @@ class Partition:
         """Start a new chain of batches; what is under way is void."""
         self._epoch = epoch
         self._given_out = self._taken = 0
-        self._read_to = self._visible_end = None
+        self._read_to, self._visible_end = self.next, None
 
     def wrap(self, records: Sequence[InputRecord]) -> Batch:
         self._given_out += 1
@@ -130,7 +134,12 @@ class Partition:
     # -- where the log stands --------------------------------------------------------------------------------------
 
     def observe(self, standing: Standing) -> None:
-        """Note where the consumer stands."""
+        """Note where the consumer stands. Each fetch must begin where the one before ended."""
+        if standing.read_from != self._read_to:
+            raise RuntimeFailure(
+                f"partition {self.number}: read to {self._read_to}, but the next fetch began at {standing.read_from}; "
+                "a fetch was lost, or the log was cut at either end"
+            )
         self._read_to, self._visible_end, self.heard_at = standing.read_to, standing.visible_end, standing.heard_at
 
     def lag(self) -> int | None:

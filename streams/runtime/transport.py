@@ -94,14 +94,13 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
         )
 
     async def _fetch_records(self, consumer: Any, active_partitions: Any, **limits: Any) -> Fetched:
+        before = {tp.partition: state.position for tp, state in _states(consumer) if state.has_valid_position}
         records = await super()._fetch_records(consumer, active_partitions, **limits)
-        subscription = consumer._subscription.subscription  # noqa: SLF001 - no public way to ask without a round trip
-        assignment: Any = subscription.assignment if subscription is not None else None
-        standings: dict[int, Standing] = {}
-        for tp in assignment.tps if assignment is not None else ():
-            state = assignment.state_value(tp)
-            if state is not None and state.has_valid_position and state.lso is not None:
-                standings[tp.partition] = Standing(state.position, state.lso, state.timestamp)
+        standings = {
+            tp.partition: Standing(before.get(tp.partition), state.position, state.lso, state.timestamp)
+            for tp, state in _states(consumer)
+            if state.has_valid_position and state.lso is not None
+        }
         return Fetched(records, standings)
 
     async def committed(self, topic: str, numbers: Collection[int]) -> dict[int, int | None]:
@@ -113,11 +112,20 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
         return {number: await consumer.committed(TopicPartition(topic, number)) for number in numbers}
 
 
+def _states(consumer: Any) -> list[tuple[Any, Any]]:
+    """What the client knows of each assigned partition; there is no public way to ask without a round trip."""
+    subscription = consumer._subscription.subscription  # noqa: SLF001
+    assignment = subscription.assignment if subscription is not None else None
+    return [] if assignment is None else [(tp, assignment.state_value(tp)) for tp in assignment.tps]
+
+
 class BatchConsumer(FaustConsumer):  # type: ignore[misc]
     """Faust's consumer, handing on batches."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._delivered: dict[Any, DeliveredOffsets] = {}
+        self._fetching = asyncio.Lock()
+        """A fetch that is under way during a seek would move the consumer away from where it was sought to."""
         super().__init__(*args, **kwargs)
 
     def _new_consumer_thread(self) -> BatchConsumerThread:
@@ -140,28 +148,29 @@ class BatchConsumer(FaustConsumer):  # type: ignore[misc]
             self.app.vitals.polled()
             await asyncio.sleep(HELD_BACK_POLL_S)
             return
-        epoch = assignment.epoch
         wait_s = POLL_S if len(wanted) == len(active) else HELD_BACK_POLL_S
-        fetched = await self._fetched(wanted, wait_s)
-        if self.should_stop or not self.flow_active or assignment.epoch != epoch or fetched is None:
-            return  # void: the seek that ends the rebalance brings these records again
-        self.app.vitals.polled()
-        batches = {tp: assignment.get(tp.partition).wrap(records) for tp, records in fetched.records.items()}
-        for partition in active:
-            if (standing := fetched.standings.get(partition.number)) is not None:
-                partition.observe(standing)
-        for tp, batch in batches.items():
-            yield TP(tp.topic, tp.partition), self._to_message(TP(tp.topic, tp.partition), batch)
+        for batch in await self._next_batches(wanted, wait_s):
+            tp = TP(self.app.input_topic, batch.partition)
+            yield tp, self._to_message(tp, batch)
 
-    async def _fetched(self, wanted: set[Any], wait_s: float) -> Fetched | None:
+    async def _next_batches(self, wanted: set[Any], wait_s: float) -> list[Batch]:
+        assignment = self.app.assignment
+        epoch = assignment.epoch
         try:
-            fetched = await self._getmany(active_partitions=wanted, timeout=wait_s)
+            async with self._fetching:
+                fetched = await self._getmany(active_partitions=wanted, timeout=wait_s)
+            if self.should_stop or not self.flow_active or assignment.epoch != epoch:
+                return []  # void: the seek that ends the rebalance brings these records again
+            self.app.vitals.polled()
+            for number, standing in fetched.standings.items():
+                if (partition := assignment.get(number)) is not None and partition.active:
+                    partition.observe(standing)
+            return [assignment.get(tp.partition).wrap(records) for tp, records in fetched.records.items()]
         except self.consumer_stopped_errors:
             raise
         except Exception as error:
             self.app.failure.fail(FailReason.FETCH, error)
             raise
-        return fetched if isinstance(fetched, Fetched) else None
 
     def _to_message(self, tp: Any, batch: Batch) -> ConsumerMessage:
         last = batch.records[-1]
@@ -242,12 +251,13 @@ class BatchConsumer(FaustConsumer):  # type: ignore[misc]
     async def perform_seek(self) -> None:
         """Seek each partition to where it stands, and let it run from there."""
         assignment = self.app.assignment
-        self._forget_offsets()
-        targets = assignment.restart_delivery()
-        epoch = assignment.epoch
-        await self.seek_wait({TP(self.app.input_topic, number): offset for number, offset in targets.items()})
-        if assignment.epoch == epoch:
-            assignment.activate(targets)
+        async with self._fetching:
+            self._forget_offsets()
+            targets = assignment.restart_delivery()
+            epoch = assignment.epoch
+            await self.seek_wait({TP(self.app.input_topic, number): offset for number, offset in targets.items()})
+            if assignment.epoch == epoch:
+                assignment.activate(targets)
 
     def _forget_offsets(self) -> None:
         self._delivered.clear()
