@@ -84,6 +84,8 @@ def checked_url(url: str, policy: AddressPolicy) -> SplitResult:
         raise URLError("the URL holds a user name or password; use a header instead")
     if parts.scheme == "http" and not (policy.loopback or policy.networks):
         raise URLError("the URL must begin with https://; allow_http: true permits http to this machine")
+    if not _is_literal(host) and host.replace(".", "").isdigit():
+        raise URLError("the URL's address is an abbreviation; write all four numbers")
     if _is_literal(host) and not policy_for(parts.scheme, policy).allows(host):
         raise URLError("the URL's address is not allowed: public ones are, others only if allow_networks names them")
     return parts

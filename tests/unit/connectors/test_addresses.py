@@ -1,0 +1,121 @@
+"""Who may be called."""
+
+import socket
+import ssl
+import subprocess
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from streams.connectors.addresses import AddressPolicy, network
+from streams.connectors.http import AddressRefusedError, GuardedResolver, HttpTarget, Unanswered, checked_url
+
+PUBLIC = ("93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "::ffff:93.184.215.14", "64:ff9b::5db8:d70e")
+INSIDE = (
+    "127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.0.1", "169.254.169.254",
+    "100.64.0.1", "0.0.0.0", "::", "fe80::1", "fe80::1%eth0", "fc00::1", "224.0.0.1", "ff02::1", "240.0.0.1",
+    "255.255.255.255", "64:ff9b::a00:1", "64:ff9b::7f00:1", "2002:a00:1::", "192.0.2.1", "198.18.0.1", "2001:db8::1",
+    "::ffff:169.254.169.254", "not an address", "",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("address", PUBLIC)
+def test_public_addresses_are_allowed(address: str) -> None:
+    assert AddressPolicy().allows(address)
+    assert not AddressPolicy(public=False).allows(address)
+
+
+@pytest.mark.parametrize("address", INSIDE)
+def test_addresses_inside_are_not(address: str) -> None:
+    assert not AddressPolicy().allows(address)
+
+
+def test_loopback_and_named_networks_are_allowed_where_the_destination_says_so() -> None:
+    assert AddressPolicy(loopback=True).allows("127.0.0.1")
+    assert AddressPolicy(loopback=True).allows("::1")
+    assert not AddressPolicy(loopback=True).allows("10.0.0.1")
+    named = AddressPolicy(networks=(network("10.0.0.0/8"),))
+    assert named.allows("10.0.0.1")
+    assert named.allows("::ffff:10.0.0.1")
+    assert not named.allows("127.0.0.1")
+
+
+class Rebinding(AbstractResolver):
+    """Gives a public and a private address for the same name."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        return [
+            ResolveResult(hostname=host, host=address, port=port, family=family, proto=0, flags=0)
+            for address in ("93.184.215.14", "10.0.0.1")
+        ]
+
+    async def close(self) -> None:
+        pass
+
+
+async def test_one_bad_address_of_a_name_refuses_the_name() -> None:
+    with pytest.raises(AddressRefusedError):
+        await GuardedResolver(AddressPolicy(), Rebinding()).resolve("example.com", 443)
+    found = await GuardedResolver(AddressPolicy(networks=(network("10.0.0.0/8"),)), Rebinding()).resolve("e.com")
+    assert [entry["host"] for entry in found] == ["93.184.215.14", "10.0.0.1"]
+
+
+@pytest.mark.parametrize("host", ["localhost", "0x7f.0.0.1", "localtest"])
+async def test_names_of_this_machine_are_resolved_and_then_refused(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    resolve = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda name, *rest, **more: resolve("127.0.0.1", *rest, **more))
+    target = HttpTarget(f"https://{host}:9/", AddressPolicy(), 2.0, in_flight_max=1, keep_alive=False)
+    answer = await target.post(b"", {})
+    await target.close()
+    assert isinstance(answer, Unanswered)
+    assert (answer.failure, answer.unsent) == ("address_refused", True)
+
+
+@pytest.mark.parametrize("host", ["127.1", "2130706433", "0177.0.0.1"])
+def test_abbreviated_addresses_are_refused_at_once(host: str) -> None:
+    with pytest.raises(ValueError, match="abbreviation"):
+        checked_url(f"https://{host}/", AddressPolicy())
+
+
+async def test_a_name_that_nobody_knows_is_said_to_be_unknown() -> None:
+    target = HttpTarget("https://no-such-host.invalid/", AddressPolicy(), 5.0, in_flight_max=1, keep_alive=False)
+    answer = await target.post(b"", {})
+    await target.close()
+    assert isinstance(answer, Unanswered)
+    assert (answer.failure, answer.unsent) == ("name_unknown", True)
+
+
+@pytest.fixture
+def self_signed(tmp_path: Path) -> ssl.SSLContext:
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+         "-subj", "/CN=localhost", "-keyout", str(key), "-out", str(certificate)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+async def test_a_certificate_that_cannot_be_verified_is_refused(self_signed: ssl.SSLContext) -> None:
+    runner = web.AppRunner(web.Application())
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=self_signed).start()
+    url = f"https://localhost:{runner.addresses[0][1]}/"
+    target = HttpTarget(url, AddressPolicy(loopback=True), 5.0, in_flight_max=1, keep_alive=False)
+    answer = await target.post(b"secret", {})
+    await target.close()
+    await runner.cleanup()
+    assert isinstance(answer, Unanswered)
+    assert (answer.failure, answer.unsent) == ("tls_failed", True)
+
+
+def test_plain_http_leaves_for_no_public_address() -> None:
+    with pytest.raises(ValueError, match="not allowed"):
+        checked_url("http://93.184.215.14/", AddressPolicy(loopback=True))
+    assert checked_url("http://127.0.0.1/", AddressPolicy(loopback=True)).port is None
