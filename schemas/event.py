@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from schemas.dead_letter import Rejected, RejectReason
 from schemas.derive import readers
-from schemas.json_limits import check_limits, too_deep
+from schemas.json_limits import check_limits, check_numerals, too_deep
 from schemas.lenient import Ignored, Object, Text, TimeText, Version
 from schemas.timestamps import parse_ms
 from streams.limits import RECORD_BYTES_MAX
@@ -122,6 +122,7 @@ def read_event(raw: bytes) -> Event:
     """The event of a record's bytes; raises `Rejected`."""
     if len(raw) > RECORD_BYTES_MAX:
         raise too_large(len(raw))
+    check_numerals(raw)
     try:
         return Event.model_validate_json(raw)
     except ValidationError as error:

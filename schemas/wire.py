@@ -31,7 +31,7 @@ from schemas.event import (
     unknown_type,
     unreadable_timestamp,
 )
-from schemas.json_limits import check_limits, out_of_range, too_deep
+from schemas.json_limits import OUT_OF_RANGE, check_limits, too_deep
 from schemas.lenient import PLAIN
 from schemas.timestamps import parse_ms
 from streams.limits import JSON_KEYS_MAX, RECORD_BYTES_MAX
@@ -141,6 +141,6 @@ def _parse(raw: bytes) -> Any:
     except RecursionError:
         raise too_deep() from None
     except msgspec.ValidationError:
-        raise out_of_range() from None
+        raise not_json(raw, OUT_OF_RANGE) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise not_json(raw, str(error)) from None
