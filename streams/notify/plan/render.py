@@ -135,6 +135,9 @@ def _compiled(part: str, source: str, environment: _Environment) -> Compiled:
 
 
 def _check_names(part: str, tree: nodes.Template) -> None:
+    other = next(tree.find_all((nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)), None)
+    if other is not None:
+        raise TemplateProblem(part, other.lineno, "a template stands alone: there is nothing to include or extend")
     unknown = sorted(meta.find_undeclared_variables(tree) - {*NAMES, "range"})
     if not unknown:
         return
