@@ -22,7 +22,8 @@ from streams.kafka_client import consumer, reaching, timeout_s
 from streams.settings import KafkaSettings
 
 BATCH_RECORDS: Final = 1_000
-BATCH_WAIT_S: Final = 0.5
+BATCH_WAIT_S: Final = 0.05
+FETCH_WAIT_MS: Final = 20
 QUEUED_KIB_MAX: Final = 32 * 1024
 TIMESTAMP_TYPES: Final = {0: "unknown", 1: "create", 2: "logappend"}
 
@@ -149,5 +150,6 @@ def _consumer_config() -> dict[str, Any]:
         "isolation.level": "read_committed",
         "auto.offset.reset": "error",
         "allow.auto.create.topics": False,
+        "fetch.wait.max.ms": FETCH_WAIT_MS,  # at a partition's end the broker answers so much later
         "queued.max.messages.kbytes": QUEUED_KIB_MAX,
     }

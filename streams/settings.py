@@ -451,6 +451,8 @@ def _explained(detail: ErrorDetails, sources: tuple[_Source, ...]) -> str:
     if detail["type"] == "extra_forbidden":
         return f"{place}: {name} is not a setting; {_suggestion(path)}"
     reason = str(detail["msg"]).removeprefix("Value error, ")
+    if detail["type"] == "string_pattern_mismatch":  # a regular expression explains nothing
+        reason = f"{detail['input']!r} has not the right form"
     description = dict(setting_names()).get((path[0], path[1])) if len(path) > 1 else None
     fix = f"; expected: {description}" if description else ""
     return f"{place}: {name}: {reason}{fix}"

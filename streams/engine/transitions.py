@@ -189,9 +189,9 @@ def evidence_of(account: Account, working: Working, left: int, entered: int) -> 
 
 
 def _plain(value: Any) -> Any:
-    """Whole floats as integers, other floats with six decimals, infinity (since an unknown time) as a text."""
+    """Whole floats as integers, other floats to a millisecond of a day, infinity (since an unknown time) as a text."""
     if type(value) is not float:
         return value
     if value in (float("inf"), float("-inf")):
         return "never"
-    return int(value) if value.is_integer() else round(value, 6)
+    return int(value) if value.is_integer() else round(value, 8)

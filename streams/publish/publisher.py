@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from threading import Event
 from typing import Any, Final
 
-from streams.errors import ExpectedError
+from streams.errors import ExpectedError, SettingsError
 from streams.kafka_client import is_mock_cluster, producer, reaching, timeout_s
 from streams.publish.pace import Pace, Schedule, Survey, schedule
 from streams.publish.record import BadLineError, EventLine, KeyKind, read_event
@@ -84,7 +84,7 @@ class PublishResult:
 
 
 class InputError(ExpectedError):
-    """A file cannot be read."""
+    """A file breaks off."""
 
 
 def publish(
@@ -244,7 +244,7 @@ def _readable(order: PublishOrder) -> Iterator[tuple[PublishOrder, dict[str, str
             files = [str(spool) if name == STDIN else name for name in order.files]
             yield replace(order, files=files), {str(spool): "<stdin>"}
     except FileNotFoundError as error:
-        raise InputError(f"{error.filename}: {error.strerror}; name a file that can be read") from None
+        raise SettingsError(f"{error.filename}: {error.strerror}; name a file that can be read") from None
 
 
 def _surveyed(order: PublishOrder) -> Schedule | None:
@@ -269,7 +269,7 @@ def _safely(reader: LineReader) -> Iterator[Line]:
             yield line
     except (OSError, EOFError, zlib.error) as error:
         if isinstance(error, OSError) and error.filename is not None:
-            raise InputError(f"{error.filename}: {error.strerror}; name a file that can be read") from None
+            raise SettingsError(f"{error.filename}: {error.strerror}; name a file that can be read") from None
         raise InputError(f"the input breaks off after {last}: {error}; is the file damaged?") from None
 
 
