@@ -21,14 +21,31 @@ from schemas.lenient import Strict
 Reader: TypeAlias = Callable[[Any], Any]
 
 
-def derive(model: type[BaseModel], name: str, *, more: dict[str, Any] | None = None, **options: Any) -> Any:
-    """A struct type of the model's fields, followed by `more` (name to type, None by default).
+@cache
+def derive(model: type[BaseModel]) -> Any:
+    """The struct type of a model, the same on every call: `Event` gives `WireEvent`.
 
-    Fields with a default are keyword-only, so that a required one may follow them without leaving the model's order.
+    All fields are keyword-only: a required one may then follow one with a default, in the model's order.
     """
-    fields: list[Any] = [_field(field_name, info) for field_name, info in model.model_fields.items()]
-    fields.extend((field_name, field_type, None) for field_name, field_type in (more or {}).items())
-    return msgspec.defstruct(name, fields, kw_only=True, module=__name__, gc=False, **options)
+    return _struct(model, [], closed=False)
+
+
+def derive_with(model: type[BaseModel], more: dict[str, Any]) -> Any:
+    """A struct type of the model's fields and no other, followed by `more` (name to type), which are None at first."""
+    return _struct(model, [(name, kind, None) for name, kind in more.items()], closed=True)
+
+
+def _struct(model: type[BaseModel], more: list[Any], *, closed: bool) -> Any:
+    fields: list[Any] = [_field(name, info) for name, info in model.model_fields.items()]
+    # Parsed JSON holds no cycles, so the collector need not look at it.
+    return msgspec.defstruct(
+        f"Wire{model.__name__}",
+        fields + more,
+        module=model.__module__,
+        kw_only=True,
+        forbid_unknown_fields=closed,
+        gc=False,
+    )
 
 
 def readers(model: type[BaseModel]) -> dict[str, Reader]:
@@ -53,7 +70,7 @@ def _field(name: str, info: FieldInfo) -> tuple[str, Any] | tuple[str, Any, Any]
 
 def _wire_type(annotation: Any) -> Any:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return _nested(annotation)
+        return derive(annotation)
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _wire_type(arguments[0])
@@ -64,8 +81,3 @@ def _wire_type(annotation: Any) -> Any:
     if origin is Literal and isinstance(arguments[0], Enum):
         return type(arguments[0])
     return annotation
-
-
-@cache
-def _nested(model: type[BaseModel]) -> Any:
-    return derive(model, f"Wire{model.__name__}")

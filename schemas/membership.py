@@ -68,8 +68,8 @@ if TYPE_CHECKING:
         catalog_version: str
 
 else:
-    WireSegmentMembership = derive(SegmentMembership, "WireSegmentMembership")
-    WireMembership = derive(Membership, "WireMembership")
+    WireSegmentMembership = derive(SegmentMembership)
+    WireMembership = derive(Membership)
 
 _encode: Final[Callable[[Any], bytes]] = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(WireMembership).decode

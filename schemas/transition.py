@@ -151,9 +151,9 @@ if TYPE_CHECKING:
         emitted_at: str | None
 
 else:
-    WireTrigger = derive(MessageTrigger, "WireTrigger")
-    WireForecast = derive(Forecast, "WireForecast")
-    WireTransition = derive(Transition, "WireTransition")
+    WireTrigger = derive(MessageTrigger)
+    WireForecast = derive(Forecast)
+    WireTransition = derive(Transition)
 
 _encode: Final[Callable[[Any], bytes]] = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(WireTransition).decode

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
 import msgspec
 
-from schemas.derive import derive, readers
+from schemas.derive import derive_with, readers
 from schemas.event import (
     Event,
     EventType,
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
         """`timestamp` as a number: it had to be parsed to be checked. None if there is none."""
 
 else:
-    WireEvent = derive(Event, "WireEvent", more={"timestamp_ms": int | None}, forbid_unknown_fields=True)
+    WireEvent = derive_with(Event, {"timestamp_ms": int | None})
 
 _decode_strictly: Final = msgspec.json.Decoder(WireEvent).decode
 _decode_plain: Final = msgspec.json.Decoder(dict[str, PLAIN]).decode
