@@ -39,6 +39,7 @@ COMMANDS: Final[dict[str, str]] = {
     "publish": "streams.cli.publish",
     "dump": "streams.cli.dump",
     "replay": "streams.cli.replay",
+    "playbook": "streams.cli.playbook",
     "schemas": "streams.cli.schemas",
     "config": "streams.cli.config",
 }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 
+from streams.cli import dev_run, dev_slack
 from streams.cli.options import BootstrapOption, ConfigOption, loaded_settings, say
 
 if TYPE_CHECKING:
@@ -21,7 +22,11 @@ app = typer.Typer(no_args_is_help=True)
 
 @app.callback()
 def dev() -> None:
-    """Run what a developer needs: a broker of one's own."""
+    """Run what a developer needs: the whole on one machine, a broker or a Slack of one's own."""
+
+
+app.command()(dev_run.run)
+app.command()(dev_slack.slack)
 
 
 @app.command()

@@ -1,0 +1,1 @@
+"""The first minutes with Pegel: everything on one machine, on real events, shown as it happens."""
