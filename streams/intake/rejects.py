@@ -18,7 +18,7 @@ _UNSIGNED: Final = ">%dI"
 _NUMBER_BYTES: Final = 4
 
 
-class RejectRatioExceeded(ExpectedError):  # noqa: N818 - named after what happened
+class RejectRatioExceededError(ExpectedError):
     """Too many records are refused. The text is for the operator."""
 
 
@@ -39,12 +39,12 @@ class RejectWindow:
         self._seen += records
 
     def reject(self, reason: str) -> None:
-        """Count a refusal; raises `RejectRatioExceeded` if it is one too many."""
+        """Count a refusal; raises `RejectRatioExceededError` if it is one too many."""
         self._seen += 1
         self._rejected.append(self._seen)
         self._forget_old()
         if len(self._rejected) > self._rejected_max:
-            raise RejectRatioExceeded(
+            raise RejectRatioExceededError(
                 f"{len(self._rejected)} of the last {self._size} records were refused, more than "
                 f"{self._ratio_max:.0%}; the last one: {reason}. Nothing of the last batch was written. "
                 "Mend the producer or the rule, or dead-letter them all with PEGEL_INTAKE__REJECT_RATIO_MAX=1"

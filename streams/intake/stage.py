@@ -80,7 +80,7 @@ class IntakeStage:
         """Nothing is left to do: rows take effect as they come."""
 
     def apply(self, records: Sequence[InputRecord]) -> None:
-        """Turn a batch into outputs; raises `RejectRatioExceeded`."""
+        """Turn a batch into outputs; raises `RejectRatioExceededError`."""
         adapt, take, topic, append = self._adapt, self._identity.take, self._route.accepted, self._outputs.append
         was_quiet = self._window.quiet
         noted = 0
