@@ -1,0 +1,59 @@
+# Everything a developer does here. `make setup` needs Python 3.11 or newer; the tests and `make run` also want Java 17
+# with Maven, or Docker, for a real Kafka.
+
+PYTHON ?= python3
+UV ?= uv
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: setup test lint types imports unit format run lock clean
+
+setup: $(STAMP)
+
+# What is installed is what the lock file names, checked by hash; nothing is resolved or built in isolation.
+$(STAMP): requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "$(PYTHON) is older than 3.11; name another: make PYTHON=python3.12" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --no-compile --require-hashes -r requirements-dev.lock
+	$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+test: lint types imports unit
+
+lint: $(STAMP)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+imports: $(STAMP)
+	$(BIN)/lint-imports
+
+unit: $(STAMP)
+	$(BIN)/pytest --cov --cov-report= $(ARGS)
+	$(BIN)/coverage report --include 'streams/engine/*' --fail-under=95
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+# make run ARGS=--once
+run: $(STAMP)
+	@$(BIN)/pegel dev run $(ARGS)
+
+# The newest versions within the bounds of pyproject.toml, for all platforms. No index is written into the files.
+lock:
+	$(UV) pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --custom-compile-command 'make lock' -o requirements.lock
+	$(UV) pip compile pyproject.toml --quiet --upgrade --group dev --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --constraint requirements.lock --custom-compile-command 'make lock' -o requirements-dev.lock
+
+clean:
+	rm -rf $(VENV) build dist htmlcov .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
