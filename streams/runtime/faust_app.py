@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import faust
 from faust.app.base import BootStrategy
+from faust.tables import TableManager
 from yarl import URL
 
 from streams.runtime.assignment import Assignment
@@ -36,6 +37,14 @@ class PassThroughSchema(faust.Schema):  # type: ignore[misc]
 class ConsumerOnly(BootStrategy):  # type: ignore[misc]
     enable_kafka_producer = False
     enable_web = False
+
+
+class NoTables(TableManager):  # type: ignore[misc]
+    """Faust resumes the flow from its table recovery, tables or not; without any there is nothing to wait for."""
+
+    async def on_start(self) -> None:
+        await self._update_channels()
+        await self.recovery.start()
 
 
 class StageApp(faust.App):  # type: ignore[misc]
@@ -73,6 +82,7 @@ class StageApp(faust.App):  # type: ignore[misc]
             topic_disable_leader=True,
             web_enabled=False,
             worker_redirect_stdouts=False,
+            TableManager=NoTables,
         )
         self.on_rebalance_complete.connect(self._load_assigned, weak=False)
         self._add_agent()

@@ -1,6 +1,7 @@
 """The runtime's promises on a real broker, with a stage whose right answer is known: totals 1, 2, ... n for each key."""
 
 import random
+import re
 import signal
 import time
 import urllib.request
@@ -45,13 +46,12 @@ def test_kills_while_another_worker_takes_over_change_nothing(toy: Toy) -> None:
     with toy.producing(per_second=3_000):
         stays = toy.worker(flush_interval_ms=20)
         stays.ready()
-        for _ in range(2):
-            joins = toy.worker(flush_interval_ms=20)
-            joins.ready()
-            time.sleep(rng.uniform(0.05, 1.0))
-            joins.kill()
-            assert len(stays.ready()) < PARTITIONS
-            assert stays.ready() == list(range(PARTITIONS))
+        joins = toy.worker(flush_interval_ms=20)
+        joins.ready()
+        time.sleep(rng.uniform(0.05, 1.0))
+        joins.kill()
+        assert len(stays.ready()) < PARTITIONS
+        assert stays.ready() == list(range(PARTITIONS))
     toy.wait_until_done()
     toy.assert_exact()
 
@@ -70,7 +70,6 @@ def test_workers_that_join_and_leave_share_the_partitions_and_lose_nothing(toy: 
         assert second.ready() == list(range(PARTITIONS))
     toy.wait_until_done()
     toy.assert_exact()
-    assert "loaded 2 partitions" in "".join(first.lines) or "loaded 4 partitions" in "".join(first.lines)
     assert "".join(second.lines).count("loaded 2 partitions") == 2, "partitions that stay must not be loaded again"
 
 
@@ -115,7 +114,7 @@ def test_a_second_signal_ends_a_worker_at_once(toy: Toy) -> None:
 
 
 def test_a_restart_goes_on_from_restored_state(toy: Toy) -> None:
-    for _ in range(3):
+    for _ in range(2):
         toy.produce(500)
         worker = toy.worker(instance_id="only")
         worker.ready()
@@ -123,7 +122,7 @@ def test_a_restart_goes_on_from_restored_state(toy: Toy) -> None:
         worker.kill(signal.SIGTERM)
         assert worker.wait() == 0
     toy.assert_exact()
-    assert "loaded 4 partitions, 50 rows" in "".join(worker.lines) or "rows" in "".join(worker.lines)
+    assert re.search(r"loaded 4 partitions, [1-9]\d* rows", "".join(worker.lines))
 
 
 def test_a_record_too_large_for_the_broker_ends_the_worker_and_commits_nothing_of_its_flush(toy: Toy) -> None:

@@ -106,7 +106,9 @@ class Toy:
         for created in admin.create_topics(topics).values():
             created.result()
 
-    def produce(self, records: int, keys: int = 50, value: bytes = b'{"type":"track","event":"report_created"}') -> None:
+    def produce(
+        self, records: int, keys: int = 50, value: bytes = b'{"type":"track","event":"report_created"}'
+    ) -> None:
         for number in range(records):
             key = b"key-%d" % (number % keys)
             self._producer.produce(f"{self.prefix}input", value, key)

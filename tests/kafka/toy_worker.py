@@ -75,7 +75,7 @@ class CountingStage:
         changes: list[tuple[bytes, bytes | None]] = [(key, b"%d" % self._totals[key]) for key in self._dirty]
         drained = Drained(self._outputs, changes)
         if self._options.large_record_bytes:
-            drained.outputs.append(Output(self._topic, b"large", b"x" * self._options.large_record_bytes))
+            drained.outputs.append(Output(self._topic, b"large", os.urandom(self._options.large_record_bytes)))
         self._outputs, self._dirty = [], set()
         return drained
 
