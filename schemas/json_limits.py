@@ -34,20 +34,20 @@ _SUSPECT_NUMERAL: Final = re.compile(rb"NaN|Infinity|[eE][+-]?[0-9]{2}|[0-9]{200
 
 def check_limits(value: Any) -> None:
     """Raise `Rejected` if a parsed JSON value is too deep, has too many keys, or a number that fits no double."""
-    keys = 0
+    keys = depth = 0
     level: list[Any] = [value]
-    for depth in range(JSON_DEPTH_MAX + 1):
+    while True:
         _check_numbers(level)
         containers = [item for item in level if isinstance(item, dict | list)]
         if not containers:
             return
         if depth == JSON_DEPTH_MAX:
-            break
+            raise too_deep()
         keys += sum(len(item) for item in containers if isinstance(item, dict))
         if keys > JSON_KEYS_MAX:
             raise Rejected(RejectReason.TOO_MANY_KEYS, f"more than {JSON_KEYS_MAX} keys")
         level = [inner for item in containers for inner in _inside(item)]
-    raise too_deep()
+        depth += 1
 
 
 def check_numerals(raw: bytes) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from schemas.dead_letter import DETAIL_CHARS_MAX, Rejected, RejectReason
 from schemas.event import Event, ignored_fields, read_event
@@ -179,6 +180,19 @@ def test_nobody_outside_can_set_the_number(claimed: Any) -> None:
 )
 def test_event_time_is_the_first_that_can_be_read(fields: dict[str, Any], ms: int) -> None:
     assert event_time_ms(decode_event(event(**fields)), kafka_ms=5_000) == ms
+
+
+@pytest.mark.parametrize(
+    "raw", [b"[]", b'{"type":"page","name":1e999}', b'{"type":"page","name":NaN}', b'{"type":"track"}']
+)
+def test_the_model_refuses_by_itself(raw: bytes) -> None:
+    """Also without `read_event`: whoever has the model has the contract."""
+    with pytest.raises(ValidationError):
+        Event.model_validate_json(raw)
+
+
+def test_the_model_can_be_built_in_python() -> None:
+    assert Event(type="track", event="e", timestamp=None).timestamp is None
 
 
 def test_two_events_share_no_default() -> None:
