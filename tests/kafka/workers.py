@@ -1,0 +1,135 @@
+"""Real workers as processes, for tests that publish, kill and compare."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from streams.dev.ports import free_ports
+from streams.settings import Settings
+
+STARTED_WITHIN_S = 60.0
+PEGEL = [sys.executable, "-c", "from streams.cli import main; main()"]
+
+
+def pegel(settings: Settings, *arguments: str, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    """Run a command to its end."""
+    return subprocess.run(
+        [*PEGEL, *arguments], env=environment(settings), input=stdin, capture_output=True, timeout=180, check=False
+    )
+
+
+def environment(settings: Settings, more: Mapping[str, str] = {}) -> dict[str, str]:
+    return {
+        **os.environ,
+        "PEGEL_KAFKA__BOOTSTRAP": settings.kafka.bootstrap,
+        "PEGEL_KAFKA__TOPIC_PREFIX": settings.kafka.topic_prefix,
+        "PEGEL_KAFKA__SESSION_TIMEOUT_MS": str(settings.kafka.session_timeout_ms),
+        "PEGEL_KAFKA__HEARTBEAT_INTERVAL_MS": str(settings.kafka.heartbeat_interval_ms),
+        **more,
+    }
+
+
+class WorkerProcess:
+    """One worker, which may be killed and started again under the same name."""
+
+    def __init__(self, stage: str, settings: Settings, folder: Path, more: Mapping[str, str]) -> None:
+        self.stage = stage
+        self._environment = environment(settings, more)
+        self._log = folder / f"{stage}.log"
+        (self._port,) = free_ports(1)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = [*PEGEL, "worker", self.stage, "--port", str(self._port), "--instance-id", f"test-{self.stage}"]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        assert self._process is not None
+        assert self._process.poll() is None, self.log()
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(30)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")[-4_000:]
+
+    def require_running(self) -> None:
+        assert self._process is not None
+        assert self._process.poll() is None, f"{self.stage} ended with {self._process.returncode}: {self.log()}"
+
+    def readiness(self) -> dict[str, Any]:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/readyz", timeout=2) as answer:
+                page = answer.read()
+        except urllib.error.HTTPError as error:
+            page = error.read()
+        except OSError:
+            return {}
+        found: dict[str, Any] = json.loads(page)
+        return found
+
+    def applied(self) -> int | None:
+        """Offsets that this worker has passed, summed over its partitions; None while it is not at work or behind."""
+        ready = self.readiness()
+        if not ready.get("ready") or any(one.get("lag") != 0 for one in ready["partitions"]):
+            return None
+        return sum(int(one["next_offset"]) for one in ready["partitions"])
+
+
+@contextmanager
+def workers(
+    settings: Settings, folder: Path, more: Mapping[str, str], *stages: str
+) -> Iterator[dict[str, WorkerProcess]]:
+    """Workers of these stages, ready for work; all ended afterwards."""
+    running = {stage: WorkerProcess(stage, settings, folder, more) for stage in stages}
+    try:
+        for worker in running.values():
+            worker.start()
+        for worker in running.values():
+            wait_for(lambda worker=worker: worker.readiness().get("ready") is True, worker)  # type: ignore[misc]
+        yield running
+    finally:
+        for worker in running.values():
+            worker.stop()
+
+
+def wait_for(condition: Callable[[], bool], *needed: WorkerProcess, timeout_s: float = STARTED_WITHIN_S) -> None:
+    end = time.monotonic() + timeout_s
+    while not condition():
+        for worker in needed:
+            worker.require_running()
+        assert time.monotonic() < end, "; ".join(worker.log() for worker in needed)
+        time.sleep(0.1)
+
+
+def wait_until_settled(worker: WorkerProcess, records_min: int, timeout_s: float = 120.0) -> None:
+    """Until a worker has read at least so many records, and nothing more comes for a moment."""
+
+    def settled() -> bool:
+        seen = worker.applied()
+        if seen is None or seen < records_min:
+            return False
+        time.sleep(0.5)
+        return worker.applied() == seen
+
+    wait_for(settled, worker, timeout_s=timeout_s)
