@@ -4,7 +4,7 @@ UTC is plain integer arithmetic. In other zones a day has 23 to 25 hours; `zonei
 is made, and is a pure table from then on. Times outside the years 1-9999 are clamped to them.
 """
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -54,7 +54,11 @@ class ZoneCalendar:
         return start
 
     def _find_start(self, day: int) -> int:
-        """The first ms whose local date is `day` or later: found by bisection, since midnight may not exist."""
+        """The first ms whose local date is `day` or later.
+
+        Midnight may not exist: where clocks go forward over it the start is found by bisection. Midnight may come
+        twice: where clocks go back over it the first one counts, and a day that has begun goes on.
+        """
         low, high = day * DAY_MS - DAY_MS, day * DAY_MS + DAY_MS
         if not _FIRST_MS < low < high < _LAST_MS:
             return day * DAY_MS
@@ -64,7 +68,12 @@ class ZoneCalendar:
                 high = middle
             else:
                 low = middle + 1
-        return low
+        return min(low, self._first_midnight(day))
+
+    def _first_midnight(self, day: int) -> int:
+        """Midnight by the offset that held before it: the true start, or after it if clocks went forward."""
+        local = datetime.combine(date.fromordinal(day + _EPOCH), time(), self._zone)
+        return (local.astimezone(UTC) - _ZERO) // timedelta(milliseconds=1)
 
     def _date_number(self, time_ms: int) -> int:
         local = (_ZERO + timedelta(milliseconds=time_ms)).astimezone(self._zone)
