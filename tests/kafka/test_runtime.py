@@ -1,4 +1,4 @@
-"""The runtime's promises on a real broker, with a stage whose right answer is known: totals 1, 2, ... n for each key."""
+"""The runtime's promises on a real broker, with a stage whose right answer is known: totals 1, 2, ... n by key."""
 
 import random
 import re
@@ -11,7 +11,7 @@ from json import loads
 import pytest
 
 from streams.dev.broker import Broker
-from tests.kafka.toy import PARTITIONS, Toy
+from tests.kafka.toy import BATCH_BYTES_MAX, PARTITIONS, Toy
 
 pytestmark = pytest.mark.kafka
 
@@ -127,7 +127,7 @@ def test_a_restart_goes_on_from_restored_state(toy: Toy) -> None:
 
 def test_a_record_too_large_for_the_broker_ends_the_worker_and_commits_nothing_of_its_flush(toy: Toy) -> None:
     toy.produce(200)
-    worker = toy.worker(large_record_bytes=3 << 20)
+    worker = toy.worker(large_record_bytes=2 * BATCH_BYTES_MAX)
     assert worker.wait() == 70
     assert "MessageSizeTooLarge" in "".join(worker.lines)
     assert toy.totals() == {}

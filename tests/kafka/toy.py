@@ -23,6 +23,8 @@ PROGRAM = Path(__file__).with_name("toy_worker.py")
 ROOT = Path(__file__).parents[2]
 PARTITIONS = 4
 READY_S = 30.0
+BATCH_BYTES_MAX = 1_048_588
+"""Of the outputs' topic: Kafka's own default, whatever the broker at hand has."""
 
 
 class ToyProcess:
@@ -96,11 +98,11 @@ class Toy:
             {"bootstrap.servers": bootstrap, "partitioner": "murmur2_random", "linger.ms": 5, "compression.type": "lz4"}
         )
 
-    def create_topics(self, input_config: Mapping[str, str] | None = None) -> None:
+    def create_topics(self) -> None:
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
         topics = [
-            NewTopic(f"{self.prefix}input", PARTITIONS, 1, config=dict(input_config or {})),
-            NewTopic(f"{self.prefix}totals", PARTITIONS, 1),
+            NewTopic(f"{self.prefix}input", PARTITIONS, 1),
+            NewTopic(f"{self.prefix}totals", PARTITIONS, 1, config={"max.message.bytes": str(BATCH_BYTES_MAX)}),
             NewTopic(f"{self.prefix}changelog", PARTITIONS, 1, config={"cleanup.policy": "compact"}),
         ]
         for created in admin.create_topics(topics).values():
@@ -164,7 +166,8 @@ class Toy:
         )
         name = f"{self.prefix}{topic}"
         consumer.assign([TopicPartition(name, number, 0) for number in range(PARTITIONS)])
-        records, ended = [], set()
+        records: list[tuple[bytes, bytes]] = []
+        ended: set[int] = set()
         while len(ended) < PARTITIONS:
             for message in consumer.consume(10_000, 1.0):
                 if message.error() is not None:
