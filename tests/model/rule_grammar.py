@@ -15,7 +15,7 @@ EVENTS = ("run", "share", "invite", "page")
 SIGNALS = ("subscription_started", "subscription_cancelled", "plan_changed", "nps_answered", "support_ticket_opened")
 NAMED = ("big_run", "api_share")
 ZONES = ("Europe/Berlin", "America/New_York", "Asia/Kolkata")
-TIMES = (
+TIMES = (  # the first four come most
     "signed_up_at",
     "trial_ends_at",
     "last_active_at",
@@ -47,6 +47,8 @@ class RuleGrammar:
     def __init__(self, source: Source, terms: frozenset[str]) -> None:
         self._source = source
         self._terms = terms
+        # A catalog may ride one kind of condition: the rare ones need company to be met.
+        self._favourite = source.integer(0, 999) if chance(source, 40) else None
         self.named: Sequence[str] = ()
         self.measures: Sequence[str] = ()
         self.definitions: Sequence[str] = ()
@@ -87,7 +89,7 @@ class RuleGrammar:
             (4, frozenset({"default", "facts"}), self._default),
             (4, frozenset({"text", "trait", "plan"}), self._text),
             (5, frozenset({"time", "trait", "until"}), self._trait_time),
-            (7, frozenset({"sequence"}), self._sequence),
+            (10, frozenset({"sequence"}), self._sequence),
             (6, frozenset({"without"}), self._without),
             (
                 8 if self.members else 0,
@@ -98,6 +100,10 @@ class RuleGrammar:
             (3 if self.flags else 0, frozenset({"definitions"}), lambda: choice(self._source, self.flags)),
             (1, frozenset(), lambda: "True"),
         ]
+        if self._favourite is not None:
+            place = self._favourite % len(productions)
+            weight, needs, make = productions[place]
+            productions[place] = (20 * weight, needs, make)
         return self._pick(productions)
 
     def enter_and_leave(self) -> dict[str, str]:
@@ -119,7 +125,7 @@ class RuleGrammar:
 
     def time_value(self) -> str:
         productions: list[Production] = [
-            (10, frozenset({"times"}), lambda: choice(self._source, TIMES[:3])),
+            (10, frozenset({"times"}), lambda: choice(self._source, TIMES[:4])),
             (5, frozenset({"times"}), lambda: choice(self._source, TIMES)),
             (6, frozenset({"last"}), lambda: f'last("{self.event()}")'),
             (2, frozenset({"default", "last"}), lambda: f'default(last("{self.event()}"), signed_up_at)'),
@@ -291,7 +297,8 @@ class RuleGrammar:
 
     def _sequence(self) -> str:
         within = choice(self._source, (0, 1, 2, 3, 0.5))
-        return f'sequence("{self.event()}", "{self.event()}", within_days={within}, days={choice(self._source, DAYS)})'
+        first, second = (choice(self._source, ("run", "share", "share", self.event())) for _ in range(2))
+        return f'sequence("{first}", "{second}", within_days={within}, days={choice(self._source, DAYS)})'
 
     def _without(self) -> str:
         return f'without("{self.event()}", "{self.event()}", within_days={choice(self._source, (*DAYS, 0.5))})'

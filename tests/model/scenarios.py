@@ -25,6 +25,7 @@ HOUR_MS = 3_600_000
 GRACE_MS = 60_000
 # Clocks change at the end of March in Europe and on 10 March in New York.
 STARTS = ("2024-03-04T10:00:00Z", "2024-03-27T12:00:00Z", "2024-03-08T00:00:00Z", "2024-02-27T23:59:00Z")
+_KINDS = [(60, "track"), (12, "signal"), (16, "group"), (4, "page"), (2, "screen"), (3, "identify"), (3, "alias")]
 
 
 class Scenario(NamedTuple):
@@ -58,13 +59,19 @@ class _Log:
     arrivals: list[int] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
     written: list[str] = field(default_factory=list)
+    calls: list[tuple[int, dict[str, Any]]] = field(default_factory=list)  # with an id: arrival, fields but for times
     accounts: Sequence[str] = ()
+    events: Sequence[str] = ()
+    kind: str = "track"  # of the newest call
+    burst: bool = False  # at the time of the one before
+    forgotten: dict[str, Any] | None = None  # comes again next
 
     def __post_init__(self) -> None:
         self.arrival_ms = parse_time(choice(self.source, STARTS)) or 0
         self.anchors.append(self.arrival_ms)
         self.arrivals.append(self.arrival_ms)
         self.accounts = ("acme", "bolt", "Čapek")[: choice(self.source, (1, 1, 2, 3))]
+        self.events = choice(self.source, (EVENTS[:2], (*EVENTS[:3], "run", "other"), (*EVENTS[:3], "run", "other")))
 
     # --- times ---
 
@@ -107,8 +114,19 @@ class _Log:
         source = self.source
         kind = weighted(
             source,
-            [(60, "now"), (8, "grace"), (8, "late"), (6, "day edge"), (8, "anchor"), (4, "too late"), (6, "ahead")],
+            [
+                (60, "now"),
+                (8, "grace"),
+                (8, "late"),
+                (6, "day edge"),
+                (8, "anchor"),
+                (6, "again"),
+                (4, "too late"),
+                (6, "ahead"),
+            ],
         )
+        if kind == "again":
+            return min(arrival_ms, choice(source, self.anchors[-4:]))
         if kind == "grace":
             return arrival_ms - choice(source, (1, 30_000, GRACE_MS - 1, GRACE_MS, GRACE_MS + 1))
         if kind == "late":
@@ -174,13 +192,34 @@ class _Log:
             return choice(
                 self.source, ('{"type": "track"', "[]", '{"type": "delete"}', "", '{"type": "track", "event": 7}')
             )
+        call = self._next_call()
         arrival_ms = self.arrivals[-1]
-        event_ms = self._event_ms(arrival_ms)
+        event_ms = self.anchors[-1] if self.burst else self._event_ms(arrival_ms)
         self.anchors.append(min(event_ms, arrival_ms))
-        fields = self._call() | self._stamps(arrival_ms, event_ms) | self._message_id()
-        line = json.dumps(fields, ensure_ascii=chance(self.source, 50))
+        if "messageId" in call:
+            self.calls.append((arrival_ms, call))
+        line = json.dumps(call | self._stamps(arrival_ms, event_ms), ensure_ascii=chance(self.source, 50))
         self.written.append(line)
         return line
+
+    def _next_call(self) -> dict[str, Any]:
+        """A new call, one more of the same kind at the very time, or an old one when its id is about forgotten."""
+        self.burst = False
+        if self.forgotten is not None:
+            call, self.forgotten = self.forgotten, None
+            return call
+        if self.calls and chance(self.source, 5):
+            arrival_ms, self.forgotten = choice(self.source, self.calls[-5:])
+            self.arrival_ms = max(self.arrival_ms, arrival_ms + DAY_MS + self._nudge())
+            self.arrivals.append(self.arrival_ms)
+            place = {key: value for key, value in self.forgotten.items() if key in ("groupId", "context")}
+            return {"type": "group", "traits": self._traits()} | place
+        if self.written and chance(self.source, 12):
+            self.burst = True
+            self.arrivals.append(max(self.arrival_ms, self.anchors[-1]))
+        else:
+            self.kind = weighted(self.source, _KINDS)
+        return self._call(self.kind) | self._message_id()
 
     def _message_id(self) -> dict[str, Any]:
         kind = weighted(self.source, [(84, "new"), (6, "known"), (8, "none"), (2, "odd")])
@@ -214,15 +253,11 @@ class _Log:
             return {"groupId": account}
         return {"context": {"groupId": account}}
 
-    def _call(self) -> dict[str, Any]:
-        kind = weighted(
-            self.source,
-            [(60, "track"), (12, "signal"), (16, "group"), (4, "page"), (2, "screen"), (3, "identify"), (3, "alias")],
-        )
+    def _call(self, kind: str) -> dict[str, Any]:
         call = "track" if kind == "signal" else kind
         fields: dict[str, Any] = {"type": call} | self._user() | self._account(call)
         if kind == "track":
-            fields |= {"event": choice(self.source, (*EVENTS[:3], "run", "other")), "properties": self._properties()}
+            fields |= {"event": choice(self.source, self.events), "properties": self._properties()}
         elif kind == "signal":
             fields |= self._signal()
         elif kind == "group":
