@@ -27,12 +27,14 @@ from streams.notify.deliver.breaker import Breaker, BreakerState, Permit
 from streams.notify.deliver.lanes import Lanes, Wait
 from streams.notify.deliver.pace import Pace
 from streams.notify.plan.delivery import Delivery
-from streams.notify.plan.retry import Circumstances, Holds, Verdict, expired, verdict
+from streams.notify.plan.retry import Circumstances, Holds, Verdict, deadline_ms, expired, verdict
 
 BACKLOG_MAX: Final = 10_000
 GONE_MS: Final = 300_000
 OVERDUE_PER_CALL_MAX: Final = 1_000
-OVERDUE_EVERY_MS: Final = 1_000
+SWEEP_PAUSE_MS: Final = 1_000
+LAST_ATTEMPT_MS: Final = 1_000
+NEVER_MS: Final = 1 << 62
 ILL: Final = frozenset({OutcomeKind.RETRY_DESTINATION, OutcomeKind.AMBIGUOUS})
 
 
@@ -64,7 +66,8 @@ class Dispatch:
         self._backlog_max = backlog_max
         self._throttles = 0
         self._gone_until_ms = 0
-        self._overdue_checked_ms = 0
+        self._sweep_ms = NEVER_MS
+        """When there may be something overdue."""
 
     @property
     def full(self) -> bool:
@@ -75,6 +78,7 @@ class Dispatch:
 
     def offer(self, delivery: Delivery, now_ms: int) -> None:
         self.lanes.add(delivery, now_ms)
+        self._sweep_by(now_ms if now_ms < self._gone_until_ms else self._end_ms(delivery))
 
     def drop(self, partition: int) -> None:
         self.lanes.drop(partition)
@@ -100,14 +104,13 @@ class Dispatch:
         """When to call `next` or `overdue` again if nothing else happens before; None: only then."""
         if not len(self.lanes):
             return None
-        sweep_ms = self._overdue_checked_ms + OVERDUE_EVERY_MS
         if self.in_flight >= self.destination.in_flight_max or self.breaker.state is BreakerState.PROBING:
-            return sweep_ms
+            return self._sweep_ms
         lane_ms = self.lanes.next_ms()
         if lane_ms is None:
-            return sweep_ms
+            return self._sweep_ms
         opens_ms = self.breaker.until_ms if self.breaker.state is BreakerState.OPEN else 0
-        return min(sweep_ms, max(now_ms, lane_ms, self.pace.next_ms(), opens_ms, self._gone_until_ms))
+        return min(self._sweep_ms, max(now_ms, lane_ms, self.pace.next_ms(), opens_ms, self._gone_until_ms))
 
     def concluded(self, start: Start, outcome: Outcome, now_ms: int) -> Settled:
         """Apply an attempt's outcome. Returns the delivery as it is now, and the verdict on it."""
@@ -142,22 +145,32 @@ class Dispatch:
         return Settled(delivery, Verdict(ActionOutcome.DEAD_LETTERED, reason, delivery.attempts))
 
     def overdue(self, now_ms: int) -> list[Settled]:
-        """Settle what has waited too long, or waits for a destination that is gone. Looks once a second."""
-        if now_ms - self._overdue_checked_ms < OVERDUE_EVERY_MS:
+        """Settle what has waited too long, or waits for a destination that is gone."""
+        if now_ms < self._sweep_ms:
             return []
-        self._overdue_checked_ms = now_ms
         gone = now_ms < self._gone_until_ms
-        # What became due just now is still given its last attempt.
-        latest_ms = now_ms - OVERDUE_EVERY_MS
-        found = [
-            delivery
-            for delivery in self.lanes.resting()
-            if gone or expired(delivery, latest_ms, self.destination.give_up_h)
-        ][:OVERDUE_PER_CALL_MAX]
         reason = Reason.DESTINATION_GONE if gone else Reason.EXPIRED
+        # What became due just now is still given its last attempt.
+        latest_ms = now_ms - LAST_ATTEMPT_MS
+        found: list[Delivery] = []
+        self._sweep_ms = NEVER_MS
+        for delivery in self.lanes.resting():
+            over = gone or expired(delivery, latest_ms, self.destination.give_up_h)
+            if over and len(found) < OVERDUE_PER_CALL_MAX:
+                found.append(delivery)
+            else:
+                self._sweep_by(now_ms + SWEEP_PAUSE_MS if over else self._end_ms(delivery))
+        for delivery in self.lanes.under_way():
+            self._sweep_by(max(self._end_ms(delivery), now_ms + SWEEP_PAUSE_MS))
         for delivery in found:
             self.lanes.withdraw(delivery, now_ms)
         return [Settled(d, Verdict(ActionOutcome.DEAD_LETTERED, reason, d.attempts)) for d in found]
+
+    def _end_ms(self, delivery: Delivery) -> int:
+        return deadline_ms(delivery, self.destination.give_up_h) + LAST_ATTEMPT_MS
+
+    def _sweep_by(self, at_ms: int) -> None:
+        self._sweep_ms = min(self._sweep_ms, at_ms)
 
     def _note_health(self, kind: OutcomeKind, now_ms: int, *, probe: bool) -> None:
         before = self.breaker.state
@@ -169,5 +182,6 @@ class Dispatch:
             self.breaker = self.breaker.succeeded(probe=probe)
         if kind is OutcomeKind.GONE:
             self._gone_until_ms = now_ms + GONE_MS
+            self._sweep_by(now_ms)
         if self.breaker.state is not before:
             self.lanes.release(Wait.DESTINATION)

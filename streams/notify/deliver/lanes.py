@@ -144,6 +144,11 @@ class Lanes:
         for lane in self._lanes.values():
             yield from list(lane.queue)[1 if lane.state is LaneState.BUSY else 0 :]
 
+    def under_way(self) -> Iterator[Delivery]:
+        for lane in self._lanes.values():
+            if lane.state is LaneState.BUSY:
+                yield lane.queue[0]
+
     def withdraw(self, delivery: Delivery, now_ms: int) -> None:
         """Take out a delivery that is not under way, wherever it stands in its lane."""
         key = key_of(delivery)

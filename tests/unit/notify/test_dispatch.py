@@ -1,0 +1,215 @@
+"""Dispatch under a clock that is driven: order, pace, health, and that nothing is lost."""
+
+import random
+from collections import Counter
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.action import ActionOutcome, Reason
+from streams.connectors.outcome import Outcome, OutcomeKind, ok, throttled
+from streams.notify.deliver.breaker import BreakerState
+from streams.notify.deliver.dispatch import Dispatch
+from streams.notify.plan.delivery import Delivery
+from tests.unit.notify.simulation import Answer, Simulation
+from tests.unit.notify.world import NOW_MS, delivery, destination
+
+K = OutcomeKind
+SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
+
+
+def always(outcome: Outcome, after_ms: int = 50) -> Answer:
+    return lambda _now, _delivery: (outcome, after_ms)
+
+
+def down_until(at_ms: int, outcome: Outcome, after_ms: int = 50) -> Answer:
+    return lambda now, _delivery: (ok() if now >= at_ms else outcome, after_ms)
+
+
+def deliveries(count: int, accounts: int) -> list[Delivery]:
+    return [delivery(f"a{number % accounts}", number) for number in range(count)]
+
+
+@settings(max_examples=150, deadline=None)
+@given(seed=st.integers(min_value=0, max_value=2**32), accounts=st.integers(min_value=1, max_value=6))
+def test_whatever_a_destination_does_nothing_is_lost_nothing_is_settled_twice_and_accounts_keep_their_order(
+    seed: int, accounts: int
+) -> None:
+    chance = random.Random(seed)
+    kinds = chance.choices(list(K), k=chance.randint(1, 5))
+    calm_at = NOW_MS + chance.randint(0, 3) * HOUR
+
+    def answer(now: int, _: Delivery) -> tuple[Outcome, int]:
+        kind = chance.choice(kinds) if now < calm_at else K.OK
+        after_s = chance.choice([None, 0.0, 1.0, 90.0]) if kind is K.THROTTLED else None
+        return Outcome(kind, after_s=after_s), chance.choice([1, 50, 2_000, 12_000])
+
+    simulation = Simulation(destination(in_flight_max=chance.randint(1, 5), rate_per_s=None), answer)
+    offered = deliveries(chance.randint(1, 40), accounts)
+    at_ms = NOW_MS
+    for one in offered:
+        at_ms += chance.choice([0, 0, 10, 60_000])
+        simulation.offer(one, at_ms)
+    simulation.run(NOW_MS + 200 * HOUR)
+    assert simulation.settled.keys() == {one.delivery_id for one in offered}
+    assert simulation.dispatch.in_flight == len(simulation.dispatch.lanes) == 0
+    simulation.check_order()
+    if not {K.REJECTED, K.GONE} & set(kinds):
+        assert len(simulation.delivered) == len(offered)
+
+
+def test_slacks_pace_is_kept_over_all_accounts_together() -> None:
+    simulation = Simulation(destination(rate_per_s=1.0), always(ok(), 5))
+    for one in deliveries(30, 7):
+        simulation.offer(one)
+    simulation.run(NOW_MS + HOUR)
+    starts = [attempt.at_ms for attempt in simulation.attempts]
+    assert len(starts) == 30
+    assert min(later - earlier for earlier, later in pairwise(starts)) >= SECOND
+
+
+def test_a_throttle_pauses_the_whole_destination_for_as_long_as_it_says_and_costs_no_attempt() -> None:
+    answers = iter([(throttled(90, "429"), 10)])
+    simulation = Simulation(destination(in_flight_max=1), lambda *_: next(answers, (ok(), 10)))
+    for one in deliveries(3, 3):
+        simulation.offer(one)
+    simulation.run(NOW_MS + HOUR)
+    first, second, *_ = (attempt.at_ms for attempt in simulation.attempts)
+    assert second - first == 90 * SECOND + 10
+    assert {settled.verdict.attempts for settled in simulation.settled.values()} == {1}
+    assert len(simulation.delivered) == 3
+
+
+def test_a_record_that_fails_parks_its_own_account_alone() -> None:
+    def answer(now: int, one: Delivery) -> tuple[Outcome, int]:
+        sick = one.news.account_id == "a0" and now < NOW_MS + HOUR
+        return Outcome(K.RETRY_RECORD) if sick else ok(), 10
+
+    simulation = Simulation(destination(), answer)
+    for one in deliveries(40, 4):
+        simulation.offer(one)
+    simulation.run(NOW_MS + MINUTE)
+    assert Counter(one.news.account_id for _, one in simulation.delivered) == {"a1": 10, "a2": 10, "a3": 10}
+    assert simulation.dispatch.breaker.state is BreakerState.CLOSED
+    simulation.run(NOW_MS + 5 * HOUR)
+    assert len(simulation.delivered) == 40
+    simulation.check_order()
+
+
+def test_a_dead_destination_is_asked_ever_more_rarely_by_one_probe_at_a_time() -> None:
+    simulation = Simulation(destination(in_flight_max=5), always(Outcome(K.RETRY_DESTINATION)))
+    for one in deliveries(50, 50):
+        simulation.offer(one)
+    simulation.run(NOW_MS + 10 * MINUTE)
+    first = [attempt for attempt in simulation.attempts if not attempt.probe]
+    probes = [attempt.at_ms - NOW_MS for attempt in simulation.attempts if attempt.probe]
+    assert len(first) == 5
+    assert [round((b - a) / SECOND) for a, b in pairwise(probes)] == [20, 40, 80, 160]
+
+
+def test_probes_take_turns_so_that_one_bad_record_does_not_keep_a_destination_shut() -> None:
+    def answer(now: int, one: Delivery) -> tuple[Outcome, int]:
+        poison = one.news.account_id == "a0"
+        return (Outcome(K.RETRY_DESTINATION) if poison or now < NOW_MS + MINUTE else ok()), 10
+
+    simulation = Simulation(destination(in_flight_max=1), answer)
+    for one in deliveries(10, 10):
+        simulation.offer(one)
+    simulation.run(NOW_MS + 10 * MINUTE)
+    assert len(simulation.delivered) == 9
+
+
+def test_when_a_destination_is_back_after_two_days_all_that_waited_goes_at_its_pace_and_in_order() -> None:
+    back_at = NOW_MS + 48 * HOUR
+    simulation = Simulation(destination(rate_per_s=10.0), down_until(back_at, Outcome(K.RETRY_DESTINATION)))
+    offered = deliveries(2_000, 100)
+    for number, one in enumerate(offered):
+        simulation.offer(one, NOW_MS + number * MINUTE)
+    simulation.run(back_at + 10 * MINUTE)
+    assert len(simulation.delivered) == 2_000
+    first = min(at for at, _ in simulation.delivered)
+    last = max(at for at, _ in simulation.delivered)
+    assert back_at <= first <= back_at + 5 * MINUTE + SECOND
+    assert last - first <= 2_000 / 10 * SECOND + SECOND
+    assert len(simulation.attempts) < 2_000 + 48 * 12 + 50
+    simulation.check_order()
+
+
+def test_what_a_dead_destination_cannot_take_within_its_time_becomes_a_dead_letter_then() -> None:
+    simulation = Simulation(destination(give_up_h=2), always(Outcome(K.RETRY_DESTINATION)))
+    for one in deliveries(20, 4):
+        simulation.offer(one)
+    simulation.run(NOW_MS + 2 * HOUR - SECOND)
+    assert not simulation.settled
+    simulation.run(NOW_MS + 2 * HOUR + 10 * SECOND)
+    assert {settled.verdict.reason for settled in simulation.settled.values()} == {Reason.EXPIRED}
+    assert len(simulation.settled) == 20
+
+
+def test_refused_credentials_keep_everything_and_ask_every_five_minutes() -> None:
+    simulation = Simulation(destination(in_flight_max=1), down_until(NOW_MS + HOUR, Outcome(K.AUTH)))
+    for one in deliveries(20, 20):
+        simulation.offer(one)
+    simulation.run(NOW_MS + HOUR - 1)
+    assert not simulation.settled
+    assert len(simulation.attempts) == 12
+    simulation.run(NOW_MS + 2 * HOUR)
+    assert len(simulation.delivered) == 20
+
+
+def test_a_destination_that_is_gone_is_asked_once_in_five_minutes_and_keeps_nothing_waiting() -> None:
+    simulation = Simulation(destination(in_flight_max=1), always(Outcome(K.GONE, "404 no_service")))
+    for one in deliveries(300, 300):
+        simulation.offer(one)
+    for number in range(300, 320):
+        simulation.offer(delivery(f"b{number}", number), NOW_MS + 2 * MINUTE)
+    simulation.run(NOW_MS + 4 * MINUTE)
+    assert len(simulation.attempts) == 1
+    assert len(simulation.settled) == 320
+    assert {settled.verdict.reason for settled in simulation.settled.values()} == {Reason.DESTINATION_GONE}
+
+
+def test_an_ambiguous_end_is_tried_again_for_a_repeat_is_better_than_a_loss() -> None:
+    answers = iter([(Outcome(K.AMBIGUOUS, "timed_out"), 10)])
+    simulation = Simulation(destination(), lambda *_: next(answers, (ok(), 10)))
+    simulation.offer(delivery())
+    simulation.run(NOW_MS + MINUTE)
+    assert [attempt.delivery.delivery_id for attempt in simulation.attempts] == [delivery().delivery_id] * 2
+    [(_, done)] = simulation.delivered
+    assert done.attempts == 2
+
+
+@pytest.mark.parametrize("probe", [False, True])
+def test_an_attempt_that_could_not_be_made_is_nobodys_failure(*, probe: bool) -> None:
+    dispatch = Dispatch(destination())
+    now = NOW_MS
+    for one in deliveries(10, 10):
+        dispatch.offer(one, now)
+    if probe:
+        starts = [start for _ in range(5) if (start := dispatch.next(now))]
+        for start in starts:
+            dispatch.concluded(start, Outcome(K.RETRY_DESTINATION), now)
+        now += 10 * SECOND
+    start = dispatch.next(now)
+    assert start is not None
+    assert start.probe is probe
+    settled = dispatch.abandoned(start, Reason.TEMPLATE_FAILED, now)
+    assert (settled.verdict.outcome, settled.verdict.reason) == (ActionOutcome.DEAD_LETTERED, Reason.TEMPLATE_FAILED)
+    following = dispatch.next(now)
+    assert following is not None
+    assert following.probe is probe
+
+
+def test_it_is_full_at_its_backlog_and_down_when_it_does_not_work() -> None:
+    dispatch = Dispatch(destination(), backlog_max=3)
+    for one in deliveries(3, 3):
+        assert not dispatch.full
+        dispatch.offer(one, NOW_MS)
+    assert dispatch.full
+    assert not dispatch.down(NOW_MS)
+    start = dispatch.next(NOW_MS)
+    assert start is not None
+    dispatch.concluded(start, Outcome(K.AUTH), NOW_MS)
+    assert dispatch.down(NOW_MS)

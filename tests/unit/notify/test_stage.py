@@ -1,0 +1,364 @@
+"""The stage: what a flush writes, and what a restart makes of it."""
+
+import asyncio
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.action import Action
+from schemas.dead_letter import DeadLetter, RejectReason
+from streams.connectors.message import Message
+from streams.connectors.outcome import Outcome, OutcomeKind, ok, throttled
+from streams.notify.deliver import dispatch
+from streams.notify.outbox import decode, encode
+from streams.notify.plan.delivery import delivery_id
+from streams.runtime.stage import StageFailure
+from tests.unit.notify.harness import TOPICS, FakeConnector, Harness, playbooks
+from tests.unit.notify.world import NOW_MS, delivery, play, raw
+
+K = OutcomeKind
+T1 = delivery_id("team", "t-acme-1", "plain")
+T2 = delivery_id("team", "t-acme-2", "plain")
+
+
+def harness(answer=lambda _: ok(), **more) -> Harness:  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN003
+    return Harness({"team": FakeConnector(answer)}, **more)
+
+
+async def test_a_transition_becomes_a_message_and_an_action() -> None:
+    async with harness(lambda _: ok("ts-1")).worker() as h:
+        await h.through(raw())
+        [sent] = h.connectors["team"].received
+        assert (sent.delivery_id, sent.attempt, sent.play) == (T1, 1, "team")
+        assert (sent.rendered.title, sent.rendered.body) == ("acme at_risk", "acme")
+        [action] = h.actions()
+        assert Action.model_validate(action).model_dump(mode="json") == action == {
+            "delivery_id": T1, "transition_id": "t-acme-1", "account_id": "acme", "segment": "at_risk",
+            "direction": "entered", "playbook": "team", "destination": "team", "connector": "slack",
+            "outcome": "delivered", "reason": "delivered", "attempt": 1, "at": "2026-03-01T12:34:58.000Z",
+            "detail": "", "ref": "ts-1",
+        }  # fmt: skip
+        assert (h.rows, h.committed) == ({}, 1)
+        assert h.stage.counts == {"deliveries:slack:planned": 1, "deliveries:slack:delivered": 1}
+
+
+async def test_what_is_not_told_is_recorded_with_the_reason() -> None:
+    async with harness().worker() as h:
+        await h.through(
+            raw(sequence=1, effective_at="2020-01-01T00:00:00Z"), raw(sequence=2, trigger="catalog"), raw(sequence=3)
+        )
+        assert [(a["transition_id"], a["outcome"], a["reason"]) for a in h.actions()] == [
+            ("t-acme-1", "suppressed", "stale"),
+            ("t-acme-2", "suppressed", "catalog_change"),
+            ("t-acme-3", "delivered", "delivered"),
+        ]
+
+
+async def test_what_no_play_waits_for_is_counted_and_leaves_no_trace() -> None:
+    async with harness(books=playbooks([play(id="team", segment="champion")])).worker() as h:
+        await h.through(raw())
+        assert (h.outputs, h.committed) == ([], 1)
+        assert h.stage.counts == {"deliveries:none:no_play": 1}
+
+
+async def test_what_is_no_transition_becomes_a_dead_letter_with_its_original_bytes() -> None:
+    async with harness().worker() as h:
+        await h.through(b"{broken", raw(sequence=2))
+        [letter] = h.dead_letters()
+        assert (letter.key, letter.value) == (b"acme", b"{broken")
+        assert dict(letter.headers)["ce_id"] == b"t-1"
+        told = DeadLetter.from_headers(letter.headers)
+        assert (told.original_topic, told.original_partition, told.original_offset) == (TOPICS.transitions, 0, 0)
+        assert (told.reason, told.first_seen) == (RejectReason.NOT_JSON, "2026-03-01T12:34:58.000Z")
+        assert h.connectors["team"].ids == [T2]
+        assert h.committed == 2
+
+
+@pytest.mark.parametrize(("kind", "reason"), [(K.REJECTED, "rejected"), (K.GONE, "destination_gone")])
+async def test_what_is_refused_for_good_becomes_a_dead_letter_that_names_the_delivery(kind: K, reason: str) -> None:
+    async with harness(lambda _: Outcome(kind, "400 invalid_payload")).worker() as h:
+        await h.through(raw())
+        [letter] = h.dead_letters()
+        assert letter.value == raw()
+        headers = dict(letter.headers)
+        assert {name: headers[name] for name in headers if name.startswith("pegel-")} == {
+            "pegel-original-topic": TOPICS.transitions.encode(), "pegel-original-partition": b"0",
+            "pegel-original-offset": b"0", "pegel-reason": reason.encode(), "pegel-detail": b"400 invalid_payload",
+            "pegel-first-seen": b"2026-03-01T12:34:58.000Z", "pegel-delivery-id": T1.encode(),
+            "pegel-destination": b"team", "pegel-play": b"team",
+        }  # fmt: skip
+        [action] = h.actions()
+        assert (action["outcome"], action["reason"], action["attempt"]) == ("dead_lettered", reason, 1)
+        assert h.rows == {}
+
+
+async def test_a_template_that_fails_on_this_news_costs_a_dead_letter_and_no_attempt() -> None:
+    books = playbooks(body="{{ values['not there'] | number }}")
+    async with harness(books=books).worker() as h:
+        await h.through(raw())
+        [action] = h.actions()
+        assert (action["reason"], action["attempt"], h.connectors["team"].ids) == ("template_failed", 0, [])
+        assert "body" in action["detail"]
+        assert len(h.dead_letters()) == 1
+
+
+async def test_an_open_delivery_has_a_row_and_the_offset_goes_on() -> None:
+    async with harness(lambda _: Outcome(K.RETRY_DESTINATION, "503")).worker() as h:
+        await h.through(raw())
+        assert (list(h.rows), h.committed) == ([T1.encode()], 1)
+        known = decode(T1, h.rows[T1.encode()], 0)
+        assert (known.attempts, known.strikes, known.planned_at_ms) == (1, 1, NOW_MS)
+        assert 4_000 <= known.not_before_ms - NOW_MS <= 6_000
+        assert [(a["outcome"], a["attempt"], a["detail"]) for a in h.actions()] == [("retrying", 1, "503")]
+        assert h.stage.gauges == {"open_deliveries": 1, "state_rows": 1}
+
+
+async def test_when_it_succeeds_its_row_becomes_a_tombstone_in_the_flush_of_its_action() -> None:
+    answers = iter([Outcome(K.RETRY_DESTINATION, "503")])
+    async with harness(lambda _: next(answers, ok())).worker() as h:
+        await h.through(raw())
+        await h.turn(after_ms=7_000)
+        assert h.stage.dirty()
+        h.flush()
+        assert h.rows == {}
+        assert [(a["outcome"], a["attempt"]) for a in h.actions()] == [("retrying", 1), ("delivered", 2)]
+        assert h.connectors["team"].ids == [T1, T1]
+
+
+async def test_being_throttled_is_kept_in_the_row_but_makes_no_action() -> None:
+    async with harness(lambda _: throttled(30, "429")).worker() as h:
+        await h.through(raw())
+        assert (len(h.rows), h.actions()) == (1, [])
+        assert h.stage.counts["deliveries:slack:throttled"] == 1
+
+
+async def test_after_a_crash_what_was_flushed_is_not_repeated_and_what_was_open_goes_on() -> None:
+    h = harness(
+        lambda message: ok() if "1" in message.transition["transition_id"] else Outcome(K.AMBIGUOUS, "timed_out")
+    )
+    async with h.worker():
+        await h.through(raw(sequence=1), raw(sequence=2))
+    h.connectors = {"team": FakeConnector()}
+    async with h.worker():
+        h.read()
+        await h.turn(after_ms=7_000)
+        h.flush()
+        assert [(m.delivery_id, m.attempt) for m in h.connectors["team"].received] == [(T2, 2)]
+        assert h.rows == {}
+
+
+async def test_after_a_crash_what_was_delivered_but_not_flushed_is_repeated_with_the_same_id() -> None:
+    h = harness()
+    async with h.worker():
+        h.write(raw())
+        h.read()
+        await h.turn()
+        assert h.connectors["team"].ids == [T1]
+    async with h.worker():
+        h.read()
+        await h.turn()
+        h.flush()
+    assert h.connectors["team"].ids == [T1, T1]
+    assert [a["outcome"] for a in h.actions()] == ["delivered"]
+
+
+async def test_settling_waits_for_what_is_under_way_and_starts_nothing_more() -> None:
+    h = harness()
+    async with h.worker():
+        h.connectors["team"].gate.clear()
+        h.write(*(raw(sequence=number) for number in range(1, 4)))
+        h.read()
+        await h.turn()
+        settling = asyncio.create_task(h.stage.settle())
+        await h.turn_without_tick()
+        h.connectors["team"].gate.set()
+        await settling
+        h.flush()
+        assert h.connectors["team"].ids == [T1]
+        assert [a["delivery_id"] for a in h.actions()] == [T1]
+        assert len(h.rows) == 2
+
+
+async def test_a_partition_that_stays_after_settling_goes_on_where_it_was() -> None:
+    h = harness()
+    async with h.worker():
+        h.connectors["team"].gate.clear()
+        h.write(*(raw(sequence=number) for number in range(1, 4)))
+        h.read()
+        await h.turn()
+        settling = asyncio.create_task(h.stage.settle())
+        await h.turn_without_tick()
+        h.connectors["team"].gate.set()
+        await settling
+        h.stage.on_tick(h.clock(), caught_up=True)
+        await h.turn()
+        h.flush()
+        assert [m.transition["sequence"] for m in h.connectors["team"].received] == [1, 2, 3]
+        assert h.rows == {}
+
+
+async def test_a_partition_that_comes_back_while_its_message_is_under_way_does_not_send_it_twice() -> None:
+    h = harness()
+    async with h.worker():
+        h.connectors["team"].gate.clear()
+        h.write(raw())
+        h.read()
+        await h.turn()
+        h.flush()
+        h.stage.close()
+        h.stage = h.new_stage()
+        await h.turn()
+        h.connectors["team"].gate.set()
+        await h.turn()
+        h.flush()
+        assert h.connectors["team"].ids == [T1]
+        assert (h.rows, [a["outcome"] for a in h.actions()]) == ({}, ["delivered"])
+
+
+async def test_a_delivery_whose_play_is_gone_after_a_restart_is_dead_lettered_not_sent() -> None:
+    h = harness(lambda _: Outcome(K.RETRY_RECORD, "423"))
+    async with h.worker():
+        await h.through(raw())
+    h.books = playbooks([play(id="other", segment="champion")])
+    async with h.worker():
+        await h.turn()
+        h.flush()
+        assert [a["reason"] for a in h.actions()] == ["retry_record", "play_removed"]
+        assert (len(h.dead_letters()), h.rows) == (1, {})
+
+
+async def test_one_dead_destination_harms_no_other() -> None:
+    h = Harness({"dead": FakeConnector(lambda _: Outcome(K.RETRY_DESTINATION, "503")), "well": FakeConnector()})
+    async with h.worker():
+        for sequence in range(1, 101):
+            await h.through(raw(sequence=sequence))
+        assert len(h.connectors["well"].ids) == 100
+        assert len(h.connectors["dead"].ids) == 1
+        assert (len(h.rows), h.committed) == (100, 100)
+
+
+async def test_a_full_backlog_holds_back_the_input_if_the_destination_is_merely_slow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(dispatch.Dispatch.__init__, "__defaults__", (10,))
+    h = harness()
+    async with h.worker():
+        h.connectors["team"].gate.clear()
+        h.write(*(raw(account=f"a{number}") for number in range(30)))
+        h.read(most=10)
+        assert h.stage.saturated()
+        h.connectors["team"].gate.set()
+        await h.turn()
+        assert not h.stage.saturated()
+
+
+async def test_a_full_backlog_of_a_dead_destination_overflows_into_dead_letters(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(dispatch.Dispatch.__init__, "__defaults__", (10,))
+    h = harness(lambda _: Outcome(K.AUTH, "403 invalid_token"))
+    async with h.worker():
+        for number in range(30):
+            await h.through(raw(account=f"a{number}"))
+        assert not h.stage.saturated()
+        assert len(h.rows) == 10
+        assert {a["reason"] for a in h.actions() if a["outcome"] == "dead_lettered"} == {"backlog_full"}
+        assert len(h.dead_letters()) == 20
+
+
+async def test_the_same_transition_twice_on_the_log_is_one_open_delivery() -> None:
+    async with harness(lambda _: Outcome(K.RETRY_RECORD, "423")).worker() as h:
+        await h.through(raw(), raw())
+        assert len(h.rows) == 1
+        assert [a["reason"] for a in h.actions()] == ["already_open", "retry_record"]
+
+
+async def test_a_fault_of_the_program_in_a_delivery_stops_the_worker() -> None:
+    def broken(_: Message) -> Outcome:
+        raise KeyError("a bug")
+
+    h = harness(broken)
+    async with h.worker():
+        h.write(raw())
+        h.read()
+        with pytest.raises(StageFailure):
+            await h.turn()
+
+
+async def test_a_changelog_of_another_format_stops_the_worker_instead_of_losing_deliveries() -> None:
+    h = harness()
+    h.rows = {T1.encode(): b"\x91\x07"}
+    with pytest.raises(StageFailure):
+        async with h.worker():
+            pass
+
+
+async def test_the_desk_closes_its_connectors_when_the_worker_stops() -> None:
+    h = harness()
+    async with h.worker():
+        pass
+    assert h.connectors["team"].closed
+
+
+def test_a_row_is_read_back_as_it_was() -> None:
+    one = delivery(attempts=3, strikes=2, not_before_ms=NOW_MS + 5)
+    assert decode(one.delivery_id, encode(one), 0) == one
+
+
+KINDS = (K.OK, K.OK, K.RETRY_DESTINATION, K.RETRY_RECORD, K.THROTTLED, K.AMBIGUOUS, K.AUTH)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(min_value=0, max_value=2**32))
+def test_whatever_fails_and_whenever_it_is_killed_nothing_is_lost_and_what_was_flushed_is_not_repeated(
+    seed: int,
+) -> None:
+    asyncio.run(_run_with_kills(random.Random(seed)))
+
+
+async def _run_with_kills(chance: random.Random) -> None:
+    names = ("one", "two")
+    took: list[tuple[str, str]] = []
+    succeeded: list[tuple[str, str]] = []
+    calm = False
+
+    def answering(name: str) -> FakeConnector:
+        def answer(message: Message) -> Outcome:
+            kind = K.OK if calm else chance.choice(KINDS)
+            if kind is K.OK or (kind is K.AMBIGUOUS and chance.random() < 0.5):
+                took.append((name, message.delivery_id))
+            if kind is K.OK:
+                succeeded.append((name, message.delivery_id))
+            return Outcome(kind, after_s=20.0 if kind is K.THROTTLED else None)
+
+        return FakeConnector(answer)
+
+    h = Harness({name: answering(name) for name in names}, playbooks(names=names))
+    values = [raw(account=f"a{chance.randint(0, 3)}", sequence=number) for number in range(chance.randint(1, 25))]
+    h.write(*values)
+    finished: set[str] = set()
+    while not calm:
+        calm = chance.random() < 0.15
+        h.connectors = {name: answering(name) for name in names}
+        async with h.worker(max_age_h=None):
+            before, new = len(took), len(succeeded)
+            for _ in range(200 if calm else chance.randint(1, 12)):
+                h.read(most=chance.randint(1, 6))
+                await h.turn(after_ms=chance.choice([0, 3_000, 60_000]))
+                if calm or chance.random() < 0.6:
+                    h.flush()
+            assert not [key for _, key in took[before:] if key in finished], "repeated after it was flushed"
+            if chance.random() < 0.5:
+                await h.stage.settle()
+                h.flush()
+                told = {a["delivery_id"] for a in h.actions() if a["outcome"] == "delivered"}
+                assert told >= {key for _, key in succeeded[new:]}, "a clean stop knows of everything that was taken"
+        finished = {a["delivery_id"] for a in h.actions() if a["outcome"] == "delivered"}
+    expected = {delivery_id(name, f"t-a{n}-{s}", "plain") for name in names for n in range(4) for s in range(25)}
+    wanted = {key for key in expected if key in finished}
+    assert len(finished) == len(values) * len(names) == len(wanted)
+    assert finished <= {key for _, key in took}
+    assert (h.rows, h.committed, h.dead_letters()) == ({}, len(values), [])
+    assert len([a for a in h.actions() if a["outcome"] == "delivered"]) == len(finished)
