@@ -11,8 +11,7 @@ change of such a rule could not be told exactly.
 """
 
 import ast
-import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -63,11 +62,20 @@ def parse_value(text: str, scope: Scope) -> Node:
     return _Parser(text, scope).parse()
 
 
+def _parts_of(node: ast.AST) -> Iterator[ast.AST]:
+    """The expressions right below a node."""
+    for below in ast.iter_child_nodes(node):
+        if isinstance(below, ast.expr):
+            yield below
+        elif isinstance(below, ast.keyword):
+            yield below.value
+
+
 class _Parser:
     """One parse of one text. `_open` holds the definitions being inlined, to find cycles; `_count` the nodes so far."""
 
     def __init__(self, text: str, scope: Scope, opened: tuple[str, ...] = (), count: int = 0) -> None:
-        self._text = text
+        self._text = text.replace("\r\n", "\n").replace("\r", "\n")
         self._scope = scope
         self._open = opened
         self._depth = 0
@@ -79,10 +87,34 @@ class _Parser:
             tree = ast.parse(f"({self._text}\n)", mode="eval")
         except SyntaxError as error:
             line, column = error.lineno or 1, (error.offset or 1) - (error.lineno == 1)
+            lines = self._text.split("\n")
+            if line > len(lines):  # at the parenthesis put behind it
+                line, column = len(lines), len(lines[-1]) + 1
             raise RuleError(f"this is not an expression: {error.msg}", line, max(column, 1)) from None
         except (ValueError, RecursionError, MemoryError):
             raise RuleError("this cannot be read: null bytes, or nested too deeply") from None
-        return self._visit(tree.body)
+        self._check_depth(tree.body)
+        return self._visit(self._within_parentheses(tree.body))
+
+    def _within_parentheses(self, body: ast.expr) -> ast.expr:
+        """The rule, if the parentheses put around it are what holds it together: not so with `a) or (b`."""
+        if isinstance(body, ast.Tuple) and not body.elts:
+            raise RuleError("the rule is empty")
+        if (body.lineno, body.col_offset) == (1, 0) and not isinstance(body, ast.Tuple | ast.GeneratorExp):
+            raise RuleError("this is not an expression: unmatched ')'", 1, max(self._text.find(")") + 1, 1))
+        return body
+
+    def _check_depth(self, body: ast.expr) -> None:
+        """Refuse what is nested too deeply without descending: from here on recursion is safe."""
+        level: list[ast.AST] = [body]
+        for _ in range(DEPTH_MAX):
+            level = [below for node in level for below in _parts_of(node)]
+            if not level:
+                return
+        raise self._too_costly(level[0])
+
+    def _too_costly(self, at: ast.AST) -> RuleError:
+        return self._error(at, f"the rule is too costly: at most {NODES_MAX} parts, nested {DEPTH_MAX} deep")
 
     def truth(self, node: Node) -> Node:
         """The node as a condition: numbers and values by their truth, times and linear values refused."""
@@ -93,8 +125,10 @@ class _Parser:
         return node
 
     def _error(self, at: ast.AST, message: str) -> RuleError:
-        line, column = getattr(at, "lineno", 1), getattr(at, "col_offset", 0) + 1
-        return RuleError(message, line, column - 1 if line == 1 else column)
+        line, offset = getattr(at, "lineno", 1), getattr(at, "col_offset", 0)
+        # Offsets count bytes, columns count characters; the first line begins with a parenthesis of ours.
+        written = f"({self._text}".split("\n")[line - 1].encode()[:offset].decode()
+        return RuleError(message, line, max(len(written) + (line > 1), 1))
 
     def _source(self, at: ast.AST) -> str:
         return ast.unparse(at)
@@ -103,7 +137,7 @@ class _Parser:
         self.count += 1
         self._depth += 1
         if self.count > NODES_MAX or self._depth > DEPTH_MAX:
-            raise self._error(at, f"the rule is too costly: at most {NODES_MAX} parts, nested {DEPTH_MAX} deep")
+            raise self._too_costly(at)
         visit: Callable[[ast.expr], Node] | None = getattr(self, f"_visit_{type(at).__name__.lower()}", None)
         if visit is None:
             raise self._error(
@@ -123,7 +157,7 @@ class _Parser:
             case bool():
                 return Node(Op.CONST, Kind.BOOL, text, value=value)
             case int() | float():
-                if not (math.isfinite(value) and abs(value) <= NUMBER_MAX):
+                if not abs(value) <= NUMBER_MAX:
                     raise self._error(at, f"the number is out of range: at most {NUMBER_MAX:g}")
                 return Node(Op.CONST, Kind.NUMBER, text, value=value)
             case str():
@@ -301,8 +335,9 @@ class _Parser:
         for keyword in at.keywords:
             if keyword.arg not in allowed:
                 options = f"allowed: {', '.join(sorted(allowed)) or 'none'}"
+                unknown = "**" if keyword.arg is None else f"{keyword.arg}="
                 raise self._error(
-                    at, f"{name}() does not take {keyword.arg}=; {options}{nearest(str(keyword.arg), allowed)}"
+                    at, f"{name}() does not take {unknown}; {options}{nearest(keyword.arg or '', allowed)}"
                 )
         given = {keyword.arg: keyword.value for keyword in at.keywords}
         texts = [self._text_argument(arg, kind) for arg, kind in zip(at.args, signature.positional, strict=True)]
@@ -393,7 +428,10 @@ class _Parser:
         first, second = (ast.unparse(arg) for arg in at.args if self._text_argument(arg, Param.EVENT))
         days = self._number_argument(given["within_days"], "within_days", Param.DURATION)
         spelled = f"known(last({first})) and since(last({first})) >= {days!r} and not last({second}) >= last({first})"
-        return self._visit(ast.parse(spelled, mode="eval").body)
+        tree = ast.parse(spelled, mode="eval").body
+        for node in ast.walk(tree):
+            ast.copy_location(node, at)
+        return self._visit(tree)
 
     def _extreme(self, at: ast.Call, name: str) -> Node:
         if len(at.args) < 2 or at.keywords:
@@ -413,7 +451,8 @@ class _Parser:
         if not 1 <= len(at.args) <= 2 or at.keywords:
             raise self._error(at, "round() takes a number, and optionally how many digits")
         arg = self._number(at.args[0])
-        digits = at.args[1].value if len(at.args) == 2 and isinstance(at.args[1], ast.Constant) else 0
+        digits_at = at.args[1] if len(at.args) == 2 else ast.Constant(0)
+        digits = digits_at.value if isinstance(digits_at, ast.Constant) else None
         if isinstance(digits, bool) or not isinstance(digits, int) or not 0 <= digits <= 15:
             raise self._error(at, "the digits of round() are a whole number from 0 to 15")
         if arg.linear:
