@@ -27,25 +27,25 @@ def derive(model: type[BaseModel]) -> Any:
 
     All fields are keyword-only: a required one may then follow one with a default, in the model's order.
     """
-    return _struct(model, [], closed=False)
+    return _struct(model, [])
 
 
 def derive_with(model: type[BaseModel], more: dict[str, Any]) -> Any:
-    """A struct type of the model's fields and no other, followed by `more` (name to type), which are None at first."""
-    return _struct(model, [(name, kind, None) for name, kind in more.items()], closed=True)
+    """A struct type of the model's fields, followed by `more` (name to type), which are None at first."""
+    return _struct(model, [(name, kind, None) for name, kind in more.items()])
 
 
-def _struct(model: type[BaseModel], more: list[Any], *, closed: bool) -> Any:
+def closed(struct: Any) -> Any:
+    """A subtype that decodes from the struct's own fields alone: an unknown one is an error, and not skipped."""
+    return msgspec.defstruct(
+        f"Closed{struct.__name__}", [], bases=(struct,), module=struct.__module__, forbid_unknown_fields=True, gc=False
+    )
+
+
+def _struct(model: type[BaseModel], more: list[Any]) -> Any:
     fields: list[Any] = [_field(name, info) for name, info in model.model_fields.items()]
     # Parsed JSON holds no cycles, so the collector need not look at it.
-    return msgspec.defstruct(
-        f"Wire{model.__name__}",
-        fields + more,
-        module=model.__module__,
-        kw_only=True,
-        forbid_unknown_fields=closed,
-        gc=False,
-    )
+    return msgspec.defstruct(f"Wire{model.__name__}", fields + more, module=model.__module__, kw_only=True, gc=False)
 
 
 def readers(model: type[BaseModel]) -> dict[str, Reader]:

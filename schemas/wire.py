@@ -1,26 +1,25 @@
 """The hot path's reader of events: what `schemas.event` says, at the speed of msgspec.
 
-Theory of operation. `WireEvent` is a struct derived from the `Event` model. Its types are strict: they admit a
-record only if every field is known and has the very type that the model would keep as it is. A record that msgspec
-decodes so needs no further look at its fields, and nearly all do. Whatever else comes - an unknown field, a wrong
-type, an empty text, malformed bytes - goes down the careful path: decode to plain values, check the limits, call
-the model's own readers field by field. So there are two ways to an equal result, and only the first one has to be
-fast.
+Theory of operation. `WireEvent` is a struct derived from the `Event` model. Its types are strict: they admit a record
+only if every field has the very type that the model would keep as it is. There are three ways to the same result, tried
+in this order, and most records go the first:
 
-Unknown fields must take the careful path although their values are dropped: msgspec skips over them without looking
-at encoding or range, and would accept bytes that are no JSON.
+1. every field is known and of its type: one decode, and nothing is left to look at but the timestamp;
+2. there are unknown fields: msgspec skips them without looking at their encoding or the range of their numbers, and
+   would accept bytes that are no JSON. So the record is decoded once more as a whole, just to see that it can be;
+3. anything else - a wrong type, an empty text, malformed bytes, much nesting: decode to plain values, check the limits,
+   call the model's own readers field by field, and find the reason if it has to be refused.
 
 The limits cost nothing where they cannot be exceeded. The strict types nest only a few levels and hold only 64-bit
 integers, so msgspec itself finds what is deep or endless (`schemas.lenient.PLAIN`); a short record cannot have many
 keys. Only a record that fails these cheap bounds is walked (`schemas.json_limits`).
 """
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
 import msgspec
 
-from schemas.derive import derive_with, readers
+from schemas.derive import closed, derive_with, readers
 from schemas.event import (
     Event,
     EventType,
@@ -63,10 +62,12 @@ if TYPE_CHECKING:
 else:
     WireEvent = derive_with(Event, {"timestamp_ms": int | None})
 
-_decode_strictly: Final = msgspec.json.Decoder(WireEvent).decode
+_decode_closed: Final = msgspec.json.Decoder(cast("type[WireEvent]", closed(WireEvent))).decode
+_decode_open: Final = msgspec.json.Decoder(WireEvent).decode
 _decode_plain: Final = msgspec.json.Decoder(dict[str, PLAIN]).decode
 _decode_any: Final = msgspec.json.Decoder().decode
 
+_UNFIT: Final = (msgspec.DecodeError, UnicodeDecodeError)
 _TYPES: Final = frozenset(get_args(EventType))
 _READERS: Final = readers(Event)
 
@@ -77,12 +78,10 @@ _PLAIN_BYTES_MAX: Final = JSON_KEYS_MAX * _KEY_BYTES_MIN
 
 def decode_event(raw: bytes) -> WireEvent:
     """The event of a record's bytes; raises `Rejected`."""
-    if len(raw) > _PLAIN_BYTES_MAX:
-        return _decode_carefully(raw)
     try:
-        event = _decode_strictly(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return _decode_carefully(raw)
+        event = _decode_closed(raw) if len(raw) <= _PLAIN_BYTES_MAX else _decode_fields(_fields_within_limits(raw))
+    except _UNFIT:
+        event = _decode_surprising(raw)
     return _checked(event)
 
 
@@ -111,21 +110,29 @@ def _checked(event: WireEvent) -> WireEvent:
     return event
 
 
-def _decode_carefully(raw: bytes) -> WireEvent:
-    fields = _fields(raw)
+def _decode_surprising(raw: bytes) -> WireEvent:
+    """A short record that the closed struct does not fit."""
+    try:
+        fields = _decode_plain(raw)
+    except _UNFIT:
+        return _decode_fields(_fields_within_limits(raw))
+    try:
+        return _decode_open(raw)
+    except msgspec.ValidationError:
+        return _decode_fields(fields)
+
+
+def _decode_fields(fields: dict[str, Any]) -> WireEvent:
     event_type, timestamp = fields.get("type"), fields.get("timestamp")
     if not isinstance(event_type, str) or event_type not in _TYPES:
         raise unknown_type()
     if timestamp is not None and not isinstance(timestamp, str):
         raise unreadable_timestamp()
     read = {name: reader(fields[name]) for name, reader in _READERS.items() if name in fields}
-    return _checked(WireEvent(type=cast("EventType", event_type), timestamp=timestamp, **read))
+    return WireEvent(type=cast("EventType", event_type), timestamp=timestamp, **read)
 
 
-def _fields(raw: bytes) -> dict[str, Any]:
-    if len(raw) <= _PLAIN_BYTES_MAX:
-        with suppress(msgspec.DecodeError, UnicodeDecodeError):
-            return _decode_plain(raw)
+def _fields_within_limits(raw: bytes) -> dict[str, Any]:
     value = _parse(raw)
     check_limits(value)
     if not isinstance(value, dict):
