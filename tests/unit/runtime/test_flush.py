@@ -1,0 +1,160 @@
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from streams.runtime.failure import FailReason, FailStop, RuntimeFailure
+from streams.runtime.flush import GATHER_S, OFFSET_ONLY_INTERVAL_S, Flusher, FlushNote, next_flush_at
+from streams.runtime.partition import Partition
+from tests.unit.runtime.fakes import FakeStage, FakeWriter, records
+
+
+class Bench:
+    """A partition with a fake stage and writer, and a flusher around it."""
+
+    def __init__(self, interval_ms: int = 10) -> None:
+        self.failure = FailStop()
+        self.notes: list[FlushNote] = []
+        self.flusher = Flusher(interval_ms, self.failure, self.notes.append)
+        self.stage, self.writer = FakeStage(), FakeWriter()
+        self.partition = Partition(0, self.stage, self.writer)
+        self.partition.begin_epoch(1)
+        self.partition.active = True
+
+    def apply(self, *offsets: int) -> None:
+        self.partition.take(self.partition.wrap(records(*offsets)))
+
+    @property
+    def positions(self) -> list[int]:
+        return [one.position for one in self.writer.committed]
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    made = Bench()
+    yield made
+    await made.flusher.forget(made.partition)
+
+
+async def test_a_flush_commits_what_was_applied(bench: Bench) -> None:
+    bench.apply(0, 1, 2)
+    await bench.flusher.flush_all([bench.partition])
+    (committed,) = bench.writer.committed
+    assert [output.value for output in committed.outputs] == [b"0", b"1", b"2"]
+    assert committed.position == bench.partition.committed == 3
+    assert bench.notes[0].topics == {"out": 3}
+    assert bench.notes[0].changes == 1
+
+
+async def test_flushes_of_a_partition_follow_each_other_and_what_came_meanwhile_waits(bench: Bench) -> None:
+    bench.writer.gate = asyncio.Event()
+    bench.apply(0)
+    first = asyncio.create_task(bench.flusher.flush_all([bench.partition]))
+    await asyncio.sleep(0.01)
+    bench.apply(1, 2)
+    second = asyncio.create_task(bench.flusher.flush_all([bench.partition]))
+    await asyncio.sleep(0.01)
+    assert bench.positions == []
+    bench.writer.gate.set()
+    await asyncio.gather(first, second)
+    assert bench.positions == [1, 3]
+
+
+async def test_partitions_flush_side_by_side() -> None:
+    bench, other = Bench(), Bench()
+    bench.writer.gate = asyncio.Event()
+    bench.apply(0)
+    other.apply(0)
+    both = asyncio.create_task(bench.flusher.flush_all([bench.partition, other.partition]))
+    await asyncio.sleep(0.01)
+    assert (bench.positions, other.positions) == ([], [1])
+    bench.writer.gate.set()
+    await both
+
+
+async def test_after_a_failed_flush_nothing_is_committed_any_more(bench: Bench) -> None:
+    bench.apply(0)
+    bench.writer.error = OSError("broker gone")
+    with pytest.raises(RuntimeFailure):
+        await bench.flusher.flush_all([bench.partition])
+    bench.writer.error = None
+    bench.apply(1)
+    with pytest.raises(RuntimeFailure):
+        await bench.flusher.flush_all([bench.partition])
+    assert bench.writer.committed == []
+    assert bench.failure.reason is FailReason.FLUSH
+
+
+async def test_a_failure_elsewhere_stops_all_flushes(bench: Bench) -> None:
+    bench.apply(0)
+    bench.failure.fail(FailReason.STAGE, ValueError())
+    with pytest.raises(RuntimeFailure):
+        await bench.flusher.flush_all([bench.partition])
+    assert bench.writer.committed == []
+
+
+async def test_cancelling_whoever_waits_does_not_cut_a_flush(bench: Bench) -> None:
+    bench.writer.gate = asyncio.Event()
+    bench.apply(0)
+    waiting = asyncio.create_task(bench.flusher.flush_all([bench.partition]))
+    await asyncio.sleep(0.01)
+    waiting.cancel()
+    await asyncio.sleep(0.01)
+    bench.writer.gate.set()
+    await asyncio.sleep(0.01)
+    assert bench.positions == [1]
+    assert not bench.failure.failed
+
+
+async def test_a_write_that_is_cancelled_is_a_failure(bench: Bench) -> None:
+    bench.apply(0)
+    bench.writer.error = asyncio.CancelledError()
+    with pytest.raises(RuntimeFailure):
+        await bench.flusher.flush_all([bench.partition])
+    assert bench.failure.reason is FailReason.FLUSH
+
+
+async def test_the_timer_flushes_soon_after_a_quiet_time(bench: Bench) -> None:
+    bench.flusher.watch(bench.partition)
+    bench.apply(0)
+    await asyncio.sleep(GATHER_S * 10)
+    assert bench.positions == [1]
+
+
+async def test_the_timer_ends_with_the_partition_but_not_within_a_flush(bench: Bench) -> None:
+    bench.flusher.watch(bench.partition)
+    bench.writer.gate = asyncio.Event()
+    bench.apply(0)
+    await asyncio.sleep(GATHER_S * 10)
+    forgetting = asyncio.create_task(bench.flusher.forget(bench.partition))
+    await asyncio.sleep(0.01)
+    assert not forgetting.done()
+    bench.writer.gate.set()
+    await forgetting
+    assert bench.positions == [1]
+    bench.apply(1)
+    await asyncio.sleep(0.05)
+    assert bench.positions == [1]
+
+
+async def test_an_error_of_the_stage_in_the_timer_stops_the_worker(bench: Bench) -> None:
+    def broken() -> bool:
+        raise ValueError
+
+    bench.stage.dirty = broken  # type: ignore[method-assign]
+    bench.flusher.watch(bench.partition)
+    bench.apply(0)
+    await asyncio.wait_for(bench.failure.wait(), 1)
+    assert bench.failure.reason is FailReason.STAGE
+
+
+@pytest.mark.parametrize(
+    ("last_started_at", "dirty", "expected"),
+    [
+        pytest.param(0.0, True, 100.0 + GATHER_S, id="quiet: at once"),
+        pytest.param(99.95, True, 100.05, id="busy: an interval after the last one began"),
+        pytest.param(99.95, False, 99.95 + OFFSET_ONLY_INTERVAL_S, id="offset only: slowly"),
+    ],
+)
+def test_the_moment_of_a_flush(last_started_at: float, dirty: bool, expected: float) -> None:  # noqa: FBT001
+    assert next_flush_at(100.0, last_started_at, 0.1, dirty=dirty) == pytest.approx(expected)
