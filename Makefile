@@ -10,6 +10,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
+COMPILE := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+  --custom-compile-command 'make lock'
+
 .PHONY: setup test lint types imports unit format run lock clean
 
 setup: $(STAMP)
@@ -49,10 +52,10 @@ run: $(STAMP)
 
 # The newest versions within the bounds of pyproject.toml, for all platforms. No index is written into the files.
 lock:
-	$(UV) pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --custom-compile-command 'make lock' -o requirements.lock
-	$(UV) pip compile pyproject.toml --quiet --upgrade --group dev --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --constraint requirements.lock --custom-compile-command 'make lock' -o requirements-dev.lock
+	$(COMPILE) pyproject.toml -o requirements.lock
+	$(COMPILE) --group build -o requirements-build.lock
+	$(COMPILE) pyproject.toml --group dev --constraint requirements.lock --constraint requirements-build.lock \
+	  -o requirements-dev.lock
 
 clean:
 	rm -rf $(VENV) build dist htmlcov .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
