@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from streams.cli.options import say
+from streams.errors import InvalidSchemaError
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -32,10 +33,9 @@ def check(
     ] = True,
 ) -> None:
     """Say what is wrong with a playbook, with the line of each fault; exit with 4 if anything is."""
-    from streams.catalogs import load_catalog  # noqa: PLC0415 - slow to import, and `--help` needs none of it
-    from streams.notify.playbooks import load_playbooks  # noqa: PLC0415
+    from streams.notify.playbooks import load_playbooks  # noqa: PLC0415 - slow to import, and `--help` needs none
 
-    segments = None if catalog is None else [segment.id for segment in load_catalog(catalog).segments]
+    segments = None if catalog is None else _segments(catalog)
     found = load_playbooks(file, os.environ if environment else None, segments)
     for warning in found.warnings:
         say(f"warning: {warning}")
@@ -44,3 +44,13 @@ def check(
         what = f"{'|'.join(play.directions)} {'|'.join(play.segments)}"
         kind = found.destinations[play.destination].type
         sys.stdout.write(f"{play.id}{state}: {what} -> {play.destination} ({kind}), in the words of {play.template}\n")
+
+
+def _segments(catalog: str) -> list[str]:
+    from streams.catalogs import load_catalog  # noqa: PLC0415 - as above
+    from streams.engine.rules.errors import CatalogError  # noqa: PLC0415
+
+    try:
+        return [segment.id for segment in load_catalog(catalog).segments]
+    except CatalogError as error:
+        raise InvalidSchemaError(str(error)) from None

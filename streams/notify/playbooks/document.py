@@ -90,7 +90,11 @@ def _resolved(reference: str, beside: Path | None, opened: tuple[str, ...]) -> D
         return document
     if not isinstance(base, str):
         raise PlaybookError([document.problem(("extends",), f"names a built-in ({', '.join(BUILT_IN)}) or a file")])
-    return laid_over(_resolved(base, None if path is None else path.parent, (*opened, name)), document)
+    folder = None if path is None else path.parent
+    if base not in BUILT_IN and not ((folder or Path()) / base).is_file():
+        reason = f"there is no file and no playbook {base!r}"
+        raise PlaybookError([document.problem(("extends",), reason, nearest(base, BUILT_IN))])
+    return laid_over(_resolved(base, folder, (*opened, name)), document)
 
 
 def _text(name: str, path: Path | None) -> str:

@@ -129,7 +129,8 @@ def _check_references(
         if segment != ANY and segment not in (segments or ()):
             reason = f"the catalog has no segment {segment!r}"
             fix = nearest(segment, segments or (), "see the catalog's segments")
-            problems.append(document.problem((*path, "segments"), reason, fix))
+            written = "segment" if (*path, "segment") in document.lines else "segments"
+            problems.append(document.problem((*path, written), reason, fix))
 
 
 def _warnings(document: Document, destinations: Mapping[str, Destination]) -> list[Problem]:
