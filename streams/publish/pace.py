@@ -92,14 +92,14 @@ def parse_speed(text: str) -> float | None:
     """`60x` or `60`: so many times faster than it happened; `max`: as fast as possible (None)."""
     if text == "max":
         return None
-    if re.fullmatch(r"\d+(\.\d+)?x?", text) is None or not 0 < (speed := float(text.rstrip("x"))) <= SPEED_MAX:
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?x?", text) is None or not 0 < (speed := float(text.rstrip("x"))) <= SPEED_MAX:
         raise ValueError(f"{text!r} is no speed; write 60x or max")
     return speed
 
 
 def parse_duration_ms(text: str) -> int:
     """`7d`, `12h`, `30m`, `10s`, `500ms`."""
-    found = re.fullmatch(r"(\d{1,9})(ms|s|m|h|d)", text)
+    found = re.fullmatch(r"([0-9]{1,9})(ms|s|m|h|d)", text)
     if found is None or int(found[1]) == 0:
         raise ValueError(f"{text!r} is no duration; write 7d, 12h, 30m or 10s")
     return int(found[1]) * UNITS_MS[found[2]]
