@@ -27,7 +27,7 @@ from streams.runtime.changelog import ChangelogLoader, Loading, Superseded
 from streams.runtime.failure import RuntimeFailure
 from streams.runtime.flush import Flusher
 from streams.runtime.partition import Partition
-from streams.runtime.stage import StageFactory
+from streams.runtime.stage import Settling, StageFactory
 from streams.runtime.transaction import WriterFactory
 
 log = logging.getLogger(__name__)
@@ -92,6 +92,7 @@ class Assignment:
         self._new_epoch()
         # A fence that came after the next owner's own would end the next owner: the group waits until ours are done.
         async with self._fencing:
+            await asyncio.gather(*(one.stage.settle() for one in active if isinstance(one.stage, Settling)))
             await self._flusher.flush_all(active)
 
     async def retain(self, assigned: Collection[int]) -> None:

@@ -29,7 +29,7 @@ This module is pure: it knows no Kafka client.
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 Headers = Sequence[tuple[str, bytes | None]]
 
@@ -134,6 +134,18 @@ class Stage(Protocol):
 
     def close(self) -> None:
         """Let go of tasks and memory; nothing of this object will be flushed any more."""
+        ...
+
+
+@runtime_checkable
+class Settling(Protocol):
+    """A stage that is at work outside of its calls, in tasks of its own, and can bring that to an end."""
+
+    async def settle(self) -> None:
+        """Begin nothing more until the next ``apply`` or ``on_tick``, and wait a few seconds for what is under way.
+
+        Called before the last flush of a revocation or a stop, which then knows how it ended.
+        """
         ...
 
 

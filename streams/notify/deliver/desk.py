@@ -16,7 +16,7 @@ from streams.notify.deliver.courier import Clock, Courier, Report, Write
 from streams.notify.deliver.dispatch import Dispatch, Settled
 from streams.notify.plan.delivery import Delivery
 
-FINISH_S: Final = 5.0
+FINISH_S: Final = 3.0
 """How long attempts under way are waited for when a partition moves away or the worker stops."""
 
 
