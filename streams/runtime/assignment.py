@@ -116,9 +116,11 @@ class Assignment:
         ]
         try:
             await self._make_ready(fresh, read_committed, lambda: self.epoch == epoch)
-        except Superseded:
-            log.info("a newer assignment came while loading")
+        except BaseException as error:  # a stop of the worker cancels a load
             await asyncio.gather(*(self._close(partition) for partition in fresh))
+            if not isinstance(error, Superseded):
+                raise
+            log.info("a newer assignment came while loading")
             return False
         finally:
             self.loadings = []
@@ -129,6 +131,7 @@ class Assignment:
         self, fresh: list[Partition], read_committed: ReadCommitted, is_current: Callable[[], bool]
     ) -> None:
         if fresh:
+            log.info("loading partitions %s", [partition.number for partition in fresh])
             started = time.monotonic()
             self.loadings = [Loading(partition.number, partition.stage) for partition in fresh]
             async with self._fencing:

@@ -87,8 +87,8 @@ class ChangelogLoader:
             max_partition_fetch_bytes=PARTITION_FETCH_BYTES_MAX,
             fetch_max_wait_ms=50,
         )
-        await consumer.start()
         try:
+            await consumer.start()
             await self._read(consumer, loadings, is_current)
         finally:
             await consumer.stop()

@@ -103,6 +103,14 @@ def test_sigterm_commits_everything_applied_and_leaves_within_ten_seconds(toy: T
     toy.assert_exact()
 
 
+def test_sigterm_while_state_is_loading_is_no_failure(toy: Toy) -> None:
+    worker = toy.worker()
+    worker.wait_for("loading partitions")
+    worker.kill(signal.SIGTERM)
+    assert worker.wait(10) == 0
+    assert "ERROR" not in "".join(line for line in worker.lines if "coordinator" not in line)
+
+
 def test_a_second_signal_ends_a_worker_at_once(toy: Toy) -> None:
     worker = toy.worker()
     worker.ready()

@@ -6,6 +6,8 @@ import aiohttp
 import pytest
 from prometheus_client.exposition import generate_latest
 
+from streams.engine.apply import Noted
+from streams.intake.identity import Via
 from streams.metrics import STAGE_COUNTS, Metrics
 from streams.runtime.export import Exporter
 from streams.runtime.failure import FailReason, FailStop
@@ -102,6 +104,14 @@ def test_a_flush_is_noted() -> None:
     assert values['pegel_changelog_rows_total{stage="intake"}'] == 2
     assert values['pegel_flush_duration_seconds_count{stage="intake"}'] == 1
     assert values['pegel_flush_records_sum{stage="intake"}'] == 7
+
+
+def test_every_word_that_a_stage_counts_by_is_declared() -> None:
+    metrics = Metrics("all")
+    for noted in Noted:
+        metrics.count(noted.value, 1)
+    for via in Via:
+        metrics.count(f"accounts_resolved:{via}", 1)
 
 
 def test_count_names_are_metric_names() -> None:
