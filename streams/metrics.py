@@ -31,6 +31,7 @@ COLLECTIONS: Final = (
     "days",
     "identities",
     "nps_answers",
+    "measure_values",
 )
 TIME_BUCKETS: Final = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 RECORD_BUCKETS: Final = (1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000)

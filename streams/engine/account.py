@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
+from streams.engine.measures import MeasureSeries
+
 MINUS_INFINITY: Final = -(1 << 62)
 
 
@@ -46,6 +48,7 @@ class Account(msgspec.Struct, array_like=True):
     nps: dict[str, tuple[int, float]] = {}  # user -> (t, score)
     steps: dict[str, int] = {}  # checklist step -> done at
     sequences: dict[str, int] = {}  # pair -> greatest t of its second event
+    measures: dict[str, MeasureSeries] = {}
     message_ids: dict[int, int] = {}  # hash -> arrival clock when it was taken, oldest first
     reported_day: int = MINUS_INFINITY  # day and sequence of the last membership record
     reported_sequence: int = 0

@@ -12,7 +12,7 @@ from schemas.catalog import BILLING_EVENTS
 from streams import limits
 from streams.engine.account import Account, EventSeries
 from streams.engine.record import ACTIVITY_TYPES, Record, team_of
-from streams.engine.rules.values import number
+from streams.engine.rules.values import number, property_at
 from streams.engine.working import Working, sequence_key
 
 NPS_EVENT: Final = "nps_answered"
@@ -34,6 +34,7 @@ class Noted(StrEnum):
     USER_EVICTED = "evicted:users"
     TEAM_EVICTED = "evicted:teams"
     EVENT_EVICTED = "evicted:event_names"
+    VALUE_EVICTED = "evicted:measure_values"
     ANSWER_EVICTED = "evicted:nps_answers"
     TRAIT_EVICTED = "evicted:traits"
     TEXT_CUT = "cut:text"
@@ -43,11 +44,26 @@ class Noted(StrEnum):
 Counts = Counter[Noted]
 
 
-def is_activity(record: Record, working: Working) -> bool:
-    return record.event.type in ACTIVITY_TYPES and record.name not in working.program.signals
+def names_of(record: Record, working: Working, counts: Counts) -> tuple[str, ...]:
+    """The names under which a record counts: its own, and those of named events whose condition it satisfies."""
+    if record.event.type not in ACTIVITY_TYPES:
+        return ()
+    name = _cut(record.name, EVENT_NAME_CHARS_MAX, counts)
+    named = working.program.named_events.get(name)
+    if named is None:
+        return (name,)
+    properties = record.event.properties
+    return (name, *(second for second, where in named if where(properties)))
 
 
-def apply_record(account: Account, working: Working, record: Record, counts: Counts, *, too_late: bool) -> None:
+def is_activity(names: tuple[str, ...], working: Working) -> bool:
+    """Whether a record with these names is activity: a track, page or screen event, and under no name a signal."""
+    return bool(names) and working.program.signals.isdisjoint(names)
+
+
+def apply_record(
+    account: Account, working: Working, record: Record, names: tuple[str, ...], counts: Counts, *, too_late: bool
+) -> None:
     """Apply a record at `account.now`. Of an activity that is too late, only what it says as a fact is applied."""
     t = record.t
     if t < account.first_seen:
@@ -57,37 +73,54 @@ def apply_record(account: Account, working: Working, record: Record, counts: Cou
     if event.type == "group":
         set_traits(account, event.traits, t, counts)
         working.refresh_traits()
-    elif event.type in ACTIVITY_TYPES:
-        name = record.name
-        if name in BILLING_EVENTS:
+    elif names:
+        if names[0] in BILLING_EVENTS:
             _apply_billing(account, working, record, counts)
-        elif name == NPS_EVENT:
+        elif names[0] == NPS_EVENT:
             _apply_nps(account, working, record, counts)
         if not too_late:
-            _count_event(account, working, record, counts)
+            _count_event(account, working, record, names, counts)
 
 
-def _count_event(account: Account, working: Working, record: Record, counts: Counts) -> None:
+def _count_event(account: Account, working: Working, record: Record, names: tuple[str, ...], counts: Counts) -> None:
     program, t = working.program, record.t
-    name = _cut(record.name, EVENT_NAME_CHARS_MAX, counts)
     day = program.calendar.day_of(t)
     in_reach = working.today - day < limits.RETENTION_DAYS
     for first, second, within_ms in program.slots.sequences:
-        if second == name:
+        if second in names:
             _pair(account, first, second, within_ms, t)
-    series = _series_of(account, working, name, t, counts)
-    series.total += 1
-    series.first = min(series.first, t)
-    series.last = max(series.last, t)
-    if in_reach:
-        _count_day(series.days, day, 1)
-        working.add_named(name, day)
-    if name not in program.signals:
-        _count_activity(account, working, record, name, day, counts)
-    if name == program.catalog.value_event:
-        working.first_value_at = series.first
-    if name in program.steps:
-        _check_steps(account, working, name, series.total)
+    for name in names:
+        series = _series_of(account, working, name, t, counts)
+        series.total += 1
+        series.first = min(series.first, t)
+        series.last = max(series.last, t)
+        if in_reach:
+            _count_day(series.days, day, 1)
+            working.add_named(name, day)
+            if name in program.measures:
+                _measure(working, record, name, day, counts)
+        if name == program.catalog.value_event:
+            working.first_value_at = series.first
+        if name in program.steps:
+            _check_steps(account, working, name, series.total)
+    if is_activity(names, working):
+        _count_activity(account, working, record, names, day, counts)
+
+
+def _measure(working: Working, record: Record, name: str, day: int, counts: Counts) -> None:
+    for measure, aggregate, path in working.program.measures[name]:
+        value = property_at(record.event.properties, path)
+        if not working.add_measured(measure, aggregate, record.t, day, value):
+            counts[Noted.VALUE_EVICTED] += 1
+
+
+def _weight(working: Working, names: tuple[str, ...]) -> int:
+    """The weight of the first named event that has one, else of the event's own name; thousandths."""
+    weights = working.program.weights
+    for name in names[1:]:
+        if name in weights:
+            return weights[name]
+    return weights.get(names[0], DEFAULT_WEIGHT)
 
 
 def _check_steps(account: Account, working: Working, name: str, total: int) -> None:
@@ -110,13 +143,16 @@ def _series_of(account: Account, working: Working, name: str, t: int, counts: Co
     return series
 
 
-def _count_activity(account: Account, working: Working, record: Record, name: str, day: int, counts: Counts) -> None:
-    weight = working.program.weights.get(name, DEFAULT_WEIGHT)
+def _count_activity(
+    account: Account, working: Working, record: Record, names: tuple[str, ...], day: int, counts: Counts
+) -> None:
+    weight = _weight(working, names)
     account.total += 1
     _count_day(account.activity, day, 1)
     _count_day(account.score, day, weight)
     working.add_activity(day, weight)
-    working.add_core(name, day)
+    for name in names:
+        working.add_core(name, day)
     if account.last_active is None or record.t > account.last_active:
         account.last_active = working.last_active_at = record.t
     user = record.user

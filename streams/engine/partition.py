@@ -21,7 +21,7 @@ from schemas.catalog import BILLING_EVENTS
 from schemas.wire import WireEvent
 from streams.engine import codec
 from streams.engine.account import MINUS_INFINITY, Account
-from streams.engine.apply import NPS_EVENT, Counts, Noted, apply_record, is_activity
+from streams.engine.apply import NPS_EVENT, Counts, Noted, apply_record, is_activity, names_of
 from streams.engine.clock import fire_deadlines, horizon, settle
 from streams.engine.program import Program
 from streams.engine.record import Record, record_of
@@ -113,12 +113,13 @@ class Partition:
         calendar = self.program.calendar
         today = calendar.day_of(account.now)
         working.roll(today)
-        late = is_activity(record, working) and calendar.day_of(record.t) <= today - RETENTION_DAYS
+        names = names_of(record, working, self.counts)
+        late = is_activity(names, working) and calendar.day_of(record.t) <= today - RETENTION_DAYS
         _remember(account, record)
         if late:
             self.counts[Noted.TOO_LATE] += 1
-        if not late or record.name in _FACT_EVENTS:
-            apply_record(account, working, record, self.counts, too_late=late)
+        if not late or names[0] in _FACT_EVENTS:
+            apply_record(account, working, record, names, self.counts, too_late=late)
         if account.first_seen == NEVER:
             return Outcome.TOO_LATE
         found = evaluate(account_id, account, working, (record.message_id, record.event.type))

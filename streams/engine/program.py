@@ -14,22 +14,24 @@ from typing import Final
 
 import msgspec
 
-from schemas.catalog import Catalog, Segment
+from schemas.catalog import Aggregate, Catalog, Segment
 from streams.engine.calendar import DAY_MS, Calendar, calendar_of
 from streams.engine.rules.compile import (
     Decide,
     Evidence,
     Rule,
     Slots,
+    Where,
     compile_decide,
     compile_evidence,
     compile_parts,
     compile_values,
+    compile_where,
 )
 from streams.engine.rules.errors import CatalogError, RuleError
 from streams.engine.rules.expression import Node
 from streams.engine.rules.parse import Scope, parse_condition, parse_value
-from streams.engine.rules.vocabulary import ALL_NAMES
+from streams.engine.rules.vocabulary import RESERVED_NAMES, WHERE
 
 VERSION_HEX_DIGITS: Final = 16
 
@@ -61,6 +63,9 @@ class Program:
     weights: Mapping[str, int]  # thousandths
     signals: frozenset[str]
     core_features: Mapping[str, int]  # name -> place; signals are left out
+    named_events: Mapping[str, tuple[tuple[str, Where], ...]]  # event -> (second name, condition)
+    measures: Mapping[str, tuple[tuple[str, Aggregate, tuple[str, ...]], ...]]  # event -> (measure, aggregate, path)
+    aggregates: Mapping[str, Aggregate]  # of each measure
     steps: Mapping[str, tuple[tuple[str, int], ...]]  # event -> (step key, count)
     step_keys: tuple[str, ...]
     team_path: tuple[str, ...]
@@ -74,6 +79,12 @@ class Program:
     cooldown_ms: tuple[int, ...]
     slots: Slots
     definition_nodes: Mapping[str, Node]
+
+    @cached_property
+    def ranked_values(self) -> Evidence:
+        """The values of the definitions by which accounts are ranked, by name."""
+        nodes = {name: self.definition_nodes[name] for name in self.slots.ranked}
+        return compile_values(nodes, self.slots, dict(self.bits))
 
     @cached_property
     def definitions(self) -> Evidence:
@@ -107,10 +118,9 @@ def compile_catalog(catalog: Catalog, place: str = "catalog") -> Program:
         calendar = calendar_of(catalog.timezone)
     except ValueError as error:
         raise CatalogError(f"{place}: timezone", str(error)) from None
-    _refuse_what_is_not_built(catalog, place)
     segments = tuple(segment for segment in catalog.segments if segment.enabled)
     bits = {segment.id: bit for bit, segment in enumerate(segments)}
-    scope = Scope(segments=frozenset(bits), definitions=catalog.definitions)
+    scope = Scope(frozenset(bits), catalog.definitions, frozenset(catalog.measures))
     definitions = _parse_definitions(catalog, scope, place)
     rules = _parse_rules(segments, scope, place)
     conditions = [node for rule in rules for node in (rule.when, rule.exit_when) if node is not None]
@@ -128,6 +138,9 @@ def compile_catalog(catalog: Catalog, place: str = "catalog") -> Program:
         weights={name: int(weight * Decimal(1000)) for name, weight in catalog.weights.items()},
         signals=frozenset(catalog.signals),
         core_features={name: place for place, name in enumerate(core)},
+        named_events=_named_events(catalog, place),
+        measures=_measures(catalog),
+        aggregates={name: measure.aggregate for name, measure in catalog.measures.items()},
         steps=steps,
         step_keys=tuple(dict.fromkeys(key for of_event in steps.values() for key, _ in of_event)),
         team_path=tuple(catalog.team_property.split(".")),
@@ -144,16 +157,34 @@ def compile_catalog(catalog: Catalog, place: str = "catalog") -> Program:
     )
 
 
-def _refuse_what_is_not_built(catalog: Catalog, place: str) -> None:
-    for name, entries in (("events", catalog.events), ("measures", catalog.measures)):
-        if entries:
-            raise CatalogError(f"{place}: {name}", "named events and measures are not supported by this version yet")
+def _named_events(catalog: Catalog, place: str) -> dict[str, tuple[tuple[str, Where], ...]]:
+    """Per event its second names, in catalog order."""
+    named: dict[str, tuple[tuple[str, Where], ...]] = {}
+    scope = Scope(vocabulary=WHERE)
+    for name, definition in catalog.events.items():
+        if definition.event in catalog.events:
+            message = f"{definition.event!r} is a named event itself: name the event that producers send"
+            raise CatalogError(f"{place}: events: {name}", message)
+        try:
+            where = compile_where(parse_condition(definition.where, scope))
+        except RuleError as error:
+            raise _located(f"{place}: events: {name}: where", error) from None
+        named[definition.event] = (*named.get(definition.event, ()), (name, where))
+    return named
+
+
+def _measures(catalog: Catalog) -> dict[str, tuple[tuple[str, Aggregate, tuple[str, ...]], ...]]:
+    by_event: dict[str, tuple[tuple[str, Aggregate, tuple[str, ...]], ...]] = {}
+    for name, measure in catalog.measures.items():
+        entry = (name, measure.aggregate, tuple(measure.property.split(".")))
+        by_event[measure.event] = (*by_event.get(measure.event, ()), entry)
+    return by_event
 
 
 def _parse_definitions(catalog: Catalog, scope: Scope, place: str) -> dict[str, Node]:
     nodes = {}
     for name, text in catalog.definitions.items():
-        if name in ALL_NAMES:
+        if name in RESERVED_NAMES:
             message = "this name is taken by the rule vocabulary: choose another"
             raise CatalogError(f"{place}: definitions: {name}", message)
         try:

@@ -8,7 +8,7 @@ import msgspec
 from schemas.dead_letter import Rejected, RejectReason
 from schemas.timestamps import parse_ms
 from schemas.wire import WireEvent, event_time_ms
-from streams.engine.rules.values import text
+from streams.engine.rules.values import property_at, text
 from streams.limits import ACCOUNT_ID_CHARS_MAX
 
 ACTIVITY_TYPES: Final = frozenset({"track", "page", "screen"})
@@ -77,16 +77,6 @@ def account_of_key(key: bytes | None) -> str:
     if len(account_id) > ACCOUNT_ID_CHARS_MAX:
         raise Rejected(RejectReason.ACCOUNT_TOO_LONG, f"the key has more than {ACCOUNT_ID_CHARS_MAX} characters")
     return account_id
-
-
-def property_at(properties: dict[str, Any], path: tuple[str, ...]) -> Any:
-    """The value at a path of keys, None where it leads nowhere."""
-    value: Any = properties
-    for key in path:
-        if type(value) is not dict:
-            return None
-        value = value.get(key)
-    return value
 
 
 def team_of(properties: dict[str, Any], path: tuple[str, ...]) -> str | None:

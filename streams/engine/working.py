@@ -11,15 +11,20 @@ that an event costs additions instead of recounts:
   day on which any window changes is found by shifting it against the edges of all windows.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from schemas.catalog import Aggregate
+from streams.engine import measures
 from streams.engine.account import MINUS_INFINITY, Account, EventSeries
+from streams.engine.measures import MeasureSeries
 from streams.engine.program import Program
 from streams.engine.rules.linear import NEVER
 from streams.engine.rules.values import number, text, time_of
 from streams.limits import RESOURCES_MAX, RETENTION_DAYS
 
+Thresholds = Mapping[str, Sequence[float]]  # definition -> the percentiles 0 to 100 of its values
+NO_THRESHOLDS: Final[Thresholds] = {}
 _LONG_AGO: Final = -(1 << 40)  # a day before every other
 _KEPT: Final = RETENTION_DAYS + 1  # entries of prefix sums that windows can ask for
 _TRIM_AT: Final = 3 * _KEPT
@@ -29,6 +34,7 @@ _MASK: Final = (1 << RETENTION_DAYS) - 1
 class Working:
     __slots__ = (
         "_core_days",
+        "_measured",
         "_named_at",
         "_settled",
         "account",
@@ -53,15 +59,18 @@ class Working:
         "seats",
         "signed_up_at",
         "teams",
+        "thresholds",
         "today",
         "trial_ends_at",
         "usage_ratio",
         "users",
     )  # fmt: skip
 
-    def __init__(self, program: Program, account: Account) -> None:
+    def __init__(self, program: Program, account: Account, thresholds: Thresholds = NO_THRESHOLDS) -> None:
         self.program = program
         self.account = account
+        self.thresholds = thresholds
+        self._measured: dict[tuple[str, int, int], float | int | None] = {}
         self.members = 0
         for segment in account.members:
             if segment in program.bits:
@@ -152,11 +161,15 @@ class Working:
         self.cores = _distinct(self._core_days, slots.cores, today)
 
     def roll(self, today: int) -> None:
-        """Bring all windows to a new day. Days only go forward."""
+        """Bring all windows to another day. Looking at the population may have brought them ahead of the account."""
         ahead = today - self.today
-        if ahead <= 0:
+        if ahead == 0:
             return
         self.today = today
+        self._measured.clear()
+        if ahead < 0:
+            self._rebuild_windows()
+            return
         self.mask = self.mask << ahead & _MASK if ahead < RETENTION_DAYS else 0
         self.counted = self.counted << ahead & _MASK if ahead < RETENTION_DAYS else 0
         new_days = min(ahead, _KEPT)
@@ -209,6 +222,29 @@ class Working:
         if place is not None:
             self._core_days[place] = _LONG_AGO
         self.recount()
+
+    def add_measured(self, name: str, aggregate: Aggregate, t: int, day: int, value: Any) -> bool:
+        """A value of a measure, seen on a day within reach. Returns False if an older value was evicted."""
+        series = self.account.measures.get(name)
+        if series is None:
+            series = self.account.measures[name] = MeasureSeries()
+        self._measured.clear()
+        return measures.add(aggregate, series, day, t, value)
+
+    def measure(self, name: str, days: int, before: int) -> float | int | None:
+        """A declared measure over a window."""
+        key = (name, days, before)
+        if key not in self._measured:
+            last_day = self.today - before
+            series = self.account.measures.get(name)
+            aggregate = self.program.aggregates[name]
+            self._measured[key] = measures.read(aggregate, series, last_day - days + 1, last_day)
+        return self._measured[key]
+
+    def threshold(self, definition: str, percent: int) -> float | None:
+        """A percentile of all accounts; None before the first look at them."""
+        percentiles = self.thresholds.get(definition)
+        return None if percentiles is None else percentiles[percent]
 
     def sequence_in(self, index: int, days: int) -> bool:
         """Whether the latest pair of a declared sequence lies in the window of `days` days."""

@@ -46,6 +46,7 @@ class Slots:
     sequences: tuple[tuple[str, str, int], ...]  # (a, b, within_ms)
     edges: int  # bit o is set: activity of a day changes some window o days later
     reach: int  # days back that any window reaches
+    ranked: tuple[str, ...]  # definitions by which accounts are ranked
 
     @staticmethod
     def of(nodes: Sequence[Node]) -> "Slots":
@@ -67,6 +68,7 @@ class Slots:
             cores=lengths("core_features"),
             sequences=tuple(sorted({(t.event, t.other, t.within_ms) for t in terms if t.name == "sequence"})),
             edges=edges,
+            ranked=tuple(sorted({term.event for term in terms if term.name == "threshold"})),
             reach=max((term.before + term.days for term in windowed), default=0),
         )
 
@@ -104,6 +106,10 @@ class _Emitter:
             case Op.DEFAULT:
                 first = self.value(args[0])
                 return f"(d if (d := {first}) is not None else {self.value(args[1])})"
+            case Op.QUINTILE:
+                ranked = " + ".join(self.condition(arg) for arg in args[1:])
+                threshold = self.value(args[1].args[1])
+                return f"(0 if {threshold} is None or {self.value(args[0])} is None else 1 + {ranked})"
             case Op.TIME_OF:
                 return self.local(f"time_of({self.value(args[0])})")
             case _:
@@ -156,6 +162,12 @@ class _Emitter:
                 return f"(s.last if (s := a.events.get({term.event!r})) is not None else None)"
             case "trait":
                 return f"a.trait({term.event!r})"
+            case "measure":
+                return f"w.measure({term.event!r}, {term.days}, {term.before})"
+            case "threshold":
+                return f"w.threshold({term.event!r}, {term.percent})"
+            case "property":
+                return f"property_at(p, {tuple(term.event.split('.'))!r})"
             case "sequence":
                 index = self.slots.sequences.index((term.event, term.other, term.within_ms))
                 return f"w.sequence_in({index}, {term.days})"
@@ -252,6 +264,7 @@ _NAMESPACE: Final[dict[str, Any]] = {
     "starts_with": values.starts_with,
     "time_of": values.time_of,
     "time_text": lambda time_ms: None if time_ms is None else format_ms(time_ms),
+    "property_at": values.property_at,
     "next_flip": linear.next_flip,
     "line": lambda value: linear.constant(values.number(value)),
     "line_since": linear.since,
@@ -297,6 +310,20 @@ def compile_decide(rules: Sequence[Rule], slots: Slots, bits: dict[str, int]) ->
     lines.append("    return when, exits, next")
     decide: Decide = _build(lines, "decide")
     return decide
+
+
+Where = Callable[[dict[str, Any]], bool]
+
+
+def compile_where(node: Node) -> Where:
+    """The condition of a named event, as a function of an event's properties."""
+    emit = _Emitter(Slots.of([]), {})
+    condition = emit.condition(node)
+    lines = ["def where(p):"]
+    lines += [f"    {name} = {source}" for source, name in _in_order(emit.prologue)]
+    lines.append(f"    return bool({condition})")
+    where: Where = _build(lines, "where")
+    return where
 
 
 def compile_evidence(rule: Rule, slots: Slots, bits: dict[str, int]) -> Evidence:

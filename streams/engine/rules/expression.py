@@ -40,6 +40,7 @@ class Op(StrEnum):
     CONTAINS = "contains"
     STARTS_WITH = "starts_with"
     TIME_OF = "time_of"
+    QUINTILE = "quintile"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class Term:
     days: int = 0  # 0: no window, all applied so far
     before: int = 0
     within_ms: int = 0
+    percent: int = 0
 
 
 @dataclass(frozen=True, slots=True)

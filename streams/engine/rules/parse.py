@@ -18,13 +18,14 @@ from typing import Final
 from streams.engine.calendar import DAY_MS
 from streams.engine.rules.errors import RuleError, nearest
 from streams.engine.rules.expression import Kind, Node, Op, Term
-from streams.engine.rules.vocabulary import ALL_ACTIVITY, ALL_NAMES, FUNCTIONS, NAMES, STAGES, TERMS, Param
+from streams.engine.rules.vocabulary import ALL_ACTIVITY, RULE, STAGES, Param, Vocabulary
 from streams.limits import RETENTION_DAYS
 
 NODES_MAX: Final = 1_000  # of one rule, definitions inlined
 DEPTH_MAX: Final = 40
 TEXT_CHARS_MAX: Final = 1_000
 DURATION_DAYS_MAX: Final = 3_660
+PERCENT_MAX: Final = 99
 NUMBER_MAX: Final = 1e15
 
 _COMPARISONS: Final[dict[type[ast.cmpop], str]] = {
@@ -41,6 +42,8 @@ class Scope:
 
     segments: Collection[str] = ()
     definitions: Mapping[str, str] = field(default_factory=dict)
+    measures: Collection[str] = ()
+    vocabulary: Vocabulary = RULE
 
 
 def parse_condition(text: str, scope: Scope) -> Node:
@@ -77,6 +80,7 @@ class _Parser:
     def __init__(self, text: str, scope: Scope, opened: tuple[str, ...] = (), count: int = 0) -> None:
         self._text = text.replace("\r\n", "\n").replace("\r", "\n")
         self._scope = scope
+        self._words = scope.vocabulary
         self._open = opened
         self._depth = 0
         self.count = count
@@ -174,16 +178,18 @@ class _Parser:
     def _visit_name(self, at: ast.expr) -> Node:
         assert isinstance(at, ast.Name)
         name = at.id
-        if name in NAMES:
-            kind, nullable = NAMES[name]
+        if name in self._words.names:
+            kind, nullable = self._words.names[name]
             return Node(Op.TERM, kind, name, value=Term(name), nullable=nullable)
         if name in self._scope.definitions:
             return self._inline(at, name)
-        if name in TERMS or name in FUNCTIONS:
+        if name in self._words.terms or name in self._words.functions:
             raise self._error(at, f"{name} is a function: write {name}(...)")
-        raise self._error(at, f"the name {name!r} is not known{nearest(name, (*ALL_NAMES, *self._scope.definitions))}")
+        raise self._error(
+            at, f"the name {name!r} is not known{nearest(name, (*self._words.words, *self._scope.definitions))}"
+        )
 
-    def _inline(self, at: ast.Name, name: str) -> Node:
+    def _inline(self, at: ast.expr, name: str) -> Node:
         if name in self._open:
             raise self._error(at, f"the definition {name!r} refers to itself: {' -> '.join((*self._open, name))}")
         inner = _Parser(self._scope.definitions[name], self._scope, (*self._open, name), self.count)
@@ -312,14 +318,14 @@ class _Parser:
         if not isinstance(at.func, ast.Name):
             raise self._error(at, "only functions of the rule vocabulary can be called")
         name = at.func.id
-        if name in TERMS:
+        if name in self._words.terms:
             return self._term(at, name)
-        if name in FUNCTIONS:
+        if name in self._words.functions:
             call: Callable[[ast.Call, str], Node] = getattr(self, f"_call_{name}")
             return call(at, name)
-        if name in NAMES or name in self._scope.definitions:
+        if name in self._words.names or name in self._scope.definitions:
             raise self._error(at, f"{name} is a value, not a function: write it without parentheses")
-        raise self._error(at, f"the function {name!r} is not known{nearest(name, ALL_NAMES)}")
+        raise self._error(at, f"the function {name!r} is not known{nearest(name, self._words.words)}")
 
     def _positional(self, at: ast.Call, name: str, count: int) -> list[ast.expr]:
         if len(at.args) != count or at.keywords or any(isinstance(arg, ast.Starred) for arg in at.args):
@@ -327,7 +333,7 @@ class _Parser:
         return at.args
 
     def _term(self, at: ast.Call, name: str) -> Node:
-        signature = TERMS[name]
+        signature = self._words.terms[name]
         allowed = {key for key, _, _ in signature.keywords}
         if len(at.args) != len(signature.positional) or any(isinstance(arg, ast.Starred) for arg in at.args):
             what = " and ".join(signature.positional) or "no value without a name"
@@ -364,6 +370,8 @@ class _Parser:
             raise self._error(at, f"{kind} is needed here")
         if kind is Param.SEGMENT and at.value not in self._scope.segments:
             raise self._error(at, f"there is no segment {at.value!r}{nearest(at.value, self._scope.segments)}")
+        if kind is Param.MEASURE and at.value not in self._scope.measures:
+            raise self._error(at, f"there is no measure {at.value!r}{nearest(at.value, self._scope.measures)}")
         return at.value
 
     def _number_argument(self, at: ast.expr, key: str, kind: Param) -> float:
@@ -460,3 +468,39 @@ class _Parser:
         places = () if len(at.args) == 1 else (Node(Op.CONST, Kind.NUMBER, str(digits), value=digits),)
         nullable = arg.nullable or arg.kind is Kind.ANY
         return Node(Op.CALL, Kind.NUMBER, self._source(at), (arg, *places), name, nullable)
+
+    # The population
+
+    def _ranked(self, at: ast.expr) -> tuple[str, Node]:
+        """A definition by which accounts are ranked: its name and its value."""
+        name = at.value if isinstance(at, ast.Constant) and isinstance(at.value, str) else None
+        if name not in self._scope.definitions:
+            hint = nearest(name, self._scope.definitions) if name else ""
+            raise self._error(at, f"{Param.DEFINITION} is needed here: accounts are ranked by definitions{hint}")
+        assert name is not None
+        node = self._inline(at, name)
+        if node.kind not in _NUMERIC:
+            raise self._error(at, f"accounts are ranked by a number, but the definition {name!r} is {node.kind}")
+        if any(term.name in ("threshold", "member") for term in node.terms()):
+            raise self._error(at, f"the definition {name!r} asks for ranks or members itself: it cannot be ranked by")
+        return name, node
+
+    def _reaches(self, name: str, value: Node, percent: int) -> Node:
+        """Whether the value is at or above a percentile of all accounts."""
+        term = Term("threshold", name, percent=percent)
+        threshold = Node(Op.TERM, Kind.NUMBER, f"percentile {percent} of {name}", value=term, nullable=True)
+        return Node(Op.COMPARE, Kind.BOOL, f"{name} >= {threshold.text}", (value, threshold), ">=")
+
+    def _call_top_percent(self, at: ast.Call, _name: str) -> Node:
+        measure_at, percent_at = self._positional(at, "top_percent", 2)
+        percent = percent_at.value if isinstance(percent_at, ast.Constant) else None
+        if isinstance(percent, bool) or not isinstance(percent, int) or not 1 <= percent <= PERCENT_MAX:
+            raise self._error(percent_at, f"{Param.PERCENT} from 1 to {PERCENT_MAX} is needed here")
+        name, value = self._ranked(measure_at)
+        node = self._reaches(name, value, 100 - percent)
+        return Node(node.op, node.kind, self._source(at), node.args, node.value)
+
+    def _call_quintile(self, at: ast.Call, name: str) -> Node:
+        measure, value = self._ranked(self._positional(at, name, 1)[0])
+        reached = tuple(self._reaches(measure, value, percent) for percent in (20, 40, 60, 80))
+        return Node(Op.QUINTILE, Kind.NUMBER, self._source(at), (value, *reached))

@@ -162,3 +162,13 @@ def contains(value: Any, part: Any) -> bool:
 
 def starts_with(value: Any, start: Any) -> bool:
     return type(value) is str and type(start) is str and value.casefold().startswith(start.casefold())
+
+
+def property_at(properties: dict[str, Any], path: tuple[str, ...]) -> Any:
+    """The value at a path of keys, None where it leads nowhere."""
+    value: Any = properties
+    for key in path:
+        if type(value) is not dict:
+            return None
+        value = value.get(key)
+    return value

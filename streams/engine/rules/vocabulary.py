@@ -4,6 +4,7 @@ A word that is not here does not exist: the parser refuses it and offers the nea
 added here first, then given code in `compile`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -22,6 +23,9 @@ class Param(StrEnum):
     TEXT = "a text"
     LITERAL_TEXT = "a text in quotes"
     SEGMENT = "a segment's id in quotes"
+    MEASURE = "a measure's name in quotes"
+    DEFINITION = "a definition's name in quotes"
+    PERCENT = "a whole number of percent"
     DURATION = "a number of days"
     ANY = "a value"
 
@@ -62,6 +66,7 @@ NAMES: Final[dict[str, tuple[Kind, bool]]] = {
 TERMS: Final[dict[str, Signature]] = {
     "count": Signature(Kind.NUMBER, (Param.EVENT,), (("days", Param.DAYS, False), ("before", Param.DAYS, False))),
     "score": Signature(Kind.NUMBER, (), _DAYS_BEFORE),
+    "measure": Signature(Kind.NUMBER, (Param.MEASURE,), _DAYS_BEFORE, nullable=True),
     "active_users": Signature(Kind.NUMBER, (), _DAYS),
     "active_days": Signature(Kind.NUMBER, (), _DAYS),
     "core_features": Signature(Kind.NUMBER, (), _DAYS),
@@ -81,4 +86,30 @@ FUNCTIONS: Final = (
     "since", "until", "known", "default", "contains", "starts_with", "time", "without", "min", "max", "abs", "round",
 )  # fmt: skip
 
-ALL_NAMES: Final = (*NAMES, *TERMS, *FUNCTIONS)
+# Functions that compare an account with all others.
+POPULATION: Final = ("top_percent", "quintile")
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """The words that one kind of rule may use."""
+
+    names: Mapping[str, tuple[Kind, bool]]
+    terms: Mapping[str, Signature]
+    functions: tuple[str, ...]
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        return (*self.names, *self.terms, *self.functions)
+
+
+RULE: Final = Vocabulary(NAMES, TERMS, (*FUNCTIONS, *POPULATION))
+
+RESERVED_NAMES: Final = RULE.words
+
+# The condition of a named event sees the event's properties and nothing else.
+WHERE: Final = Vocabulary(
+    {},
+    {"property": Signature(Kind.ANY, (Param.LITERAL_TEXT,), nullable=True)},
+    ("known", "default", "contains", "starts_with", "min", "max", "abs", "round"),
+)
