@@ -6,6 +6,6 @@ module says in its docstring how it was read.
 
 ``records`` reads a line, ``catalog`` the rules, ``account`` turns applied records into values, ``terms`` evaluates
 rules, ``instants`` finds the times at which a rule may flip without a record, ``segments`` makes one evaluation,
-``replay`` runs a log. ``reference`` holds the trial and lifecycle segments of the contract's table. ``scenarios`` invents small,
-nasty logs, with rules from ``rule_grammar`` and decisions from ``sources``.
+``replay`` runs a log. ``reference`` holds the trial and lifecycle segments of the contract's table. ``scenarios``
+invents small, nasty logs, with rules from ``rule_grammar`` and decisions from ``sources``.
 """
