@@ -228,9 +228,9 @@ class _Emitter:
                 return f"({test})"
             return f"({moment} is None or {test})" if limit.unknown else f"({moment} is not None and {test})"
         left, right = node.args
-        source = f"compare_moving({node.value!r}, {self.value(left)}, {self.value(right)})"
-        self.flips.append(f"next_flip(now, {self.line(left)}, {self.line(right)}, lambda now: {source})")
-        return source
+        sides = f"{self.value(left)}, {self.value(right)}"
+        self.flips.append(f"next_flip(now, {self.line(left)}, {self.line(right)}, lambda now: ({sides}))")
+        return f"compare_moving({node.value!r}, {sides})"
 
     def line(self, node: Node) -> str:
         """The source of a node as a `Line`."""
