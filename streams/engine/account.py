@@ -52,6 +52,7 @@ class Account(msgspec.Struct, array_like=True):
     message_ids: dict[int, int] = {}  # hash -> arrival clock when it was taken, oldest first
     reported_day: int = MINUS_INFINITY  # day and sequence of the last membership record
     reported_sequence: int = 0
+    ranks: tuple[int, ...] | None = None  # as of the latest thresholds
     members: dict[str, int] = {}  # segment -> entered at
     exits: dict[str, int] = {}  # segment -> last exit
 

@@ -14,6 +14,7 @@ records it took.
 """
 
 import heapq
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Final
 
@@ -23,9 +24,11 @@ from streams.engine import codec
 from streams.engine.account import MINUS_INFINITY, Account
 from streams.engine.apply import NPS_EVENT, Counts, Noted, apply_record, is_activity, names_of
 from streams.engine.clock import fire_deadlines, horizon, settle
+from streams.engine.population import NO_THRESHOLDS, Thresholds, cuts_of, ranks_of
 from streams.engine.program import Program
 from streams.engine.record import Record, record_of
 from streams.engine.rules.linear import NEVER
+from streams.engine.rules.values import number
 from streams.engine.transitions import Transition, evaluate
 from streams.engine.working import Working
 from streams.limits import CLOCK_SKEW_NOTED_MS, GRACE_MS, MESSAGE_ID_AGE_MAX_MS, MESSAGE_IDS_MAX, RETENTION_DAYS
@@ -56,6 +59,7 @@ class Partition:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.floor = MINUS_INFINITY  # the greatest clock record so far
+        self.thresholds = NO_THRESHOLDS
         self.counts = Counts()
         self._live: dict[str, _Live] = {}
         self._stored: dict[str, bytes] = {}
@@ -89,7 +93,7 @@ class Partition:
         """The first record of an account, which exists only if the record is applied."""
         account = Account(arrival=record.a, floor=self.floor)
         record = self._not_ahead(account, record)
-        live = _Live(account, Working(self.program, account))
+        live = _Live(account, Working(self.program, account, self.thresholds))
         outcome = self._apply_at(account_id, live, record, horizon(record.t, account.arrival))
         if account.first_seen < NEVER:
             self._live[account_id] = live
@@ -147,8 +151,7 @@ class Partition:
             if self._scheduled.get(account_id) != at:
                 continue  # an entry that was overtaken by an earlier one
             del self._scheduled[account_id]
-            live = self._touch(account_id)
-            assert live is not None, "a scheduled account exists"
+            live = self._require(account_id)
             if live.account.next_at <= until:
                 self.counts[Noted.DEADLINE] += 1
                 self._transitions += fire_deadlines(account_id, live.account, live.working, until)
@@ -163,6 +166,50 @@ class Partition:
         if at < NEVER:
             self._scheduled[account_id] = at
             heapq.heappush(self._heap, (at, account_id))
+
+    # Population
+
+    def ranked_values(self, at_ms: int) -> Iterator[dict[str, float | None]]:
+        """What every account is ranked by, as of `at_ms`. Touches all accounts, and changes none."""
+        for account_id in [*self._live, *self._stored]:
+            live = self._require(account_id)
+            yield self._values_at(live, at_ms)
+
+    def apply_thresholds(self, thresholds: Thresholds) -> None:
+        """A thresholds record: from its moment on, accounts are compared with these percentiles.
+
+        Only accounts whose rank it changes are brought to that moment and evaluated.
+        """
+        at_ms = thresholds.at_ms
+        cuts = cuts_of(thresholds, self.program.slots.ranked)
+        for account_id in [*self._live, *self._stored]:
+            live = self._require(account_id)
+            account, working = live.account, live.working
+            ranks = ranks_of(self._values_at(live, at_ms), cuts)
+            if ranks == account.ranks:
+                continue
+            self._transitions += fire_deadlines(account_id, account, working, at_ms)
+            account.ranks = ranks
+            working.thresholds = thresholds
+            account.now = max(account.now, at_ms)
+            self._transitions += evaluate(account_id, account, working, "thresholds")
+            self._changed[account_id] = None
+            if account.next_at < self._scheduled.get(account_id, NEVER):
+                self._schedule(account_id, account.next_at)
+        self.thresholds = thresholds
+
+    def _values_at(self, live: _Live, at_ms: int) -> dict[str, float | None]:
+        working = live.working
+        moment = max(live.account.now, at_ms)
+        if working.counted:
+            working.roll(self.program.calendar.day_of(moment))
+        values = self.program.ranked_values(live.account, working, at_ms, working.members)
+        return {name: number(value) for name, value in values.items()}
+
+    def _require(self, account_id: str) -> _Live:
+        live = self._touch(account_id)
+        assert live is not None, "the account exists"
+        return live
 
     # State
 
@@ -230,9 +277,10 @@ class Partition:
             if stored is None:
                 return None
             account = codec.decode(stored)
-            live = self._live[account_id] = _Live(account, Working(self.program, account))
+            live = self._live[account_id] = _Live(account, Working(self.program, account, self.thresholds))
         if self.floor > live.account.floor:
             settle(live.account, self.floor)
+        live.working.thresholds = self.thresholds
         return live
 
 

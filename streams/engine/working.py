@@ -11,20 +11,19 @@ that an event costs additions instead of recounts:
   day on which any window changes is found by shifting it against the edges of all windows.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from schemas.catalog import Aggregate
 from streams.engine import measures
 from streams.engine.account import MINUS_INFINITY, Account, EventSeries
 from streams.engine.measures import MeasureSeries
+from streams.engine.population import NO_THRESHOLDS, Thresholds
 from streams.engine.program import Program
 from streams.engine.rules.linear import NEVER
 from streams.engine.rules.values import number, text, time_of
 from streams.limits import RESOURCES_MAX, RETENTION_DAYS
 
-Thresholds = Mapping[str, Sequence[float]]  # definition -> the percentiles 0 to 100 of its values
-NO_THRESHOLDS: Final[Thresholds] = {}
 _LONG_AGO: Final = -(1 << 40)  # a day before every other
 _KEPT: Final = RETENTION_DAYS + 1  # entries of prefix sums that windows can ask for
 _TRIM_AT: Final = 3 * _KEPT
@@ -243,8 +242,13 @@ class Working:
 
     def threshold(self, definition: str, percent: int) -> float | None:
         """A percentile of all accounts; None before the first look at them."""
-        percentiles = self.thresholds.get(definition)
-        return None if percentiles is None else percentiles[percent]
+        percentiles = self.thresholds.percentiles.get(definition)
+        return percentiles[percent] if percentiles else None
+
+    @property
+    def ranked_at(self) -> int:
+        """The moment of the latest look at the population, ms."""
+        return self.thresholds.at_ms
 
     def sequence_in(self, index: int, days: int) -> bool:
         """Whether the latest pair of a declared sequence lies in the window of `days` days."""

@@ -23,6 +23,7 @@ from streams.engine.rules.errors import CatalogError
 from streams.engine.transitions import Transition
 from streams.replay.envelope import Envelope, decode_envelope
 from streams.replay.lines import Line
+from streams.replay.population import DailyPopulation
 
 ACCOUNT_TOPIC = "account.events.v1"
 
@@ -53,6 +54,7 @@ class Replay:
         self._resolve = resolve
         self._until = until
         self._partitions: dict[int, Partition] = {}
+        self._population = DailyPopulation()
 
     @property
     def accounts(self) -> int:
@@ -79,6 +81,7 @@ class Replay:
         found: list[Transition] = []
         for partition in self._partitions.values():
             if self._until is not None:
+                self._population.finish(self._until, partition)
                 partition.advance_to(self._until)
             found += partition.take_transitions()
         found.sort(key=lambda transition: (transition.effective_at, transition.account_id, transition.sequence))
@@ -97,6 +100,7 @@ class Replay:
         if arrival is None:
             raise Rejected(RejectReason.UNREADABLE_ARRIVAL, "neither receivedAt nor timestamp is an RFC 3339 time")
         if self._is_included(arrival):
+            self._population.arrived(arrival, self._partition(0))
             self._apply(0, self._resolve(event), event, raw, arrival)
 
     def _take_dumped(self, envelope: Envelope) -> None:

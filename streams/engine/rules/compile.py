@@ -46,7 +46,7 @@ class Slots:
     sequences: tuple[tuple[str, str, int], ...]  # (a, b, within_ms)
     edges: int  # bit o is set: activity of a day changes some window o days later
     reach: int  # days back that any window reaches
-    ranked: tuple[str, ...]  # definitions by which accounts are ranked
+    ranked: Mapping[str, tuple[int, ...]]  # definitions by which accounts are ranked -> the percentiles asked for
 
     @staticmethod
     def of(nodes: Sequence[Node]) -> "Slots":
@@ -68,9 +68,14 @@ class Slots:
             cores=lengths("core_features"),
             sequences=tuple(sorted({(t.event, t.other, t.within_ms) for t in terms if t.name == "sequence"})),
             edges=edges,
-            ranked=tuple(sorted({term.event for term in terms if term.name == "threshold"})),
+            ranked=_ranked(terms),
             reach=max((term.before + term.days for term in windowed), default=0),
         )
+
+
+def _ranked(terms: Sequence[Term]) -> dict[str, tuple[int, ...]]:
+    asked = {(term.event, term.percent) for term in terms if term.name == "threshold"}
+    return {name: tuple(sorted(p for other, p in asked if other == name)) for name in sorted({n for n, _ in asked})}
 
 
 @dataclass
@@ -83,6 +88,7 @@ class _Emitter:
     boundaries: dict[str, set[int]] = field(default_factory=dict)  # local of a time -> offsets in ms
     flips: list[str] = field(default_factory=list)  # sources of next_flip calls
     uses_stage: bool = False
+    now: str = "now"  # the moment that expressions are of
 
     def local(self, source: str) -> str:
         return self.prologue.setdefault(source, f"v{len(self.prologue)}")
@@ -98,7 +104,7 @@ class _Emitter:
                 return self.local(self.term(node.value))
             case Op.SINCE | Op.UNTIL:
                 moment = self.value(args[0])
-                length = f"(now - {moment})" if node.op is Op.SINCE else f"({moment} - now)"
+                length = f"({self.now} - {moment})" if node.op is Op.SINCE else f"({moment} - {self.now})"
                 known = f"{length} / {DAY_MS}"
                 return f"(INF if {moment} is None else {known})" if args[0].nullable else f"({known})"
             case Op.ARITHMETIC | Op.NEGATE | Op.CALL:
@@ -109,11 +115,18 @@ class _Emitter:
             case Op.QUINTILE:
                 ranked = " + ".join(self.condition(arg) for arg in args[1:])
                 threshold = self.value(args[1].args[1])
-                return f"(0 if {threshold} is None or {self.value(args[0])} is None else 1 + {ranked})"
+                return f"(0 if {threshold} is None or {self.as_ranked(args[0])} is None else 1 + {ranked})"
             case Op.TIME_OF:
                 return self.local(f"time_of({self.value(args[0])})")
             case _:
                 return f"bool({self.condition(node)})"
+
+    def as_ranked(self, node: Node) -> str:
+        """The value as of the latest look at the population."""
+        self.now = "w.ranked_at"
+        source = self.value(node)
+        self.now = "now"
+        return source
 
     def computed(self, node: Node) -> str:
         """Arithmetic: plain operators where all is known and nothing can overflow to no number."""
@@ -175,7 +188,7 @@ class _Emitter:
                 return f"(members & {1 << self.bits[term.event]} != 0)"
             case "stage":
                 self.uses_stage = True
-                return "w.stage(now)"
+                return f"w.stage({self.now})"
             case _:
                 return f"w.{term.name}"
 
@@ -205,6 +218,9 @@ class _Emitter:
     def comparison(self, node: Node) -> str:
         left, right = node.args
         symbol: str = node.value
+        if _is_threshold(right):
+            threshold = self.value(right)
+            return f"({threshold} is not None and compare_moving({symbol!r}, {self.as_ranked(left)}, {threshold}))"
         if left.linear or right.linear:
             return self.moving(node)
         if Kind.ANY in (left.kind, right.kind):
@@ -248,6 +264,10 @@ class _Emitter:
             case _:
                 lines = ", ".join(self.line(arg) for arg in node.args)
                 return f"line_extreme({node.value!r}, {lines})"
+
+
+def _is_threshold(node: Node) -> bool:
+    return node.op is Op.TERM and node.value.name == "threshold"
 
 
 _NAMESPACE: Final[dict[str, Any]] = {

@@ -1,0 +1,48 @@
+"""Where an account stands among all: percentiles of the definitions that rules rank by, once a day.
+
+Percentile q of n values is the value at index floor(q/100 * n) of the ascending list (the last one for q = 100). So
+`top_percent(m, p)`, which is m >= percentile (100 - p), holds for the p % highest of n distinct values (n * p / 100,
+rounded up), and a quintile holds a fifth of them. Ties count as in. An account whose value is unknown has no rank.
+
+A value that moves with time alone, as recency does, moves alike for all accounts and changes nobody's position. So what
+is ranked is computed as of the moment of the percentiles, in the percentiles and wherever it is compared with them:
+between two looks at the population only an account's own records change its rank.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+PERCENTILES: Final = 101
+
+Ranks = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """The percentiles 0 to 100 of each ranked definition, as of `at_ms`."""
+
+    at_ms: int
+    percentiles: Mapping[str, Sequence[float]]
+
+
+NO_THRESHOLDS: Final = Thresholds(0, {})
+
+
+def percentiles_of(values: Iterable[float]) -> list[float]:
+    """The percentiles 0 to 100 of the values; empty if there are none."""
+    ranked = sorted(values)
+    count = len(ranked)
+    return [ranked[min(count - 1, percent * count // 100)] for percent in range(PERCENTILES)] if ranked else []
+
+
+def cuts_of(thresholds: Thresholds, asked: Mapping[str, Sequence[int]]) -> dict[str, list[float]]:
+    """Of each definition the percentiles that some rule asks for, ascending."""
+    percentiles = thresholds.percentiles
+    return {name: [percentiles[name][percent] for percent in asked[name]] for name in asked if percentiles.get(name)}
+
+
+def ranks_of(values: Mapping[str, float | None], cuts: Mapping[str, Sequence[float]]) -> Ranks:
+    """How many of the cuts each value reaches: accounts of equal ranks are equal for every rule."""
+    return tuple(-1 if (value := values[name]) is None else bisect_right(cuts[name], value) for name in cuts)
