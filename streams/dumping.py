@@ -11,7 +11,9 @@ A line is the JSON envelope of `kcat -J`; where bytes are no UTF-8 it has `key_b
 """
 
 import base64
+import time
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack
 from typing import Any, Final
 
 import msgspec
@@ -25,6 +27,8 @@ BATCH_RECORDS: Final = 1_000
 BATCH_WAIT_S: Final = 0.05
 FETCH_WAIT_MS: Final = 20
 QUEUED_KIB_MAX: Final = 32 * 1024
+LEADER_WAIT_S: Final = 0.1
+LEADERLESS_CODES: Final = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
 TIMESTAMP_TYPES: Final = {0: "unknown", 1: "create", 2: "logappend"}
 
 _encode = msgspec.json.Encoder().encode
@@ -40,18 +44,17 @@ class TopicReader:
 
     def records(self, *, from_beginning: bool = True, follow: bool = False) -> Iterator[Any]:
         """Messages partition by partition up to the end as it is now; with `follow` then whatever comes, for ever."""
-        with reaching(self._kafka) as complaints:
+        # Closed last: a client that is closed can no longer be asked what it complained about.
+        with ExitStack() as stack, reaching(self._kafka) as complaints:
             client = consumer(self._kafka, complaints, _consumer_config())
-            try:
-                partitions = self._partitions(client)
-                positions = dict.fromkeys(partitions, OFFSET_BEGINNING if from_beginning else OFFSET_END)
-                if from_beginning:
-                    for partition in partitions:
-                        positions[partition] = yield from self._to_end(client, partition)
-                if follow:
-                    yield from self._on_and_on(client, positions)
-            finally:
-                client.close()
+            stack.callback(client.close)
+            partitions = self._partitions(client)
+            positions = dict.fromkeys(partitions, OFFSET_BEGINNING if from_beginning else OFFSET_END)
+            if from_beginning:
+                for partition in partitions:
+                    positions[partition] = yield from self._to_end(client, partition)
+            if follow:
+                yield from self._on_and_on(client, positions)
 
     def _partitions(self, client: Any) -> list[int]:
         # Asked for by name, a topic may come into being.
@@ -68,10 +71,7 @@ class TopicReader:
 
     def _to_end(self, client: Any, partition: int) -> Generator[Any, None, int]:
         """Yields the partition's records, returns the offset after them."""
-        there = TopicPartition(self._topic, partition)
-        low: int
-        end: int
-        low, end = client.get_watermark_offsets(there, timeout=timeout_s(self._kafka))
+        low, end = self._extent(client, partition)
         if low >= end:
             return end
         client.assign([TopicPartition(self._topic, partition, low)])
@@ -85,6 +85,22 @@ class TopicReader:
                 next_offset = message.offset() + 1
                 yield message
         return end
+
+    def _extent(self, client: Any, partition: int) -> tuple[int, int]:
+        """First offset and end. A partition without a leader, as after a restart of its broker, gets one soon."""
+        deadline = time.monotonic() + timeout_s(self._kafka)
+        while True:
+            try:
+                low, end = client.get_watermark_offsets(
+                    TopicPartition(self._topic, partition), timeout=timeout_s(self._kafka)
+                )
+            except KafkaException as error:
+                if error.args[0].code() not in LEADERLESS_CODES or time.monotonic() > deadline:
+                    raise
+                client.list_topics(self._topic, timeout=timeout_s(self._kafka))  # learn who leads now
+                time.sleep(LEADER_WAIT_S)
+            else:
+                return int(low), int(end)
 
     def _on_and_on(self, client: Any, positions: dict[int, int]) -> Iterator[Any]:
         client.assign([TopicPartition(self._topic, partition, offset) for partition, offset in positions.items()])

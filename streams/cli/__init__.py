@@ -47,7 +47,14 @@ COMMANDS: Final[dict[str, str]] = {
 
 def main() -> None:
     """The console script."""
-    sys.exit(run(sys.argv[1:]))
+    status = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has seen enough. What is still buffered must not fail again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = ExitStatus.FAILURE
+    sys.exit(status)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -59,10 +66,6 @@ def run(arguments: Sequence[str]) -> int:
     except ExpectedError as error:
         sys.stderr.write(f"pegel: {error}\n")
         return exit_status_of(error)
-    except BrokenPipeError:
-        # Whoever read our output has seen enough. What is still buffered must not fail again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitStatus.OK
     return ExitStatus.OK
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final
 
 from streams.dev import tether
-from streams.dev.ports import LOOPBACK, free_ports
+from streams.dev.ports import LOOPBACK, free_ports, is_free
 from streams.errors import ExpectedError
 
 HEAP_MB: Final = 512
@@ -92,6 +92,8 @@ class KafkaProcess:
     def start(self, timeout_s: float = START_TIMEOUT_S) -> None:
         """Start on what the folder holds, and return when the broker takes requests."""
         assert not self.running, "started twice"
+        if not is_free(self._port):
+            raise BrokerFailedError(f"port {self._port} is taken; name another")
         properties = self._written_properties()
         if not (self._folder / "log" / "meta.properties").exists():
             self._format(properties)

@@ -21,11 +21,11 @@ from typing import Any, Final
 from streams.errors import ExpectedError, SettingsError
 from streams.kafka_client import is_mock_cluster, producer, reaching, timeout_s
 from streams.publish.pace import Pace, Schedule, Survey, schedule
-from streams.publish.record import BadLineError, EventLine, KeyKind, read_event
+from streams.publish.record import BadLineError, BadLineReason, EventLine, KeyKind, read_event
 from streams.publish.shift import shifted
 from streams.replay.lines import STDIN, Line, LineReader
 from streams.settings import KafkaSettings
-from streams.topics import EVENT_BATCH_BYTES_MAX
+from streams.topics import CLOCK_AHEAD_MAX_MS, EVENT_BATCH_BYTES_MAX
 
 QUEUED_RECORDS_MAX: Final = 100_000
 QUEUED_KIB_MAX: Final = 64 * 1024
@@ -145,10 +145,22 @@ class _Run:
         try:
             event = read_event(line.raw, self._order.key)
         except BadLineError as bad:
-            self._result.bad_lines[bad.reason.value] += 1
-            on_bad_line(line.place, bad.reason.value)
-        else:
-            self._publish(line, event)
+            self._refuse(line, bad.reason, on_bad_line)
+            return
+        if self._lies_ahead(event.arrival_ms):
+            self._refuse(line, BadLineReason.AHEAD, on_bad_line)
+            return
+        self._publish(line, event)
+
+    def _lies_ahead(self, arrival_ms: int) -> bool:
+        """Kafka refuses a record from the future, and with it the whole batch that it is in."""
+        if self._order.shift_to_now:  # then it waits until it is due
+            return False
+        return arrival_ms > time.time() * 1_000 + CLOCK_AHEAD_MAX_MS
+
+    def _refuse(self, line: Line, reason: BadLineReason, on_bad_line: Callable[[str, str], None]) -> None:
+        self._result.bad_lines[reason.value] += 1
+        on_bad_line(line.place, reason.value)
 
     def _publish(self, line: Line, event: EventLine) -> None:
         arrival_ms, value = event.arrival_ms, line.raw

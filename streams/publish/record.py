@@ -27,6 +27,7 @@ class BadLineReason(StrEnum):
     NOT_AN_OBJECT = "not a JSON object"
     TOO_LARGE = f"longer than {RECORD_BYTES_MAX} bytes"
     NO_ARRIVAL = "neither receivedAt nor timestamp is a readable time"
+    AHEAD = "arrival lies more than an hour ahead"
     NO_ACCOUNT = "no account (groupId of a group call, context.groupId) to key by"
 
 

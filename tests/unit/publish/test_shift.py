@@ -34,10 +34,14 @@ def test_the_own_times_and_all_dates_of_the_carriers_move_by_the_same() -> None:
         "receivedAt": "2026-01-01T00:00:01Z",
         "sentAt": "2026-01-01T00:00:00.5Z",
         "traits": {
-            "createdAt": "2025-12-01T00:00:00.000Z", "plan": "pro", "seats": 5, "deal": {"renewsAt": ["2027-01-01T00:00:00Z"]}},
+            "createdAt": "2025-12-01T00:00:00.000Z",
+            "plan": "pro",
+            "seats": 5,
+            "deal": {"renewsAt": ["2027-01-01T00:00:00Z"]},
+        },
         "properties": {"due": "2026-02-01T00:00:00.000Z"},
         "context": {"groupId": "2026-01-01", "traits": {"since": "2026-01-01T00:00:00Z"}},
-    }  # fmt: skip
+    }
 
     assert moved(event, DAY_MS) == {
         "type": "group",
@@ -46,10 +50,14 @@ def test_the_own_times_and_all_dates_of_the_carriers_move_by_the_same() -> None:
         "receivedAt": "2026-01-02T00:00:01.000Z",
         "sentAt": "2026-01-02T00:00:00.500Z",
         "traits": {
-            "createdAt": "2025-12-02T00:00:00.000Z", "plan": "pro", "seats": 5, "deal": {"renewsAt": ["2027-01-02T00:00:00.000Z"]}},
+            "createdAt": "2025-12-02T00:00:00.000Z",
+            "plan": "pro",
+            "seats": 5,
+            "deal": {"renewsAt": ["2027-01-02T00:00:00.000Z"]},
+        },
         "properties": {"due": "2026-02-02T00:00:00.000Z"},
         "context": {"groupId": "2026-01-01", "traits": {"since": "2026-01-02T00:00:00.000Z"}},
-    }  # fmt: skip
+    }
 
 
 def test_ids_and_names_never_move_even_if_they_look_like_times() -> None:
