@@ -5,6 +5,8 @@ and then `KafkaUnreachableError` carries the newest reason that librdkafka gave 
 failed).
 """
 
+import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +19,9 @@ from streams.errors import KafkaUnreachableError
 from streams.settings import KafkaSettings
 
 COMPLAINT_WAIT_S: Final = 0.1
+# A broker that is just starting may need a moment until it listens.
+REFUSAL_PATIENCE_S: Final = 2.0
+REFUSAL_RETRY_S: Final = 0.1
 UNREACHABLE_CODES: Final = frozenset(
     {
         KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 - librdkafka's own error codes begin with an underscore
@@ -49,6 +54,7 @@ class Complaints:
 @contextmanager
 def reaching(kafka: KafkaSettings) -> Iterator[Complaints]:
     """Turn time-outs and connection errors of the block into `KafkaUnreachableError`; others pass."""
+    _require_listener(kafka)
     complaints = Complaints()
     try:
         yield complaints
@@ -56,11 +62,33 @@ def reaching(kafka: KafkaSettings) -> Iterator[Complaints]:
         cause = error.args[0]
         if cause.code() not in UNREACHABLE_CODES:
             raise
-        reason = complaints.heard() or cause.str()
-        raise KafkaUnreachableError(
-            f"Kafka does not answer at {kafka.bootstrap}: {reason}; "
-            "start it (pegel dev kafka) or name another address (--bootstrap HOST:PORT)"
-        ) from None
+        raise _unreachable(kafka, complaints.heard() or cause.str()) from None
+
+
+def _require_listener(kafka: KafkaSettings) -> None:
+    """Fail soon where nobody listens at any address: librdkafka would try until its time is up."""
+    deadline = time.monotonic() + min(REFUSAL_PATIENCE_S, timeout_s(kafka))
+    while True:
+        for address in kafka.bootstrap.split(","):
+            host, _, port = address.rpartition(":")
+            try:
+                socket.create_connection((host, int(port)), timeout=REFUSAL_PATIENCE_S).close()
+            except TimeoutError:
+                return  # slow is not refused: librdkafka may have more patience
+            except (OSError, OverflowError) as error:
+                reason = f"{address}: {getattr(error, 'strerror', None) or error}"
+            else:
+                return
+        if time.monotonic() > deadline:
+            raise _unreachable(kafka, reason)
+        time.sleep(REFUSAL_RETRY_S)
+
+
+def _unreachable(kafka: KafkaSettings, reason: str) -> KafkaUnreachableError:
+    return KafkaUnreachableError(
+        f"Kafka does not answer at {kafka.bootstrap}: {reason}; "
+        "start it (pegel dev kafka) or name another address (--bootstrap HOST:PORT)"
+    )
 
 
 def admin_client(kafka: KafkaSettings, complaints: Complaints) -> Any:

@@ -9,7 +9,6 @@ Data goes to standard output, everything else to standard error. Exit status: 0 
 
 import importlib
 import importlib.metadata
-import importlib.util
 import os
 import sys
 from collections.abc import Sequence
@@ -87,8 +86,7 @@ def _application(arguments: Sequence[str]) -> typer.Typer:
     app.callback()(_root)
     wanted = arguments[0] if arguments else ""
     for name in (wanted,) if wanted in COMMANDS else COMMANDS:
-        if importlib.util.find_spec(COMMANDS[name]) is not None:
-            _add(app, name, importlib.import_module(COMMANDS[name]))
+        _add(app, name, importlib.import_module(COMMANDS[name]))
     return app
 
 
