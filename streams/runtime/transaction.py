@@ -5,11 +5,12 @@ earlier owner of the partition and finishes what it left open, so two processes 
 whatever they believe of their assignment. (aiokafka's offset commits carry no group generation, so ids per worker
 would fence nothing.) A flush is
 
-    begin, send all batches, send the offset, await every batch, commit
+    begin, send all batches, await every batch, send the offset, commit
 
 and each step matters: a batch that failed does not fail the transaction, so a record too large would be lost in
-silence if its future was not awaited before the commit. Any error leaves the transaction open and ends the process;
-the next owner's start aborts it.
+silence if its future was not awaited before the commit. (The offset could go while the batches are under way, but then
+the coordinator, busy with the one, turns the other away, and the retry costs more than was saved.) Any error leaves the
+transaction open and ends the process; the next owner's start aborts it.
 
 The changelog partition gets, after the stage's rows, a row with an empty key: the position that these rows lead to. It
 is written in the same transaction as the offset and says the same; see ``changelog.py`` for what it is good for.
@@ -94,13 +95,11 @@ class TransactionalWriter:
         batches = await self._packed(transaction)
         await producer.begin_transaction()
         sent = [await producer.send_batch(batch, tp.topic, partition=tp.partition) for tp, batch in batches]
-        offsets = {self._input: OffsetAndMetadata(transaction.position, "")}
-        results = await asyncio.gather(
-            producer.send_offsets_to_transaction(offsets, self._group), *sent, return_exceptions=True
-        )
-        for result in results:
+        for result in await asyncio.gather(*sent, return_exceptions=True):
             if isinstance(result, BaseException):
                 raise result
+        offsets = {self._input: OffsetAndMetadata(transaction.position, "")}
+        await producer.send_offsets_to_transaction(offsets, self._group)
         await producer.commit_transaction()
 
     async def _packed(self, transaction: Transaction) -> list[tuple[TopicPartition, Any]]:

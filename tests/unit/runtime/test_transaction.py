@@ -76,9 +76,9 @@ def content(batch: Any) -> list[tuple[bytes | None, bytes | None, int, list[tupl
     return [(one.key, one.value, one.timestamp, one.headers) for one in DefaultRecordBatch(bytes(batch._build()))]
 
 
-async def test_a_flush_is_begin_send_offset_acks_commit_in_that_order(producer: FakeProducer) -> None:
+async def test_a_flush_is_begin_send_acks_offset_commit_in_that_order(producer: FakeProducer) -> None:
     await writer_with(producer).write(Transaction([Output("out", b"k", b"v")], [(b"k", b"s")], 7))
-    assert producer.calls == ["begin", "send", "send", "offsets", "acked", "acked", "commit"]
+    assert producer.calls == ["begin", "send", "send", "acked", "acked", "offsets", "commit"]
     assert producer.offsets[TopicPartition("in", 2)].offset == 7
 
 
