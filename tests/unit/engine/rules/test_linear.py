@@ -119,7 +119,8 @@ class Moving:
 
     def flips(self, start: int, end: int, steps_max: int = 200) -> list[int]:
         """The moments at which the rule changes, as found by following `next` alone."""
-        found, now, held = [], start, self.holds(start)
+        found: list[int] = []
+        now, held = start, self.holds(start)
         for _ in range(steps_max):
             now = self.next(now)
             if now > end:
