@@ -67,7 +67,7 @@ class Program:
     measures: Mapping[str, tuple[tuple[str, Aggregate, tuple[str, ...]], ...]]  # event -> (measure, aggregate, path)
     aggregates: Mapping[str, Aggregate]  # of each measure
     steps: Mapping[str, tuple[tuple[str, int], ...]]  # event -> (step key, count)
-    step_keys: tuple[str, ...]
+    step_keys: tuple[str, ...]  # one per entry of the checklist, which may repeat itself
     team_path: tuple[str, ...]
     segments: tuple[Segment, ...]
     rules: tuple[Rule, ...]
@@ -142,7 +142,7 @@ def compile_catalog(catalog: Catalog, place: str = "catalog") -> Program:
         measures=_measures(catalog),
         aggregates={name: measure.aggregate for name, measure in catalog.measures.items()},
         steps=steps,
-        step_keys=tuple(dict.fromkeys(key for of_event in steps.values() for key, _ in of_event)),
+        step_keys=tuple(key for of_event in steps.values() for key, _ in of_event),
         team_path=tuple(catalog.team_property.split(".")),
         segments=segments,
         rules=rules,

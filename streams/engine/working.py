@@ -140,6 +140,8 @@ class Working:
         self.counted = self.mask
         for series in account.events.values():
             self.counted |= _day_mask(series.days, today)
+        # A pair outlives the event name that completed it.
+        self.counted |= _day_mask(map(self.program.calendar.day_of, account.sequences.values()), today)
         self.activity = _prefix_sums(account.activity, today)
         self.score = _prefix_sums(account.score, today)
         self.named = [self._sums_of(account.events.get(name)) for name in self.program.slots.events]
@@ -221,6 +223,7 @@ class Working:
         if place is not None:
             self._core_days[place] = _LONG_AGO
         self.recount()
+        self.refresh_activity_times()
 
     def add_measured(self, name: str, aggregate: Aggregate, t: int, day: int, value: Any) -> bool:
         """A value of a measure, seen on a day within reach. Returns False if an older value was evicted."""

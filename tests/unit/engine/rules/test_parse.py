@@ -9,7 +9,7 @@ from streams.engine.calendar import DAY_MS
 from streams.engine.rules.errors import RuleError
 from streams.engine.rules.expression import Kind, Node, Op, Term
 from streams.engine.rules.parse import DEPTH_MAX, NODES_MAX, Scope, parse_condition, parse_value
-from streams.engine.rules.vocabulary import ALL_NAMES, FUNCTIONS, NAMES, TERMS
+from streams.engine.rules.vocabulary import FUNCTIONS, NAMES, RESERVED_NAMES, RULE, TERMS
 
 SCOPE = Scope(segments=("new_trial", "churned"))
 
@@ -233,8 +233,8 @@ def test_a_value_is_written_without_parentheses(name: str) -> None:
 def test_every_function_is_known_to_the_parser() -> None:
     from streams.engine.rules.parse import _Parser  # noqa: PLC0415
 
-    assert all(hasattr(_Parser, f"_call_{name}") for name in FUNCTIONS)
-    assert len(set(ALL_NAMES)) == len(ALL_NAMES)
+    assert all(hasattr(_Parser, f"_call_{name}") for name in RULE.functions)
+    assert len(set(RESERVED_NAMES)) == len(RESERVED_NAMES)
 
 
 # --- refusals: syntax ---
