@@ -31,6 +31,8 @@ class Kit:
     hundreds: Mapping[int, OutcomeKind]
     delivery_id: Callable[[Seen], str]
     secrets: tuple[str, ...]
+    keeps_connections: bool
+    """Only who can tell a repeat may use a connection again: an idle one may break just then."""
 
     def expected(self, status: int) -> OutcomeKind:
         return self.statuses.get(status, self.hundreds[status // 100])
@@ -69,6 +71,7 @@ KITS = (
         HUNDREDS,
         lambda seen: str(json.loads(seen.body)["blocks"][0]["block_id"]),
         ("very-secret-token",),
+        keeps_connections=False,
     ),
     Kit(
         "webhook",
@@ -80,6 +83,7 @@ KITS = (
         HUNDREDS,
         lambda seen: seen.headers["webhook-id"],
         ("very-secret-token", WEBHOOK_SECRET, "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+        keeps_connections=True,
     ),
 )  # fmt: skip
 

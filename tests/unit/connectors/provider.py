@@ -25,6 +25,7 @@ class Seen:
     headers: Mapping[str, str]
     body: bytes
     path: str
+    peer: tuple[str, int]
 
 
 class Provider:
@@ -38,10 +39,11 @@ class Provider:
         return f"http://{host}:{self.port}{path}"
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        self.seen.append(Seen(dict(request.headers), await request.read(), request.path))
+        assert request.transport is not None
+        peer = request.transport.get_extra_info("peername")
+        self.seen.append(Seen(dict(request.headers), await request.read(), request.path, peer))
         said = self.says
         await asyncio.sleep(said.delay_s)
-        assert request.transport is not None
         if said.drop:
             request.transport.close()
         if said.endless:

@@ -1,5 +1,6 @@
 """Who may be called."""
 
+import gzip
 import socket
 import ssl
 import subprocess
@@ -10,7 +11,8 @@ from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from streams.connectors.addresses import AddressPolicy, network
-from streams.connectors.http import AddressRefusedError, GuardedResolver, HttpTarget, Unanswered, checked_url
+from streams.connectors.http import AddressRefusedError, Answer, GuardedResolver, HttpTarget, Unanswered, checked_url
+from tests.unit.connectors.provider import Said, provider
 
 PUBLIC = ("93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "::ffff:93.184.215.14", "64:ff9b::5db8:d70e")
 INSIDE = (
@@ -113,6 +115,18 @@ async def test_a_certificate_that_cannot_be_verified_is_refused(self_signed: ssl
     await runner.cleanup()
     assert isinstance(answer, Unanswered)
     assert (answer.failure, answer.unsent) == ("tls_failed", True)
+
+
+async def test_a_compressed_answer_is_not_unpacked() -> None:
+    bomb = gzip.compress(b"0" * (32 << 20))
+    async with provider() as one:
+        one.says = Said(500, bomb, {"Content-Encoding": "gzip"})
+        target = HttpTarget(one.url(), AddressPolicy(loopback=True), 5.0, in_flight_max=1, keep_alive=False)
+        answer = await target.post(b"", {})
+        await target.close()
+    assert isinstance(answer, Answer)
+    assert (answer.status, answer.body) == (500, bomb[:4_096])
+    assert "0000" not in repr(answer)
 
 
 def test_plain_http_leaves_for_no_public_address() -> None:

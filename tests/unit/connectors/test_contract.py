@@ -1,6 +1,5 @@
 """What every connector owes, shown over real HTTP on loopback."""
 
-import gzip
 import json
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -107,10 +106,13 @@ async def test_an_endless_answer_is_not_read_to_its_end(kit: Kit) -> None:
         assert one.sent_bytes < 16 << 20
 
 
-async def test_a_compressed_answer_is_not_unpacked(kit: Kit) -> None:
-    bomb = gzip.compress(b"0" * (32 << 20))
-    outcome = await outcome_of(kit, Said(500, bomb, {"Content-Encoding": "gzip"}))
-    assert outcome.kind is OutcomeKind.RETRY_DESTINATION
+async def test_connections_are_used_again_only_where_a_repeat_does_no_harm(kit: Kit) -> None:
+    async with provider() as one:
+        connector = kit.connector(kit.config(one.url(), 5.0))
+        for _ in range(3):
+            await connector.deliver(message())
+        await connector.close()
+        assert len({seen.peer for seen in one.seen}) == (1 if kit.keeps_connections else 3)
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])

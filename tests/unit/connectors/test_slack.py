@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.connectors.dialects import Dialect, cut, escape
@@ -63,6 +63,7 @@ def blocks_of(title: str, body: str) -> list[dict[str, Any]]:
     return found
 
 
+@settings(deadline=None)
 @given(title=st.text(min_size=1, max_size=400).filter(str.strip), body=st.text(max_size=20_000))
 def test_no_payload_is_beyond_slacks_limits(title: str, body: str) -> None:
     payload = json.loads(payload_of(message(title=title, body=escape(body, Dialect.SLACK))))
@@ -93,6 +94,7 @@ def test_long_bodies_are_split_at_line_ends() -> None:
     assert "\n".join(parts) == body
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="a&<>", min_size=1, max_size=60), st.integers(min_value=2, max_value=80))
 def test_a_cut_never_goes_through_an_escaped_character(text: str, chars_max: int) -> None:
     kept = cut(escape(text, Dialect.SLACK), chars_max)

@@ -137,6 +137,15 @@ def test_when_a_destination_is_back_after_two_days_all_that_waited_goes_at_its_p
     simulation.check_order()
 
 
+def test_when_a_destination_is_back_what_had_failed_often_does_not_wait_for_its_own_long_backoff() -> None:
+    simulation = Simulation(destination(), down_until(NOW_MS + 5 * MINUTE, Outcome(K.RETRY_DESTINATION)))
+    simulation.offer(delivery("old", 1, strikes=8))
+    for number in range(2, 12):
+        simulation.offer(delivery(f"a{number}", number), NOW_MS + SECOND)
+    simulation.run(NOW_MS + 15 * MINUTE)
+    assert len(simulation.delivered) == 11
+
+
 def test_what_a_dead_destination_cannot_take_within_its_time_becomes_a_dead_letter_then() -> None:
     simulation = Simulation(destination(give_up_h=2), always(Outcome(K.RETRY_DESTINATION)))
     for one in deliveries(20, 4):

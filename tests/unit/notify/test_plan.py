@@ -4,7 +4,7 @@ import uuid
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.action import Reason
@@ -130,6 +130,7 @@ def test_what_is_no_transition_is_rejected_with_the_reason(value: bytes | None, 
     assert "yesterday" not in caught.value.detail
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_no_bytes_break_the_reader(value: bytes) -> None:
     with pytest.raises(Rejected):

@@ -4,7 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -139,6 +139,7 @@ def test_what_is_no_playbook_is_told_of(tmp_path: Path, text: str) -> None:
     assert faults(tmp_path, text)
 
 
+@settings(deadline=None)
 @given(text=st.text(alphabet="abc:-{}[]&*!|>'\"\n #1", max_size=200))
 def test_no_text_breaks_the_reader(text: str) -> None:
     with suppress(PlaybookError):

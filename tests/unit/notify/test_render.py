@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.playbook import Template
@@ -50,6 +50,7 @@ def test_control_characters_of_values_become_spaces() -> None:
     assert body_of("{{ account }}", Dialect.PLAIN, account="a\x1b[2J\nb\u202ec\x00") == "a [2J b c"
 
 
+@settings(deadline=None)
 @given(account=st.text(min_size=1, max_size=255))
 def test_no_account_name_forges_markup_or_lines(account: str) -> None:
     found = body_of("{{ account }}|{{ account | bold }}", account=account)

@@ -1,7 +1,7 @@
 """What follows from an outcome."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.action import ActionOutcome, Reason
@@ -48,6 +48,7 @@ def test_each_failure_waits_longer_within_a_fifth(strikes: int, seconds: int) ->
     assert (found.attempts, found.strikes) == (1, strikes + 1)
 
 
+@settings(deadline=None)
 @given(st.uuids().map(str), st.integers(min_value=1, max_value=100))
 def test_the_jitter_is_a_function_of_delivery_and_failures(name: str, strikes: int) -> None:
     base_ms = BACKOFF_S[min(strikes, len(BACKOFF_S)) - 1] * 1_000

@@ -217,6 +217,51 @@ async def test_a_partition_that_comes_back_while_its_message_is_under_way_does_n
         assert (h.rows, [a["outcome"] for a in h.actions()]) == ({}, ["delivered"])
 
 
+async def test_an_end_that_belongs_to_an_earlier_owner_of_the_partition_settles_nothing() -> None:
+    h = harness()
+    async with h.worker():
+        h.connectors["team"].gate.clear()
+        h.write(raw())
+        h.read()
+        await h.turn()
+        h.stage.close()
+        h.stage = h.new_stage()
+        h.connectors["team"].gate.set()
+        await h.turn()
+        assert not h.stage.dirty()
+        h.read()
+        await h.turn()
+        h.flush()
+        assert h.connectors["team"].ids == [T1, T1]
+        assert [a["outcome"] for a in h.actions()] == ["delivered"]
+
+
+async def test_an_old_stage_that_closes_late_takes_nothing_from_the_new_one() -> None:
+    h = harness()
+    async with h.worker():
+        old, h.stage = h.stage, h.new_stage()
+        h.write(raw())
+        h.read()
+        old.close()
+        await h.turn()
+        h.flush()
+        assert h.connectors["team"].ids == [T1]
+        assert [a["outcome"] for a in h.actions()] == ["delivered"]
+
+
+async def test_what_waited_too_long_becomes_a_dead_letter_though_nobody_asks_the_destination() -> None:
+    h = harness(lambda _: Outcome(K.AUTH, "403 invalid_token"))
+    async with h.worker():
+        await h.through(raw(account="a"), raw(account="b"))
+        asked = len(h.connectors["team"].ids)
+        h.desk._couriers["team"].dispatch.breaker = h.desk._couriers["team"].dispatch.breaker.refused(h.clock() + 10**9)
+        await h.turn(after_ms=72 * 3_600_000 + 2_000)
+        h.flush()
+        assert len(h.connectors["team"].ids) == asked
+        assert [a["reason"] for a in h.actions()][-2:] == ["expired", "expired"]
+        assert (len(h.dead_letters()), h.rows) == (2, {})
+
+
 async def test_a_delivery_whose_play_is_gone_after_a_restart_is_dead_lettered_not_sent() -> None:
     h = harness(lambda _: Outcome(K.RETRY_RECORD, "423"))
     async with h.worker():
