@@ -30,6 +30,7 @@ class Noted(StrEnum):
     TOO_LATE = "late"
     CLOCK_AHEAD = "clock_ahead"
     DEADLINE = "deadlines"
+    SUPPRESSED = "suppressed"
     NPS_IGNORED = "ignored:nps_answer"
     USER_EVICTED = "evicted:users"
     TEAM_EVICTED = "evicted:teams"

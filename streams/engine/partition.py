@@ -29,6 +29,7 @@ from streams.engine.program import Program
 from streams.engine.record import Record, record_of
 from streams.engine.rules.linear import NEVER
 from streams.engine.rules.values import number
+from streams.engine.switch import switch
 from streams.engine.transitions import Transition, evaluate
 from streams.engine.working import Working
 from streams.limits import CLOCK_SKEW_NOTED_MS, GRACE_MS, MESSAGE_ID_AGE_MAX_MS, MESSAGE_IDS_MAX, RETENTION_DAYS
@@ -43,6 +44,7 @@ class Outcome(StrEnum):
     APPLIED = "applied"
     DUPLICATE = "duplicate"
     TOO_LATE = "too_late"
+    SUPPRESSED = "suppressed"
 
 
 class _Live:
@@ -60,6 +62,8 @@ class Partition:
         self.program = program
         self.floor = MINUS_INFINITY  # the greatest clock record so far
         self.thresholds = NO_THRESHOLDS
+        self.erased_accounts: set[str] = set()
+        self.erased_users: set[str] = set()
         self.counts = Counts()
         self._live: dict[str, _Live] = {}
         self._stored: dict[str, bytes] = {}
@@ -73,6 +77,9 @@ class Partition:
     def apply(self, account_id: str, event: WireEvent, raw: bytes, arrival_ms: int) -> Outcome:
         """Take one event of the log."""
         record = record_of(event, raw, arrival_ms)
+        if account_id in self.erased_accounts or (self.erased_users and record.user in self.erased_users):
+            self.counts[Noted.SUPPRESSED] += 1
+            return Outcome.SUPPRESSED
         live = self._touch(account_id)
         if live is None:
             return self._apply_first(account_id, record)
@@ -210,6 +217,50 @@ class Partition:
         live = self._touch(account_id)
         assert live is not None, "the account exists"
         return live
+
+    # Catalog
+
+    def apply_catalog(self, program: Program, arrival_ms: int) -> None:
+        """A catalog record: from here on `program` applies. Every account is brought to this moment and evaluated."""
+        if program.version == self.program.version:
+            return
+        self.advance_clock(arrival_ms)
+        old, self.program = self.program, program
+        before, after = old.catalog.definitions, program.catalog.definitions
+        known = self.thresholds.percentiles
+        self.thresholds = Thresholds(
+            self.thresholds.at_ms, {name: known[name] for name in known if before.get(name) == after.get(name)}
+        )
+        for account_id in [*self._live, *self._stored]:
+            live = self._require(account_id)
+            account = live.account
+            account.now = max(account.now, arrival_ms - GRACE_MS)
+            live.working, found = switch(account_id, account, old, program, self.thresholds)
+            self._transitions += found
+            self._changed[account_id] = None
+            self._schedule(account_id, account.next_at)
+
+    # Erasure
+
+    def erase_account(self, account_id: str) -> None:
+        """Forget an account, and suppress its later events."""
+        self.erased_accounts.add(account_id)
+        self._live.pop(account_id, None)
+        self._stored.pop(account_id, None)
+        self._scheduled.pop(account_id, None)
+        self._changed.pop(account_id, None)
+
+    def erase_user(self, user: str) -> None:
+        """Forget a user in every account and suppress their later events; evaluation follows with the next record."""
+        self.erased_users.add(user)
+        for account_id in [*self._live, *self._stored]:
+            live = self._require(account_id)
+            account = live.account
+            if user in account.users or user in account.nps:
+                account.users.pop(user, None)
+                account.nps.pop(user, None)
+                live.working = Working(self.program, account, self.thresholds)
+                self._changed[account_id] = None
 
     # State
 

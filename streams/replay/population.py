@@ -1,8 +1,8 @@
 """The daily look at all accounts, where no worker has taken it: in files of plain events.
 
-When arrival first passes a midnight D by the grace, the percentiles of what every account is ranked by at D are computed
-exactly, and apply from then on, as a thresholds record in the log would. A gap of several midnights takes one look for each.
-Catalogs without rules about the population cost nothing.
+When arrival first passes a midnight D by the grace, the percentiles of what every account is ranked by at D are
+computed exactly, and apply from then on, as a thresholds record in the log would. A gap of several midnights takes one
+look for each. Catalogs without rules about the population cost nothing.
 """
 
 from streams.engine.partition import Partition
