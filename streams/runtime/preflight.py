@@ -42,6 +42,7 @@ def topic_problems(spec: StageSpec, partitions: Mapping[str, int]) -> list[str]:
 async def check_topics(spec: StageSpec, options: RuntimeOptions, patience_s: float = PATIENCE_S) -> None:
     """Wait until brokers and topics are there; raise what is wrong once patience has run out."""
     give_up_at = time.monotonic() + patience_s
+    told: list[str] = []
     while True:
         try:
             problems = topic_problems(spec, await _partitions(options))
@@ -53,7 +54,9 @@ async def check_topics(spec: StageSpec, options: RuntimeOptions, patience_s: flo
             return
         if time.monotonic() > give_up_at:
             raise error
-        log.info("waiting: %s", "; ".join(problems))
+        if problems != told:
+            log.info("waiting: %s", "; ".join(problems))
+            told = problems
         await asyncio.sleep(RETRY_S)
 
 
