@@ -153,7 +153,8 @@ def _count_activity(
     _count_day(account.score, day, weight)
     working.add_activity(day, weight)
     for name in names:
-        working.add_core(name, day)
+        if name in account.events:  # not evicted by another name of this very record
+            working.add_core(name, day)
     if account.last_active is None or record.t > account.last_active:
         account.last_active = working.last_active_at = record.t
     user = record.user
