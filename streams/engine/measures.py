@@ -99,7 +99,10 @@ def _key(value: Any) -> str | None:
     if type(value) is str:
         return f"t{value[:MEASURE_TEXT_CHARS_MAX]}"
     plain = number(value)
-    return None if plain is None else f"n{float(plain) + 0.0!r}"  # 0.0 and -0.0 are equal
+    if plain is None:
+        return None
+    whole = int(plain)  # ids are often whole numbers larger than a float tells apart
+    return f"n{whole}" if whole == plain else f"n{plain!r}"
 
 
 def _grown(partials: list[float], value: float) -> list[float]:
