@@ -82,6 +82,37 @@ def test_a_throttle_pauses_the_whole_destination_for_as_long_as_it_says_and_cost
     assert len(simulation.delivered) == 3
 
 
+def test_a_destination_that_throttles_without_saying_for_how_long_is_asked_ever_more_rarely() -> None:
+    simulation = Simulation(destination(in_flight_max=1), down_until(NOW_MS + 10 * MINUTE, throttled(None, "429"), 0))
+    simulation.offer(delivery())
+    simulation.run(NOW_MS + HOUR)
+    starts = [attempt.at_ms for attempt in simulation.attempts]
+    assert [(later - earlier) // SECOND for earlier, later in pairwise(starts)] == [10, 20, 40, 80, 160, 300]
+    assert len(simulation.delivered) == 1
+
+
+def test_what_waits_for_its_own_sake_is_not_released_when_the_destination_is_back() -> None:
+    dispatch = Dispatch(destination())
+    sick = delivery("sick", 1, strikes=5)
+    for one in [sick, *deliveries(8, 8)]:
+        dispatch.offer(one, NOW_MS)
+    first = dispatch.next(NOW_MS)
+    assert first is not None
+    dispatch.concluded(first, Outcome(K.RETRY_RECORD), NOW_MS)
+    for _ in range(5):
+        start = dispatch.next(NOW_MS)
+        assert start is not None
+        dispatch.concluded(start, Outcome(K.RETRY_DESTINATION), NOW_MS)
+    assert dispatch.breaker.state is BreakerState.OPEN
+    waiting = NOW_MS + 30 * SECOND
+    told = []
+    while start := dispatch.next(waiting):
+        told.append(start.delivery.news.account_id)
+        dispatch.concluded(start, ok(), waiting)
+    assert len(told) == 8
+    assert "sick" not in told
+
+
 def test_a_record_that_fails_parks_its_own_account_alone() -> None:
     def answer(now: int, one: Delivery) -> tuple[Outcome, int]:
         sick = one.news.account_id == "a0" and now < NOW_MS + HOUR

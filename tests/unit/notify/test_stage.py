@@ -217,6 +217,18 @@ async def test_a_partition_that_comes_back_while_its_message_is_under_way_does_n
         assert (h.rows, [a["outcome"] for a in h.actions()]) == ({}, ["delivered"])
 
 
+async def test_after_a_restart_an_account_is_told_in_the_order_of_its_transitions_whatever_the_rows_order() -> None:
+    h = harness(lambda _: Outcome(K.AUTH, "403 invalid_token"))
+    async with h.worker():
+        await h.through(*(raw(sequence=number) for number in range(1, 6)))
+    h.rows = dict(reversed(h.rows.items()))
+    h.connectors = {"team": FakeConnector()}
+    async with h.worker():
+        await h.turn()
+        h.flush()
+        assert [message.transition["sequence"] for message in h.connectors["team"].received] == [1, 2, 3, 4, 5]
+
+
 async def test_an_end_that_belongs_to_an_earlier_owner_of_the_partition_settles_nothing() -> None:
     h = harness()
     async with h.worker():
@@ -401,9 +413,21 @@ async def _run_with_kills(chance: random.Random) -> None:
                 told = {a["delivery_id"] for a in h.actions() if a["outcome"] == "delivered"}
                 assert told >= {key for _, key in succeeded[new:]}, "a clean stop knows of everything that was taken"
         finished = {a["delivery_id"] for a in h.actions() if a["outcome"] == "delivered"}
+    _require_order(took, h)
     expected = {delivery_id(name, f"t-a{n}-{s}", "plain") for name in names for n in range(4) for s in range(25)}
     wanted = {key for key in expected if key in finished}
     assert len(finished) == len(values) * len(names) == len(wanted)
     assert finished <= {key for _, key in took}
     assert (h.rows, h.committed, h.dead_letters()) == ({}, len(values), [])
     assert len([a for a in h.actions() if a["outcome"] == "delivered"]) == len(finished)
+
+
+def _require_order(took: list[tuple[str, str]], h: Harness) -> None:
+    """By first arrival, each destination was told of each account in the order of its transitions."""
+    place = {a["delivery_id"]: (a["account_id"], int(a["transition_id"].rpartition("-")[2])) for a in h.actions()}
+    first: dict[tuple[str, str], list[int]] = {}
+    for name, key in dict.fromkeys(took):
+        account, sequence = place[key]
+        first.setdefault((name, account), []).append(sequence)
+    for sequences in first.values():
+        assert sequences == sorted(sequences)
