@@ -25,7 +25,7 @@ def _rule_text(value: Any) -> Any:
 
 def _weight(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
-        raise ValueError("a weight is a number")
+        raise ValueError("a weight is a number")  # noqa: TRY004 - what pydantic turns into an error with a place
     return Decimal(str(value))
 
 

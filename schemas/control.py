@@ -27,6 +27,7 @@ class ControlKind(StrEnum):
     THRESHOLDS = "thresholds"
     CATALOG = "catalog"
     ERASE = "erase"
+    SKETCH = "sketch"
 
 
 def _config(*examples: JsonValue) -> ConfigDict:
@@ -74,6 +75,11 @@ class Thresholds(BaseModel):
         assert number is not None, "validated"
         return number
 
+    @property
+    def percentiles(self) -> dict[str, list[float]]:
+        """The percentiles by measure name."""
+        return {name: found.percentiles for name, found in self.measures.items()}
+
 
 class CatalogChange(BaseModel):
     """From here on another catalog version applies; its content is in the catalogs topic too."""
@@ -113,13 +119,24 @@ class Erase(BaseModel):
         return self
 
 
-Control: TypeAlias = Clock | Thresholds | CatalogChange | Erase
+class Sketch(BaseModel):
+    """What one partition's accounts are ranked by, as of a day: mergeable, for whoever writes the thresholds."""
 
-MODELS: Final[dict[ControlKind, type[Clock | Thresholds | CatalogChange | Erase]]] = {
+    model_config = _config({"day": "2026-03-01", "partition": 3, "measures": {"depth_x_breadth": "AgEPAAAIAAg="}})
+
+    day: Day = Field(description="The day whose start it is of.")
+    partition: int = Field(ge=0, description="The partition it is about.")
+    measures: dict[Name, str] = Field(description="By measure name: a KLL sketch of doubles, base64.")
+
+
+Control: TypeAlias = Clock | Thresholds | CatalogChange | Erase | Sketch
+
+MODELS: Final[dict[ControlKind, type[Clock | Thresholds | CatalogChange | Erase | Sketch]]] = {
     ControlKind.CLOCK: Clock,
     ControlKind.THRESHOLDS: Thresholds,
     ControlKind.CATALOG: CatalogChange,
     ControlKind.ERASE: Erase,
+    ControlKind.SKETCH: Sketch,
 }
 _KINDS: Final[dict[bytes | None, ControlKind]] = {kind.value.encode(): kind for kind in ControlKind}
 

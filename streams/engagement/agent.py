@@ -19,6 +19,7 @@ def stage_spec(settings: Settings, topics: Topics) -> StageSpec:
     config = EngagementConfig(
         program=program,
         topics=topics,
+        partitions=settings.kafka.partitions,
         clock=engagement.clock,
         clock_hold_ms=round(engagement.clock_hold_s * 1000),
     )

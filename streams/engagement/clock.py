@@ -55,19 +55,26 @@ class PartitionClock:
             self._held_until = wall_ms if fresh else wall_ms + self._hold_ms
         self.wall_ms = wall_ms
 
-    def decide(self, deadline: int, floor: int, *, caught_up: bool) -> tuple[ClockReason, int]:
-        """Whether to write a clock record now, and its time."""
+    def time(self, *, caught_up: bool) -> tuple[ClockReason, int]:
+        """What time it is for this partition's log, if that may be said (`DUE`), else why not."""
         if self._mode == "off":
             return ClockReason.OFF, 0
         at = self.newest_arrival if self._mode == "log" else self.wall_ms
-        if at is None or deadline + GRACE_MS > at or at < floor + SPACING_MS:
-            return ClockReason.NOTHING_DUE, 0
-        if not caught_up:
+        if at is None or not caught_up:
             return ClockReason.NOT_CAUGHT_UP, 0
-        if self._written > floor:
-            return ClockReason.UNDER_WAY, 0
         if self._mode == "wall" and self._held_until is not None and at < self._held_until:
             return ClockReason.HISTORY, 0
+        return ClockReason.DUE, at
+
+    def decide(self, deadline: int, floor: int, *, caught_up: bool) -> tuple[ClockReason, int]:
+        """Whether to write a clock record now, and its time."""
+        reason, at = self.time(caught_up=caught_up)
+        if reason is not ClockReason.DUE:
+            return reason, 0
+        if deadline + GRACE_MS > at or at < floor + SPACING_MS:
+            return ClockReason.NOTHING_DUE, 0
+        if self._written > floor:
+            return ClockReason.UNDER_WAY, 0
         return ClockReason.DUE, at
 
     def wrote(self, at: int) -> None:

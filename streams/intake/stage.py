@@ -19,10 +19,10 @@ from typing import Final
 
 from schemas.dead_letter import Rejected, RejectReason
 from streams.intake.adapters import Adapter
-from streams.intake.dead_letters import dead_letter
-from streams.intake.headers import passed_on
 from streams.intake.identity import Identity
 from streams.intake.rejects import RejectWindow
+from streams.runtime.dead_letters import dead_letter
+from streams.runtime.headers import passed_on
 from streams.runtime.stage import Drained, InputRecord, Output
 
 WINDOW_KEY: Final = b"\x00rejects"

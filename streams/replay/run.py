@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from pydantic import ValidationError
 
 from schemas.catalog import Catalog
-from schemas.control import CONTROL_HEADER, CatalogChange, Clock, ControlKind, decode_control
+from schemas.control import CONTROL_HEADER, CatalogChange, Clock, ControlKind, Erase, Thresholds, decode_control
 from schemas.dead_letter import Rejected, RejectReason
 from schemas.wire import WireEvent, decode_event
 from streams.engine.partition import Outcome, Partition
+from streams.engine.population import Thresholds as PopulationThresholds
 from streams.engine.program import Program, compile_catalog
 from streams.engine.record import account_of_key, file_arrival
 from streams.engine.rules.errors import CatalogError
@@ -55,6 +56,7 @@ class Replay:
         self._until = until
         self._partitions: dict[int, Partition] = {}
         self._population = DailyPopulation()
+        self._catalogued: set[int] = set()  # partitions of which a catalog record was seen
 
     @property
     def accounts(self) -> int:
@@ -108,7 +110,7 @@ class Replay:
         if payload is None:
             raise Rejected(RejectReason.NULL_VALUE, "the record has no value")
         if control is not None:
-            self._take_control(envelope.partition, control, payload)
+            self._take_control(envelope, control, payload)
             return
         event = decode_event(payload)
         if self._is_included(envelope.ts):
@@ -116,31 +118,43 @@ class Replay:
             account_id = account_of_key(envelope.key_bytes()) if by_account else self._resolve(event)
             self._apply(envelope.partition, account_id, event, payload, envelope.ts)
 
-    def _take_control(self, partition: int, kind: str, payload: bytes) -> None:
+    def _take_control(self, envelope: Envelope, kind: str, payload: bytes) -> None:
         control = decode_control(kind.encode(), payload)
+        partition = self._partition(envelope.partition)
+        if not self._is_included(control.at_ms if isinstance(control, Clock) else envelope.ts):
+            return
         match control:
             case Clock():
-                if not self._is_included(control.at_ms):
-                    return
-                self._partition(partition).advance_clock(control.at_ms)
+                partition.advance_clock(control.at_ms)
+            case Thresholds():
+                at_ms = partition.program.calendar.start_of(control.day_number)
+                partition.apply_thresholds(PopulationThresholds(at_ms, control.percentiles))
             case CatalogChange():
-                self._take_catalog(partition, control)
+                self._take_catalog(envelope, control)
+            case Erase(account_id=str(account_id)):
+                partition.erase_account(account_id)
+            case Erase(user_id=str(user_id)):
+                partition.erase_user(user_id)
             case _:
-                raise Rejected(RejectReason.UNKNOWN_CONTROL, f"{kind} records are not supported by this version yet")
+                pass  # a sketch is for whoever writes the thresholds
         self.summary.controls[ControlKind(kind)] += 1
 
-    def _take_catalog(self, number: int, change: CatalogChange) -> None:
+    def _take_catalog(self, envelope: Envelope, change: CatalogChange) -> None:
+        """The first catalog record says what has applied from the start, every later one what applies from there on."""
+        number = envelope.partition
         partition = self._partition(number)
+        is_first = number not in self._catalogued
+        self._catalogued.add(number)
         if not self._follow_catalog or change.version == partition.program.version:
             return
-        if len(partition) or change.content is None:
-            detail = f"from here on the log ran under catalog {change.version}: give it with --catalog"
+        if change.content is None or (is_first and len(partition)):
+            detail = f"the log ran under catalog {change.version}: give it with --catalog"
             raise Rejected(RejectReason.UNKNOWN_CONTROL, detail)
         try:
             program = compile_catalog(Catalog.model_validate(change.content), f"catalog {change.version}")
         except (ValidationError, CatalogError) as error:
             raise Rejected(RejectReason.BAD_CONTROL, f"catalog {change.version}: {error}") from None
-        self._partitions[number] = Partition(program)
+        partition.apply_catalog(program, envelope.ts)
 
     def _apply(self, partition: int, account_id: str, event: WireEvent, raw: bytes, arrival_ms: int) -> None:
         self.summary.outcomes[self._partition(partition).apply(account_id, event, raw, arrival_ms)] += 1

@@ -2,8 +2,8 @@
 
 from schemas.dead_letter import DeadLetter, Rejected
 from schemas.timestamps import format_ms
-from streams.intake.headers import passed_on
 from streams.limits import DEAD_LETTER_KEY_BYTES_MAX, DEAD_LETTER_VALUE_BYTES_MAX
+from streams.runtime.headers import passed_on
 from streams.runtime.stage import InputRecord, Output
 
 
