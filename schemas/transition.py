@@ -17,6 +17,8 @@ from schemas.fields import AccountId, Name, Time
 
 CE_TYPE: Final = "pegel.segment.transition.v1"
 CE_SOURCE: Final = "pegel/engagement"
+ANNOUNCE_HEADER: Final = "pegel-announce"
+"""On transitions that a new catalog made and that shall be told all the same."""
 
 _EXAMPLES: Final[list[JsonValue]] = [
     {

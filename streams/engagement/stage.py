@@ -38,7 +38,7 @@ from schemas.control import (
 from schemas.dead_letter import Rejected, RejectReason
 from schemas.membership import encode_membership
 from schemas.timestamps import format_day, format_ms
-from schemas.transition import encode_transition, transition_headers
+from schemas.transition import ANNOUNCE_HEADER, encode_transition, transition_headers
 from schemas.wire import decode_event
 from streams.engagement import rows
 from streams.engagement.clock import ClockMode, ClockReason, PartitionClock
@@ -56,7 +56,6 @@ from streams.runtime.stage import Drained, InputRecord, Output
 from streams.topics import Topics
 
 PENDING_OUTPUTS_MAX: Final = 20_000
-ANNOUNCE_HEADER: Final = "pegel-announce"
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ import msgspec
 from schemas.action import DETAIL_CHARS_MAX, Action, ActionOutcome, Reason
 from schemas.dead_letter import DeadLetter, Rejected, RejectReason
 from schemas.timestamps import format_ms
+from schemas.transition import ANNOUNCE_HEADER
 from streams.notify.deliver.desk import Desk
 from streams.notify.deliver.dispatch import Settled
 from streams.notify.outbox import UnreadableRowError, decode, encode
@@ -111,7 +112,8 @@ class NotifierStage:
                 self._partition, record.offset, record.timestamp, record.key, record.value, tuple(record.headers)
             )
             try:
-                news = read(record.value)
+                announced = any(name == ANNOUNCE_HEADER for name, _ in record.headers)
+                news = read(record.value, announced=announced)
             except Rejected as rejected:
                 self._counts[f"rejected:{rejected.reason}"] += 1
                 self._dead_letter(source, rejected.reason, rejected.detail)

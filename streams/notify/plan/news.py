@@ -43,8 +43,11 @@ class _Wire(msgspec.Struct):
 _decoder: Final = msgspec.json.Decoder()
 
 
-def read(raw: bytes | None) -> News:
-    """Read a record's value; raises `Rejected`. The detail quotes nothing of it."""
+def read(raw: bytes | None, *, announced: bool = False) -> News:
+    """Read a record's value; raises `Rejected`. The detail quotes nothing of it.
+
+    `announced`: what a new catalog made is news like any other.
+    """
     if raw is None:
         raise Rejected(RejectReason.NULL_VALUE, "the record has no value")
     if len(raw) > RECORD_BYTES_MAX:
@@ -68,7 +71,7 @@ def read(raw: bytes | None) -> News:
         raise Rejected(RejectReason.BAD_TRANSITION, "account_id or transition_id is empty or too long")
     return News(
         wire.transition_id, wire.account_id, wire.segment, wire.direction, wire.group, wire.from_segment,
-        effective_at_ms, _trigger_type(wire.trigger) == CATALOG, fields,
+        effective_at_ms, _trigger_type(wire.trigger) == CATALOG and not announced, fields,
     )  # fmt: skip
 
 

@@ -77,6 +77,10 @@ def test_what_a_new_catalog_changes_is_told_only_where_the_play_says_so() -> Non
     told = news(trigger="catalog")
     assert freshness(told, play(), NOW_MS, 24) is Reason.CATALOG_CHANGE
     assert freshness(told, play(announce_catalog_changes=True), NOW_MS, 24) is Reason.PLANNED
+
+
+def test_an_announced_catalog_change_is_news_like_any_other() -> None:
+    assert freshness(read(raw(trigger="catalog"), announced=True), play(), NOW_MS, 24) is Reason.PLANNED
     assert freshness(news(trigger={"type": "track", "message_id": "m"}), play(), NOW_MS, 24) is Reason.PLANNED
 
 
