@@ -160,6 +160,7 @@ class Assignment:
         for number in numbers:
             partition = self._held[number]
             partition.active = True
+            partition.work.set()
             self._flusher.watch(partition)
         self.settled = self.assigned <= self._held.keys()
         if self.settled:

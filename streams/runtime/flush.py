@@ -71,13 +71,16 @@ class Flusher:
             self._timers[partition] = asyncio.create_task(self._timer(partition), name=f"flush-{partition.number}")
 
     async def forget(self, partition: Partition) -> None:
-        """End the timer. A flush that has begun is finished first."""
-        timer = self._timers.pop(partition, None)
-        if timer is None:
-            return
+        """Flush a partition never again. A flush that has begun is finished first, one that waits finds nothing to do.
+
+        By now the partition may be another worker's: to write would end this one by the fence.
+        """
         async with partition.flushing:
+            partition.retired = True
+        timer = self._timers.pop(partition, None)
+        if timer is not None:
             timer.cancel()
-        await asyncio.wait([timer])
+            await asyncio.wait([timer])
 
     async def flush_all(self, partitions: Iterable[Partition]) -> None:
         """Flush side by side, and return when all have committed; raise if the worker has failed."""
@@ -89,7 +92,10 @@ class Flusher:
             while not self._failure.failed:
                 await partition.work.wait()
                 await self._right_moment(partition)
-                await self._flush_unbroken(partition)
+                if partition.active:
+                    await self._flush_unbroken(partition)
+                else:  # in a rebalance; whoever works on the partition afterwards sets `work` again
+                    partition.work.clear()
         except Exception as error:  # noqa: BLE001 - whatever a stage raises: without its timer nothing is written
             self._failure.fail(FailReason.STAGE, error)
 
@@ -112,7 +118,7 @@ class Flusher:
     async def _flush(self, partition: Partition) -> None:
         try:
             async with partition.flushing:
-                if self._failure.failed:
+                if self._failure.failed or partition.retired:
                     return
                 partition.work.clear()
                 started = partition.flush_started_at = self._clock()

@@ -76,6 +76,8 @@ class Partition:
         self.committed = 0
         self.active = False
         """Loaded, sought and in the current assignment: may fetch, tick and flush by timer."""
+        self.retired = False
+        """Given away: nothing may be flushed any more."""
         self.records_applied = 0
         self.flushing = asyncio.Lock()
         self.work = asyncio.Event()

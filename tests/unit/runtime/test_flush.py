@@ -137,6 +137,32 @@ async def test_the_timer_ends_with_the_partition_but_not_within_a_flush(bench: B
     assert bench.positions == [1]
 
 
+async def test_a_partition_that_was_given_away_is_never_flushed_again(bench: Bench) -> None:
+    bench.writer.gate = asyncio.Event()
+    bench.apply(0)
+    begun = asyncio.create_task(bench.flusher.flush_all([bench.partition]))
+    await asyncio.sleep(0.01)
+    forgetting = asyncio.create_task(bench.flusher.forget(bench.partition))
+    await asyncio.sleep(0.01)
+    bench.apply(1)  # a stage's own task may still finish something
+    waiting = asyncio.create_task(bench.flusher.flush_all([bench.partition]))
+    bench.writer.gate.set()
+    await asyncio.gather(begun, forgetting, waiting)
+    assert bench.positions == [1]
+
+
+async def test_the_timer_lets_partitions_rest_during_a_rebalance(bench: Bench) -> None:
+    bench.flusher.watch(bench.partition)
+    bench.apply(0)
+    bench.partition.active = False
+    await asyncio.sleep(GATHER_S * 20)
+    assert bench.positions == []
+    bench.partition.active = True
+    bench.partition.work.set()
+    await asyncio.sleep(GATHER_S * 20)
+    assert bench.positions == [1]
+
+
 async def test_an_error_of_the_stage_in_the_timer_stops_the_worker(bench: Bench) -> None:
     def broken() -> bool:
         raise ValueError
