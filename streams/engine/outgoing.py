@@ -6,8 +6,9 @@ from uuid import UUID, uuid5
 
 from schemas.membership import WireMembership, WireSegmentMembership
 from schemas.timestamps import format_ms
-from schemas.transition import Direction, WireTransition, WireTrigger
+from schemas.transition import Direction, WireForecast, WireTransition, WireTrigger
 from streams.engine.account import Account
+from streams.engine.forecast import Forecast
 from streams.engine.transitions import Transition
 from streams.engine.working import Working
 
@@ -41,9 +42,15 @@ def wire_transition(transition: Transition, emitted_at_ms: int | None) -> WireTr
         trigger=trigger if isinstance(trigger, str) else WireTrigger(message_id=trigger[0], type=trigger[1]),
         entered_at=None if entered_at is None else format_ms(entered_at),
         dwell_seconds=None if entered_at is None else (transition.effective_at - entered_at) / 1000,
-        forecast=None,
+        forecast=_wire_forecast(transition.forecast),
         emitted_at=None if emitted_at_ms is None else format_ms(emitted_at_ms),
     )
+
+
+def _wire_forecast(forecast: Forecast | None) -> WireForecast | None:
+    if forecast is None:
+        return None
+    return WireForecast(leaves_at=format_ms(forecast.leaves_at), direction=_DIRECTIONS[forecast.direction])
 
 
 def wire_membership(account_id: str, account: Account, working: Working) -> WireMembership:

@@ -7,10 +7,10 @@ them: strata, each one compiled function.
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -81,6 +81,11 @@ class Program:
     definition_nodes: Mapping[str, Node]
 
     @cached_property
+    def content(self) -> dict[str, Any]:
+        """The whole catalog as plain values, as it is stored and sent."""
+        return self.catalog.model_dump(mode="json")
+
+    @cached_property
     def ranked_values(self) -> Evidence:
         """The values of the definitions by which accounts are ranked, by name."""
         nodes = {name: self.definition_nodes[name] for name in self.slots.ranked}
@@ -100,6 +105,14 @@ class Program:
     def parts(self) -> tuple[Evidence, ...]:
         """Per segment: which top-level parts of its rules hold."""
         return tuple(compile_parts(rule, self.slots, dict(self.bits)) for rule in self.rules)
+
+    @cached_property
+    def prospects(self) -> tuple["Program", ...]:
+        """Per segment: this program cut down to the segment's unit and those whose members it asks for."""
+        of_unit = {unit: _cut_down(self, unit) for unit in self.units}
+        return tuple(
+            next(of_unit[unit] for unit in self.units if unit.mask >> bit & 1) for bit in range(len(self.segments))
+        )
 
 
 def version_of(catalog: Catalog) -> str:
@@ -123,7 +136,7 @@ def compile_catalog(catalog: Catalog, place: str = "catalog") -> Program:
     scope = Scope(frozenset(bits), catalog.definitions, frozenset(catalog.measures))
     definitions = _parse_definitions(catalog, scope, place)
     rules = _parse_rules(segments, scope, place)
-    conditions = [node for rule in rules for node in (rule.when, rule.exit_when) if node is not None]
+    conditions = [node for rule in rules for node in rule.conditions()]
     slots = Slots.of([*conditions, *definitions.values()])
     units = _units(segments)
     steps: dict[str, tuple[tuple[str, int], ...]] = {}
@@ -245,21 +258,46 @@ def _strata(
 
 def _levels(rules: tuple[Rule, ...], units: tuple[Unit, ...], place: str) -> list[int]:
     """For each unit the number of its stratum: one more than the highest unit that it asks member() of."""
-    bits = {rule.id: rule.bit for rule in rules}
-    unit_of = {bit: index for index, unit in enumerate(units) for bit in range(len(rules)) if unit.mask >> bit & 1}
-    needs: list[set[int]] = [set() for _ in units]
-    for rule in rules:
-        for node in (rule.when, rule.exit_when):
-            if node is not None:
-                needs[unit_of[rule.bit]] |= {unit_of[bits[t.event]] for t in node.terms() if t.name == "member"}
+    unit_of = {rule.bit: index for index, unit in enumerate(units) for rule in rules if unit.mask >> rule.bit & 1}
+    needs = _needs(rules, units)
     levels: dict[int, int] = {}
     waiting = set(range(len(units)))
     while waiting:
         ready = [index for index in waiting if needs[index] <= levels.keys()]
         if not ready:
-            names = sorted(rules[bit].id for bit, index in unit_of.items() if index in waiting)
+            names = sorted(rule.id for rule in rules if unit_of[rule.bit] in waiting)
             raise CatalogError(f"{place}: segments", f"member() goes round in a circle among {', '.join(names)}")
         for index in ready:
             levels[index] = 1 + max((levels[need] for need in needs[index]), default=-1)
         waiting -= set(ready)
     return [levels[index] for index in range(len(units))]
+
+
+def _needs(rules: tuple[Rule, ...], units: tuple[Unit, ...]) -> list[set[int]]:
+    """For each unit the units that its rules ask member() of, as indexes."""
+    bits = {rule.id: rule.bit for rule in rules}
+    needs: list[set[int]] = []
+    for unit in units:
+        asked = 0
+        for rule in rules:
+            if unit.mask >> rule.bit & 1:
+                terms = [term for node in rule.conditions() for term in node.terms() if term.name == "member"]
+                asked |= sum({1 << bits[term.event] for term in terms})
+        needs.append({index for index, other in enumerate(units) if other.mask & asked})
+    return needs
+
+
+def _cut_down(program: Program, unit: Unit) -> Program:
+    """The program with this unit and those that it depends on, and no windows but theirs."""
+    needs = _needs(program.rules, program.units)
+    kept: set[int] = set()
+    found = {program.units.index(unit)}
+    while found:
+        kept |= found
+        found = {need for index in found for need in needs[index]} - kept
+    units = tuple(program.units[index] for index in sorted(kept))
+    mask = sum(kept_unit.mask for kept_unit in units)
+    rules = tuple(rule for rule in program.rules if mask >> rule.bit & 1)
+    slots = Slots.of([node for rule in rules for node in rule.conditions()])
+    strata = _strata(rules, units, slots, program.bits, "catalog")
+    return replace(program, rules=rules, units=units, strata=strata, slots=slots)

@@ -1,24 +1,18 @@
-"""One evaluation: from the account's state at `now` to its memberships, and the transitions between.
+"""One evaluation: a decision at the account's `now`, and the transitions between the memberships before and after.
 
-    present member, with exit_when     stays until exit_when holds
-    present member, without            stays while `when` holds
-    no member                          enters if `when` holds and exit_when does not
-    leaving within min_dwell           waits until entered_at + dwell, and is dropped if it is not due then
-    entering within cooldown           waits until last exit + cooldown; in a group the next one in order has its turn
-    group                              the first in order that holds or may enter; a move is one transition
-
-Steady state is a comparison of bit masks; dwell and cooldown are looked at only where it says that something changes.
-The evaluation also says when to come again: the next boundary of a condition, window edge, or end of a wait.
-Evaluating twice at the same moment changes nothing, so an evaluation too many is never wrong.
+A transition carries what explains it: the readings that its conditions saw, what failed or held on leaving, and for
+what was entered, when it will be left if nothing happens (`forecast`). The evaluation also says when to come again: the
+next moment at which the decision may be another, or a window's edge. Evaluating twice at the same moment changes
+nothing, so an evaluation too many is never wrong.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from schemas.event import EventType
 from streams.engine.account import Account
-from streams.engine.program import Program, Stratum
-from streams.engine.rules.linear import NEVER
+from streams.engine.decision import decide
+from streams.engine.forecast import Forecast, forecast_of
 from streams.engine.working import Working
 
 Direction = Literal["entered", "exited", "moved"]
@@ -27,7 +21,10 @@ Trigger = tuple[str, EventType] | Literal["deadline", "thresholds", "catalog"]  
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """A change of membership. Times in ms UTC; `entered_at` is when the left membership began."""
+    """A change of membership. Times in ms UTC; `entered_at` is when the left membership began.
+
+    `forecast` is how the membership entered ends if no record comes; None where none was entered, or none ends.
+    """
 
     account_id: str
     segment: str
@@ -40,83 +37,17 @@ class Transition:
     evidence: dict[str, Any]
     trigger: Trigger
     entered_at: int | None
+    forecast: Forecast | None = None
 
 
 def evaluate(account_id: str, account: Account, working: Working, trigger: Trigger) -> list[Transition]:
     """Evaluate at `account.now`, update memberships and `account.next_at`; return what changed, in catalog order."""
-    program, now = working.program, account.now
-    working.roll(program.calendar.day_of(now))
-    members, next_at = working.members, working.next_edge_at()
-    for stratum in program.strata:
-        when, exits, flips_at = stratum.decide(account, working, now, members)
-        present = members & stratum.mask
-        target = (present | when) & ~exits & stratum.singles
-        for unit in stratum.groups:
-            holding = (when | present & program.has_exit) & ~exits & unit.mask
-            target |= holding & -holding
-        if target != present:
-            target, wait_at = _with_waits(account, program, stratum, present, target, when, exits)
-            next_at = min(next_at, wait_at)
-            members = members & ~stratum.mask | target
-        next_at = min(next_at, flips_at)
-    account.next_at = next_at
+    working.roll(working.program.calendar.day_of(account.now))
+    members, next_at = decide(account, working)
+    account.next_at = min(next_at, working.next_edge_at())
     if members == working.members:
         return []
     return _emit(account_id, account, working, members, trigger)
-
-
-def _with_waits(
-    account: Account, program: Program, stratum: Stratum, present: int, target: int, when: int, exits: int
-) -> tuple[int, int]:
-    """The target after dwell and cooldown, and the end of the earliest wait."""
-    wait_at = NEVER
-    changed = (present ^ target) & stratum.singles
-    while changed:
-        bit = changed & -changed
-        changed ^= bit
-        until = _leave_at(account, program, bit) if present & bit else _enter_at(account, program, bit)
-        if until > account.now:
-            target ^= bit
-            wait_at = min(wait_at, until)
-    for unit in stratum.groups:
-        if (present ^ target) & unit.mask:
-            member, until = _group_member(account, program, present & unit.mask, when, exits, unit.mask)
-            target = target & ~unit.mask | member
-            wait_at = min(wait_at, until)
-    return target, wait_at
-
-
-def _group_member(
-    account: Account, program: Program, present: int, when: int, exits: int, mask: int
-) -> tuple[int, int]:
-    if present:
-        until = _leave_at(account, program, present)
-        if until > account.now:
-            return present, until
-    wait_at = NEVER
-    holding = (when | present & program.has_exit) & ~exits & mask
-    while holding:
-        bit = holding & -holding
-        until = account.now if bit == present else _enter_at(account, program, bit)
-        if until <= account.now:
-            return bit, wait_at
-        wait_at = min(wait_at, until)
-        holding ^= bit
-    return 0, wait_at
-
-
-def _leave_at(account: Account, program: Program, bit: int) -> int:
-    """The first moment at which a member may leave."""
-    index = bit.bit_length() - 1
-    return account.members[program.segments[index].id] + program.dwell_ms[index]
-
-
-def _enter_at(account: Account, program: Program, bit: int) -> int:
-    """The first moment at which a former member may enter again."""
-    index = bit.bit_length() - 1
-    cooldown_ms = program.cooldown_ms[index]
-    last_exit = account.exits.get(program.segments[index].id) if cooldown_ms else None
-    return -NEVER if last_exit is None else last_exit + cooldown_ms
 
 
 def _emit(account_id: str, account: Account, working: Working, members: int, trigger: Trigger) -> list[Transition]:
@@ -128,7 +59,15 @@ def _emit(account_id: str, account: Account, working: Working, members: int, tri
         if changed & unit.mask:
             left, entered = before & changed & unit.mask, members & changed & unit.mask
             transitions.append(_transition(account_id, account, working, left, entered, trigger))
-    return transitions
+    # What was entered ends by the memberships as they are after the whole evaluation: others may count on them.
+    return [_with_forecast(found, account, working) for found in transitions]
+
+
+def _with_forecast(found: Transition, account: Account, working: Working) -> Transition:
+    if found.direction == "exited":
+        return found
+    forecast = forecast_of(found.segment, account, working)
+    return found if forecast is None else replace(found, forecast=forecast)
 
 
 def _transition(

@@ -83,6 +83,22 @@ class Working:
         self.today = _LONG_AGO if account.now == MINUS_INFINITY else program.calendar.day_of(account.now)
         self._rebuild_windows()
 
+    def ahead(self, account: Account, program: Program) -> "Working":
+        """A scratch copy under a program cut down from this one: rolling it ahead leaves this one alone.
+
+        Only windows move with the days; facts are shared, for they change with records alone.
+        """
+        copy = Working.__new__(Working)
+        for name in _FACTS:
+            setattr(copy, name, getattr(self, name))
+        copy.account, copy.program = account, program
+        copy._measured = {}  # noqa: SLF001 - of its own kind
+        copy.today, copy.members, copy.mask, copy.counted = self.today, self.members, self.mask, self.counted
+        copy.score, copy.activity = self.score[-_KEPT:], self.activity[-_KEPT:]
+        copy.named = [self.named[self._named_at[name]][-_KEPT:] for name in program.slots.events]
+        copy.recount()
+        return copy
+
     # Facts
 
     def refresh_traits(self) -> None:
@@ -268,6 +284,13 @@ class Working:
             if ahead > RETENTION_DAYS or not counted:
                 return NEVER
         return self.program.calendar.start_of(self.today + ahead)
+
+
+_FACTS: Final = (
+    "_core_days", "_settled", "activated", "activated_at", "activation_rate", "cancelled_at",
+    "converted_at", "first_value_at", "last_active_at", "mrr", "nps", "plan", "seats", "signed_up_at", "thresholds",
+    "trial_ends_at", "usage_ratio",
+)  # fmt: skip
 
 
 def usage_ratio(usage: Any, limits: Any) -> float | None:

@@ -305,6 +305,9 @@ class Rule:
     when: Node
     exit_when: Node | None
 
+    def conditions(self) -> tuple[Node, ...]:
+        return (self.when,) if self.exit_when is None else (self.when, self.exit_when)
+
 
 def compile_decide(rules: Sequence[Rule], slots: Slots, bits: dict[str, int]) -> Decide:
     """The function that decides the segments of one stratum."""

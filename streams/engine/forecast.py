@@ -1,0 +1,78 @@
+"""What happens to a membership if nothing happens: the account run ahead through its deadlines, without records.
+
+Theory of operation. Without a record only time changes memberships, and only at known moments: the boundaries of
+conditions, the edges of windows, the ends of waits. A scratch copy of the account takes these moments one by one, by
+the very decision that the engine will take when they come, until the segment is left. So the forecast is exactly what
+will happen if no record comes; it cannot know new percentiles of all accounts, or another catalog.
+
+It is cheap because it looks at one segment: the program is cut down to the unit that decides it and the units that this
+one asks member() of (`Program.prospects`), which have few moments and few windows. After 92 days no window has an edge
+left, so the moments are few in any case; `STEPS_MAX` is for rules made to have many.
+"""
+
+from copy import copy
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from schemas.timestamps import YEAR_9999_END_MS
+from streams.engine.account import Account
+from streams.engine.decision import decide
+from streams.engine.program import Program
+from streams.engine.working import Working
+
+STEPS_MAX: Final = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """The end of a membership if no record comes: when (ms UTC), how, and on a move to which segment."""
+
+    leaves_at: int
+    direction: Literal["exited", "moved"]
+    to: str | None
+
+
+def forecast_of(segment: str, account: Account, working: Working) -> Forecast | None:
+    """How the account's present membership of `segment` ends; None if it does not, or not within `STEPS_MAX` moments.
+
+    Changes neither the account nor its working set.
+    """
+    bit = working.program.bits[segment]
+    program = working.program.prospects[bit]
+    account = copy(account)
+    account.members, account.exits = dict(account.members), dict(account.exits)
+    working = working.ahead(account, program)
+    calendar = program.calendar
+    for _ in range(STEPS_MAX):
+        working.roll(calendar.day_of(account.now))
+        members, next_at = decide(account, working)
+        if not members >> bit & 1:
+            return _left(account, program, bit, members)
+        if members != working.members:
+            _settle(account, working, members)
+        next_at = min(next_at, working.next_edge_at())
+        if next_at > YEAR_9999_END_MS:
+            return None
+        account.now = next_at
+    return None
+
+
+def _left(account: Account, program: Program, bit: int, members: int) -> Forecast:
+    unit = next(unit for unit in program.units if unit.mask >> bit & 1)
+    entered = members & unit.mask
+    if not entered:
+        return Forecast(account.now, "exited", None)
+    return Forecast(account.now, "moved", program.segments[entered.bit_length() - 1].id)
+
+
+def _settle(account: Account, working: Working, members: int) -> None:
+    """Take over the memberships of the other units: when they began and ended decides when their waits end."""
+    changed, now = members ^ working.members, account.now
+    working.members = members
+    for rule in working.program.rules:
+        if changed >> rule.bit & 1:
+            if members >> rule.bit & 1:
+                account.members[rule.id] = now
+            else:
+                del account.members[rule.id]
+                account.exits[rule.id] = now
