@@ -4,7 +4,7 @@ These models check shape and limits only. What a rule says is checked by the rul
 (`streams.engine.rules`); where the text comes from and what it extends is the business of `streams.catalogs`.
 """
 
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -26,7 +26,13 @@ def _rule_text(value: Any) -> Any:
 def _weight(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         raise ValueError("a weight is a number")  # noqa: TRY004 - what pydantic turns into an error with a place
-    return Decimal(str(value))
+    try:
+        weight = Decimal(str(value))
+    except InvalidOperation:
+        raise ValueError("a weight is a number") from None
+    if not weight.is_finite():
+        raise ValueError("a weight is a finite number")
+    return weight
 
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]

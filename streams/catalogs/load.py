@@ -1,119 +1,139 @@
-"""Reading a catalog: YAML, `extends`, merge, validation.
+"""Reading a catalog: YAML, `extends`, merge, validation, rules. Whatever is wrong is told at once, each with its place.
 
-A catalog that extends another is laid over it: maps merge by key, segments by id and then by key (they keep their
-place, new ones come at the end), every other list is replaced. The result is one complete document, which is what the
-content hash is taken of: how it was put together leaves no trace.
+Two passes look at the merged document, and both at all of it: the model checks the shape, the rule parser every text
+that is a rule. Only when both find nothing is the catalog compiled, which finds what no entry has alone: circles.
 """
 
-from importlib.resources import files
-from pathlib import Path
+import re
 from typing import Any, Final
 
-import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
-from schemas.catalog import Catalog
+from schemas.catalog import Catalog, ChecklistStep, Measure, NamedEvent, Segment
+from streams.catalogs.document import BUILT_IN, BY_ID, Document, EntryPath, read_document
+from streams.catalogs.problems import InvalidCatalogError, Problem, shown
+from streams.catalogs.texts import rule_problems
+from streams.engine.program import Program, compile_catalog
 from streams.engine.rules.errors import CatalogError, nearest
 
-BUILT_IN: Final = ("default", "oss")
-FILE_BYTES_MAX: Final = 1 << 20
-EXTENDS_DEPTH_MAX: Final = 8
+__all__ = ["BUILT_IN", "load_catalog", "load_program", "program_of", "validated"]
+
+_PARTS: Final[dict[str, type[BaseModel]]] = {
+    BY_ID: Segment, "events": NamedEvent, "measures": Measure, "checklist": ChecklistStep,
+}  # fmt: skip
+_QUOTED: Final = re.compile(r"'([^']*)'")
 
 
 def load_catalog(reference: str) -> Catalog:
     """The catalog of a built-in's name or a file's path, with all that it extends.
 
     Raises:
-        CatalogError: it cannot be read, or is no catalog; names the file and the entry.
+        InvalidCatalogError: it cannot be read, or is no catalog, or a rule is none; names every fault with its place.
     """
-    document = _resolved(reference, None, ())
+    return validated(read_document(reference))
+
+
+def load_program(reference: str) -> Program:
+    """The same, compiled.
+
+    Raises:
+        InvalidCatalogError: as above.
+    """
+    return program_of(read_document(reference))
+
+
+def validated(document: Document) -> Catalog:
+    """The catalog that a document is.
+
+    Raises:
+        InvalidCatalogError: it is none; names every fault.
+    """
+    problems = list(document.problems)
+    catalog = None
     try:
-        return Catalog.model_validate(document)
+        catalog = Catalog.model_validate(document.plain())
     except ValidationError as error:
-        raise _explained(reference, error, document) from None
+        problems += [_explained(document, detail) for detail in error.errors(include_url=False)]
+    problems += rule_problems(document)
+    if problems or catalog is None:
+        raise InvalidCatalogError(_in_order(document, problems))
+    return catalog
 
 
-def _resolved(reference: str, beside: Path | None, opened: tuple[str, ...]) -> dict[str, Any]:
-    """The document of a reference, laid over all that it extends."""
-    path = None if reference in BUILT_IN else (beside or Path()) / reference
-    name = reference if path is None else str(path)
-    if name in opened or len(opened) >= EXTENDS_DEPTH_MAX:
-        raise CatalogError(name, f"extends goes round in a circle or too deep: {' -> '.join((*opened, name))}")
-    document = _read(name, path)
-    base = document.pop("extends", None)
-    if base is None:
-        return document
-    if not isinstance(base, str):
-        raise CatalogError(name, f"extends: a built-in's name ({', '.join(BUILT_IN)}) or a path is needed")
-    inherited = _resolved(base, None if path is None else path.parent, (*opened, name))
-    return merged(inherited, document)
+def program_of(document: Document) -> Program:
+    """A document's catalog, compiled.
 
-
-def _read(name: str, path: Path | None) -> dict[str, Any]:
+    Raises:
+        InvalidCatalogError: it cannot be used; names every fault.
+    """
+    catalog = validated(document)
     try:
-        text = (
-            (files(__package__) / f"{name}.yaml").read_text(encoding="utf-8")
-            if path is None
-            else path.read_text(encoding="utf-8")
-        )
-    except FileNotFoundError:
-        hint = nearest(name, BUILT_IN)
-        raise CatalogError(name, f"no such file, and no built-in catalog ({', '.join(BUILT_IN)}){hint}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise CatalogError(name, f"cannot be read: {error}") from None
-    if len(text) > FILE_BYTES_MAX:
-        raise CatalogError(name, f"is larger than {FILE_BYTES_MAX} characters")
-    try:
-        document = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise CatalogError(name, f"is not YAML: {error}") from None
-    if not isinstance(document, dict):
-        raise CatalogError(name, "is not a catalog: a map with format, name and segments is needed")
-    return document
+        return compile_catalog(catalog, document.name)
+    except CatalogError as error:
+        raise InvalidCatalogError([_located(document, error)]) from None
 
 
-def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """`over` laid over `base`; neither is changed."""
-    result = dict(base)
-    for key, value in over.items():
-        known = result.get(key)
-        if key == "segments" and isinstance(known, list) and isinstance(value, list):
-            result[key] = _merged_segments(known, value)
-        elif isinstance(known, dict) and isinstance(value, dict):
-            result[key] = merged(known, value)
-        else:
-            result[key] = value
-    return result
+def _in_order(document: Document, problems: list[Problem]) -> list[Problem]:
+    """As they stand in the files, the catalog's own file first; each once."""
+    places = {name: place for place, name in enumerate(document.chain)}
+    unique = list(dict.fromkeys(problems))
+    return sorted(unique, key=lambda found: (places.get(found.file, 0), found.line or 0, found.column or 0))
 
 
-def _merged_segments(base: list[Any], over: list[Any]) -> list[Any]:
-    by_id = {entry["id"]: entry for entry in base if isinstance(entry, dict) and "id" in entry}
-    for entry in over:
-        if not isinstance(entry, dict) or "id" not in entry:
-            return [*base, *over]  # validation will name the entry that is none
-        by_id[entry["id"]] = {**by_id.get(entry["id"], {}), **entry}
-    return list(by_id.values())
+def _explained(document: Document, detail: ErrorDetails) -> Problem:
+    """One of pydantic's findings: by the entry's name, with what was found, what is allowed and the nearest."""
+    at_key = detail["loc"][-1:] == ("[key]",)
+    path = _path(document, detail["loc"][:-1] if at_key else detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        known = _fields(path)
+        message = f"there is no such entry; there are {', '.join(known)}{nearest(path[-1], known)}"
+        return document.problem(path, message, at_key=True)
+    if detail["type"] == "missing":
+        return document.problem(path, f"is missing{_meant(document, path)}")
+    reason = detail["msg"].removeprefix("Value error, ")
+    reason = reason[:1].lower() + reason[1:]
+    found = detail["input"]
+    if detail["type"] == "value_error" and isinstance(found, dict):
+        return document.problem(path, reason, at_key=at_key)
+    expected = _QUOTED.findall(str(detail.get("ctx", {}).get("expected", "")))
+    hint = nearest(found, expected) if isinstance(found, str) else ""
+    if isinstance(found, bool) and reason == "input should be a valid string":
+        hint = "; quote the word"
+    return document.problem(path, f"found {shown(found)}; {reason}{hint}", at_key=at_key)
 
 
-def _explained(name: str, error: ValidationError, document: dict[str, Any]) -> CatalogError:
-    """The first fault, by its place in the document; a segment by its id."""
-    first, count = error.errors()[0], error.error_count()
-    place: list[str] = []
-    value: Any = document
-    for part in first["loc"]:
-        value = _entry(value, part)
-        is_named = isinstance(value, dict) and isinstance(part, int) and "id" in value
-        place.append(repr(value["id"]) if is_named and value is not None else str(part))
-    message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        known = Catalog.model_fields if len(place) == 1 else ()
-        message = f"there is no such entry{nearest(place[-1], known)}"
-    more = f" (and {count - 1} more)" if count > 1 else ""
-    return CatalogError(f"{name}: {' '.join(place)}" if place else name, f"{message}{more}")
+def _path(document: Document, loc: tuple[int | str, ...]) -> EntryPath:
+    """Where pydantic says `segments 3 when`, `segments at_risk when`."""
+    path = [str(part) for part in loc]
+    segments = document.tree.get(BY_ID)
+    if len(loc) > 1 and loc[0] == BY_ID and isinstance(loc[1], int) and isinstance(segments, dict):
+        path[1] = list(segments)[loc[1]]
+    return tuple(path)
 
 
-def _entry(value: Any, part: int | str) -> Any:
-    """What stands under a key or index; None where there is nothing."""
-    if isinstance(value, list) and isinstance(part, int):
-        return value[part] if part < len(value) else None
-    return value.get(part) if isinstance(value, dict) else None
+def _meant(document: Document, path: EntryPath) -> str:
+    """A segment without a rule is often one that should have been laid over another."""
+    if path[0] != BY_ID or path[2:] != ("when",):
+        return ""
+    others = [name for name in document.tree[BY_ID] if name != path[1]]
+    return nearest(path[1], others).replace("did you mean", "did you mean to override")
+
+
+def _fields(path: EntryPath) -> list[str]:
+    """What may stand beside an entry."""
+    if len(path) == 1:
+        return [*Catalog.model_fields, "extends"]
+    return list(_PARTS[path[0]].model_fields) if path[0] in _PARTS else []
+
+
+def _located(document: Document, error: CatalogError) -> Problem:
+    """A fault of the catalog as a whole, which the compiler tells by the names of entries."""
+    names: Any = error.place.removeprefix(document.name).removeprefix(": ").split(": ")
+    path = tuple(name for name in names if name)
+    if path == (BY_ID,):  # a circle of segments: at the first of them
+        segments = document.tree[BY_ID]
+        named = [word.strip() for word in error.message.rpartition(" among ")[2].split(",")]
+        first = next((name for name in segments if name in named), None)
+        path = path if first is None else (BY_ID, first, "when")
+    return document.problem(path, error.message)

@@ -38,6 +38,7 @@ COMMANDS: Final[dict[str, str]] = {
     "publish": "streams.cli.publish",
     "dump": "streams.cli.dump",
     "replay": "streams.cli.replay",
+    "catalog": "streams.cli.catalog",
     "playbook": "streams.cli.playbook",
     "schemas": "streams.cli.schemas",
     "config": "streams.cli.config",

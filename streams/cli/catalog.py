@@ -1,0 +1,94 @@
+"""`pegel catalog`: rules before they are in use."""
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from streams.cli import catalog_log
+from streams.cli.options import JsonOption, say
+from streams.errors import InvalidSchemaError
+
+if TYPE_CHECKING:
+    from streams.catalogs.document import Document
+    from streams.catalogs.problems import Problem
+    from streams.engine.program import Program
+
+app = typer.Typer(no_args_is_help=True)
+
+CatalogArgument = Annotated[str, typer.Argument(metavar="NAME|FILE", help="A built-in's name or a YAML file.")]
+
+
+@app.callback()
+def catalog() -> None:
+    """Check catalogs, show them, compare them, try them on events of the past, and put them to use."""
+
+
+app.command()(catalog_log.apply)
+app.command()(catalog_log.history)
+
+
+@app.command()
+def check(
+    references: Annotated[
+        list[str], typer.Argument(metavar="NAME|FILE...", help="Built-ins' names or YAML files.", show_default=False)
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Say everything that is wrong with catalogs, each with file, line and column; exit with 4 if anything is.
+
+    Warnings are of what certainly has no effect; they do not fail.
+    """
+    from streams.catalogs.problems import InvalidCatalogError  # noqa: PLC0415 - slow to import, and `--help` needs none
+
+    failed = 0
+    for reference in references:
+        try:
+            program, warnings = _checked(reference)
+        except InvalidCatalogError as error:
+            failed += 1
+            _tell(error.problems, as_json=as_json)
+            continue
+        _tell(warnings, as_json=as_json)
+        if not as_json:
+            what = f"{len(program.segments)} segments, version {program.version}"
+            sys.stdout.write(f"{reference}: good ({what}{f', {len(warnings)} warnings' if warnings else ''})\n")
+    if failed:
+        raise InvalidSchemaError(f"{failed} of {len(references)} catalogs cannot be used")
+
+
+def _checked(reference: str) -> "tuple[Program, list[Problem]]":
+    from streams.catalogs.warnings import warnings  # noqa: PLC0415 - as above
+
+    document, program = _read(reference)
+    return program, warnings(document, program)
+
+
+def _read(reference: str) -> "tuple[Document, Program]":
+    from streams.catalogs.document import read_document  # noqa: PLC0415 - as above
+    from streams.catalogs.load import program_of  # noqa: PLC0415
+
+    document = read_document(reference)
+    return document, program_of(document)
+
+
+def _tell(problems: "tuple[Problem, ...] | list[Problem]", *, as_json: bool) -> None:
+    from streams.catalogs.problems import PROBLEMS_SHOWN_MAX  # noqa: PLC0415 - as above
+
+    for problem in problems[:PROBLEMS_SHOWN_MAX]:
+        if as_json:
+            _write_json(
+                file=problem.file, line=problem.line, column=problem.column, severity=problem.severity.value,
+                entry=problem.entry, message=problem.message,
+            )  # fmt: skip
+            continue
+        sys.stdout.write(f"{problem.severity.value}: {problem}\n")
+        if problem.excerpt and problem.column is not None:
+            sys.stdout.write(f"    {problem.excerpt}\n    {' ' * (problem.column - 1)}^\n")
+    if len(problems) > PROBLEMS_SHOWN_MAX:
+        say(f"and {len(problems) - PROBLEMS_SHOWN_MAX} more")
+
+
+def _write_json(**row: Any) -> None:
+    sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
