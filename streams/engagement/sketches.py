@@ -14,17 +14,16 @@ from datasketches import kll_doubles_sketch
 
 from schemas.control import MeasureThresholds
 from schemas.dead_letter import Rejected, RejectReason
-from streams.engine.population import PERCENTILES
+from streams.engine.population import PERCENTILES, Values
 
 SKETCH_K: Final = 2_048
 
 
-def sketched(values: Iterable[Mapping[str, float | None]], names: Iterable[str]) -> dict[str, str]:
-    """Of each name a sketch of the values that are known, base64."""
-    sketches: dict[str, Any] = {name: kll_doubles_sketch(SKETCH_K) for name in names}
+def sketched(values: Iterable[Values], names: Iterable[str]) -> dict[str, str]:
+    """Of each name a sketch of the values that are known, base64; values come in the order of the names."""
+    sketches = {name: kll_doubles_sketch(SKETCH_K) for name in names}
     for of_account in values:
-        for name, sketch in sketches.items():
-            value = of_account[name]
+        for sketch, value in zip(sketches.values(), of_account, strict=True):
             if value is not None:
                 sketch.update(float(value))
     return {name: base64.b64encode(sketch.serialize()).decode() for name, sketch in sketches.items()}

@@ -253,7 +253,7 @@ class EngagementStage:
         day = self._looks.due(now_ms, calendar) if ranked else None
         if day is not None:
             self._looks.day = day
-            measures = sketched(self._engine.ranked_values(calendar.start_of(day)), ranked)
+            measures = sketched(self._engine.look(calendar.start_of(day)).values(), ranked)
             sketch = Sketch(day=format_day(day), partition=self._number, measures=measures)
             self._write_control(sketch, now_ms, COORDINATOR)
 

@@ -14,7 +14,7 @@ records it took.
 """
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
@@ -24,11 +24,10 @@ from streams.engine import codec
 from streams.engine.account import MINUS_INFINITY, Account
 from streams.engine.apply import NPS_EVENT, Counts, Noted, apply_record, is_activity, names_of
 from streams.engine.clock import fire_deadlines, horizon, settle
-from streams.engine.population import NO_THRESHOLDS, Thresholds, cuts_of, ranks_of
+from streams.engine.population import NO_THRESHOLDS, Thresholds, Values, cuts_of, ranks_of
 from streams.engine.program import Program
 from streams.engine.record import Record, record_of
 from streams.engine.rules.linear import NEVER
-from streams.engine.rules.values import number
 from streams.engine.switch import switch
 from streams.engine.transitions import Transition, evaluate
 from streams.engine.working import Working
@@ -176,23 +175,31 @@ class Partition:
 
     # Population
 
-    def ranked_values(self, at_ms: int) -> Iterator[dict[str, float | None]]:
+    def look(self, at_ms: int) -> dict[str, Values]:
         """What every account is ranked by, as of `at_ms`. Touches all accounts, and changes none."""
-        for account_id in [*self._live, *self._stored]:
-            live = self._require(account_id)
-            yield self._values_at(live, at_ms)
-
-    def apply_thresholds(self, thresholds: Thresholds) -> None:
-        """A thresholds record: from its moment on, accounts are compared with these percentiles.
-
-        Only accounts whose rank it changes are brought to that moment and evaluated.
-        """
-        at_ms = thresholds.at_ms
-        cuts = cuts_of(thresholds, self.program.slots.ranked)
+        program = self.program
+        ranked_values, day_of = program.ranked_values, program.calendar.day_of
+        looked = {}
         for account_id in [*self._live, *self._stored]:
             live = self._require(account_id)
             account, working = live.account, live.working
-            ranks = ranks_of(self._values_at(live, at_ms), cuts)
+            if working.counted:
+                working.roll(day_of(max(account.now, at_ms)))
+            looked[account_id] = ranked_values(account, working, at_ms, working.members)
+        return looked
+
+    def apply_thresholds(self, thresholds: Thresholds, looked: Mapping[str, Values] | None = None) -> None:
+        """A thresholds record: from its moment on, accounts are compared with these percentiles.
+
+        Only accounts whose rank it changes are brought to that moment and evaluated. `looked` is `look` as of that
+        moment, if the caller has just taken it.
+        """
+        at_ms = thresholds.at_ms
+        cuts = cuts_of(thresholds, self.program.slots.ranked)
+        for account_id, values in (self.look(at_ms) if looked is None else looked).items():
+            ranks = ranks_of(values, cuts)
+            live = self._require(account_id)
+            account, working = live.account, live.working
             if ranks == account.ranks:
                 continue
             self._transitions += fire_deadlines(account_id, account, working, at_ms)
@@ -204,14 +211,6 @@ class Partition:
             if account.next_at < self._scheduled.get(account_id, NEVER):
                 self._schedule(account_id, account.next_at)
         self.thresholds = thresholds
-
-    def _values_at(self, live: _Live, at_ms: int) -> dict[str, float | None]:
-        working = live.working
-        moment = max(live.account.now, at_ms)
-        if working.counted:
-            working.roll(self.program.calendar.day_of(moment))
-        values = self.program.ranked_values(live.account, working, at_ms, working.members)
-        return {name: number(value) for name, value in values.items()}
 
     def _require(self, account_id: str) -> _Live:
         live = self._touch(account_id)

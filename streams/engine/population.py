@@ -17,6 +17,7 @@ from typing import Final
 PERCENTILES: Final = 101
 
 Ranks = tuple[int, ...]
+Values = tuple[float | None, ...]  # what an account is ranked by, in the order of the program's definitions
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +38,12 @@ def percentiles_of(values: Iterable[float]) -> list[float]:
     return [ranked[min(count - 1, percent * count // 100)] for percent in range(PERCENTILES)] if ranked else []
 
 
-def cuts_of(thresholds: Thresholds, asked: Mapping[str, Sequence[int]]) -> dict[str, list[float]]:
-    """Of each definition the percentiles that some rule asks for, ascending."""
-    percentiles = thresholds.percentiles
-    return {name: [percentiles[name][percent] for percent in asked[name]] for name in asked if percentiles.get(name)}
+def cuts_of(thresholds: Thresholds, asked: Mapping[str, Sequence[int]]) -> list[list[float]]:
+    """Of each definition the percentiles that some rule asks for, ascending; none where there are no percentiles."""
+    known = thresholds.percentiles
+    return [[known[name][percent] for percent in asked[name]] if known.get(name) else [] for name in asked]
 
 
-def ranks_of(values: Mapping[str, float | None], cuts: Mapping[str, Sequence[float]]) -> Ranks:
+def ranks_of(values: Values, cuts: Sequence[Sequence[float]]) -> Ranks:
     """How many of the cuts each value reaches: accounts of equal ranks are equal for every rule."""
-    return tuple(-1 if (value := values[name]) is None else bisect_right(cuts[name], value) for name in cuts)
+    return tuple(-1 if value is None else bisect_right(cut, value) for value, cut in zip(values, cuts, strict=True))

@@ -19,12 +19,14 @@ from streams.engine.calendar import DAY_MS, Calendar, calendar_of
 from streams.engine.rules.compile import (
     Decide,
     Evidence,
+    Ranked,
     Rule,
     Slots,
     Where,
     compile_decide,
     compile_evidence,
     compile_parts,
+    compile_ranked,
     compile_values,
     compile_where,
 )
@@ -86,10 +88,10 @@ class Program:
         return self.catalog.model_dump(mode="json")
 
     @cached_property
-    def ranked_values(self) -> Evidence:
-        """The values of the definitions by which accounts are ranked, by name."""
-        nodes = {name: self.definition_nodes[name] for name in self.slots.ranked}
-        return compile_values(nodes, self.slots, dict(self.bits))
+    def ranked_values(self) -> Ranked:
+        """The values of the definitions by which accounts are ranked, in the order of `slots.ranked`."""
+        nodes = [self.definition_nodes[name] for name in self.slots.ranked]
+        return compile_ranked(nodes, self.slots, dict(self.bits))
 
     @cached_property
     def definitions(self) -> Evidence:

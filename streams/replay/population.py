@@ -34,9 +34,10 @@ class DailyPopulation:
 
 
 def _look(partition: Partition, at_ms: int) -> None:
-    values: dict[str, list[float]] = {name: [] for name in partition.program.slots.ranked}
-    for ranked in partition.ranked_values(at_ms):
-        for name, value in ranked.items():
-            if value is not None:
-                values[name].append(value)
-    partition.apply_thresholds(Thresholds(at_ms, {name: percentiles_of(found) for name, found in values.items()}))
+    looked = partition.look(at_ms)
+    columns = zip(*looked.values(), strict=True) if looked else ()
+    percentiles = {
+        name: percentiles_of(value for value in column if value is not None)
+        for name, column in zip(partition.program.slots.ranked, columns, strict=False)
+    }
+    partition.apply_thresholds(Thresholds(at_ms, percentiles), looked)

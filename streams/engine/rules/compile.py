@@ -284,6 +284,7 @@ _NAMESPACE: Final[dict[str, Any]] = {
     "starts_with": values.starts_with,
     "time_of": values.time_of,
     "time_text": lambda time_ms: None if time_ms is None else format_ms(time_ms),
+    "number": values.number,
     "property_at": values.property_at,
     "next_flip": linear.next_flip,
     "line": lambda value: linear.constant(values.number(value)),
@@ -377,6 +378,23 @@ def compile_values(nodes: Mapping[str, Node], slots: Slots, bits: dict[str, int]
     lines.append(f"    return {{{', '.join(f'{name!r}: {source}' for name, source in sources.items())}}}")
     compiled: Evidence = _build(lines, "named_values")
     return compiled
+
+
+Ranked = Callable[["Account", "Working", int, int], tuple[float | None, ...]]
+
+
+def compile_ranked(nodes: Sequence[Node], slots: Slots, bits: dict[str, int]) -> Ranked:
+    """The function that computes what an account is ranked by; unknown and infinite values are None."""
+    emit = _Emitter(slots, bits)
+    sources = [
+        f"number({emit.value(node)})" if node.nullable or node.linear or node.kind is Kind.ANY else emit.value(node)
+        for node in nodes
+    ]
+    lines = ["def ranked(a, w, now, members):"]
+    lines += [f"    {name} = {source}" for source, name in _in_order(emit.prologue)]
+    lines.append(f"    return ({', '.join(sources)},)")
+    ranked: Ranked = _build(lines, "ranked")
+    return ranked
 
 
 def compile_parts(rule: Rule, slots: Slots, bits: dict[str, int]) -> Evidence:
