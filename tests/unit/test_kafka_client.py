@@ -1,0 +1,61 @@
+"""Laws of reaching Kafka: who cannot is told where and why, soon and in one line."""
+
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from streams.errors import KafkaUnreachableError
+from streams.kafka_client import admin_client, reaching
+from streams.settings import KafkaSettings
+from streams.topic_admin import TopicAdmin
+
+
+@pytest.fixture
+def deaf() -> Iterator[str]:
+    """An address where somebody listens who does not speak Kafka."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_where_nobody_listens_it_fails_soon() -> None:
+    started = time.monotonic()
+
+    with pytest.raises(KafkaUnreachableError, match=r"0\.1:1: Connection refused; start it \(pegel dev kafka\)"):
+        TopicAdmin(KafkaSettings(bootstrap="127.0.0.1:1")).names()
+    assert time.monotonic() - started < 5
+
+
+def test_a_name_that_does_not_exist_is_said() -> None:
+    with pytest.raises(KafkaUnreachableError, match=r"no\.such\.invalid:9092"):
+        TopicAdmin(KafkaSettings(bootstrap="no.such.invalid:9092", request_timeout_ms=1_000)).names()
+
+
+def test_one_address_that_answers_is_enough_to_go_on(deaf: str) -> None:
+    with reaching(KafkaSettings(bootstrap=f"127.0.0.1:1,{deaf}")):
+        pass
+
+
+def test_a_listener_that_is_no_kafka_is_unreachable_after_the_time_out(deaf: str) -> None:
+    with pytest.raises(KafkaUnreachableError, match=f"does not answer at {deaf}: "):
+        TopicAdmin(KafkaSettings(bootstrap=deaf, request_timeout_ms=1_000)).names()
+
+
+def test_the_newest_complaint_of_the_client_is_the_reason(deaf: str) -> None:
+    kafka = KafkaSettings(bootstrap=deaf)
+
+    def fail() -> None:
+        with reaching(kafka) as complaints:
+            admin_client(kafka, complaints)
+            complaints.note(KafkaError(KafkaError._AUTHENTICATION, "login failed"))
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+
+    with pytest.raises(KafkaUnreachableError, match="login failed"):
+        fail()
+
+
+def test_other_failures_pass_as_they_are(deaf: str) -> None:
+    with pytest.raises(KafkaException), reaching(KafkaSettings(bootstrap=deaf)):
+        raise KafkaException(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
