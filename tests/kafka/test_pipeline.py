@@ -102,7 +102,7 @@ def test_events_keyed_by_user_give_what_the_log_gives_though_every_worker_is_kil
 
 
 def test_bad_records_become_dead_letters_and_hold_nothing_up(deployment: Settings, tmp_path: Path) -> None:
-    good = b'{"type":"track","userId":"u1","event":"seen","receivedAt":"2026-03-01T00:00:00Z","context":{"groupId":"acme"}}'
+    good = b'{"type":"page","userId":"u1","receivedAt":"2026-03-01T00:00:00Z","context":{"groupId":"acme"}}'
     homeless = b'{"type":"track","messageId":"m2","userId":"u9","event":"seen","receivedAt":"2026-03-01T00:00:01Z"}'
     odd = b'{"type":"sing","receivedAt":"2026-03-01T00:00:02Z"}'
     with workers(deployment, tmp_path, OSS, "intake", "engagement") as running:
