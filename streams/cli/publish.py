@@ -140,7 +140,7 @@ def _progress(order: "PublishOrder") -> "Iterator[Callable[[Progress], None]]":
         yield lambda _: None
         return
     from rich.console import Console  # noqa: PLC0415
-    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn  # noqa: PLC0415
     from rich.progress import Progress as Bar  # noqa: PLC0415
 
     columns = (
@@ -149,12 +149,13 @@ def _progress(order: "PublishOrder") -> "Iterator[Callable[[Progress], None]]":
         TaskProgressColumn(),
         TextColumn("{task.fields[rate]}"),
     )
-    with Bar(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bar:
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("publish", total=None, rate="")
 
         def update(progress: "Progress") -> None:
             total = None if progress.fraction is None else 1.0
-            rate = f"{progress.delivered:,} records, {_rate(progress.delivered, progress.elapsed_s)}/s"
+            speed = _rate(progress.delivered, progress.elapsed_s)
+            rate = f"{progress.delivered:,} records, {speed}/s, {progress.elapsed_s:.0f} s"
             bar.update(task, total=total, completed=progress.fraction or 0.0, rate=rate)
 
         yield update
