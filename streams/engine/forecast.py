@@ -10,6 +10,7 @@ one asks member() of (`Program.prospects`), which have few moments and few windo
 left, so the moments are few in any case; `STEPS_MAX` is for rules made to have many.
 """
 
+from collections.abc import Iterator
 from copy import copy
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -17,7 +18,6 @@ from typing import Final, Literal
 from schemas.timestamps import YEAR_9999_END_MS
 from streams.engine.account import Account
 from streams.engine.decision import decide
-from streams.engine.program import Program
 from streams.engine.working import Working
 
 STEPS_MAX: Final = 400
@@ -38,35 +38,46 @@ def forecast_of(segment: str, account: Account, working: Working) -> Forecast | 
     Changes neither the account nor its working set.
     """
     bit = working.program.bits[segment]
-    program = working.program.prospects[bit]
-    account = copy(account)
-    account.members, account.exits = dict(account.members), dict(account.exits)
-    working = working.ahead(account, program)
-    calendar = program.calendar
-    for _ in range(STEPS_MAX):
-        working.roll(calendar.day_of(account.now))
-        members, next_at = decide(account, working)
-        if not members >> bit & 1:
-            return _left(account, program, bit, members)
-        if members != working.members:
-            _settle(account, working, members)
-        next_at = min(next_at, working.next_edge_at())
-        if next_at > YEAR_9999_END_MS:
-            return None
-        account.now = next_at
+    for scratch, ahead in run_ahead(segment, account, working):
+        if not ahead.members >> bit & 1:
+            return _left(scratch, ahead, bit)
     return None
 
 
-def _left(account: Account, program: Program, bit: int, members: int) -> Forecast:
+def run_ahead(segment: str, account: Account, working: Working) -> Iterator[tuple[Account, Working]]:
+    """What decides `segment`, at the account's `now` and at every later moment at which it may change by itself.
+
+    Yields the same scratch copies each time, which know the windows of the cut-down program alone; at most `STEPS_MAX`
+    times. Changes neither the account nor its working set.
+    """
+    program = working.program.prospects[working.program.bits[segment]]
+    scratch = copy(account)
+    scratch.members, scratch.exits = dict(account.members), dict(account.exits)
+    ahead = working.ahead(scratch, program)
+    calendar = program.calendar
+    for _ in range(STEPS_MAX):
+        ahead.roll(calendar.day_of(scratch.now))
+        members, next_at = decide(scratch, ahead)
+        if members != ahead.members:
+            _settle(scratch, ahead, members)
+        yield scratch, ahead
+        next_at = min(next_at, ahead.next_edge_at())
+        if next_at > YEAR_9999_END_MS:
+            return
+        scratch.now = next_at
+
+
+def _left(account: Account, working: Working, bit: int) -> Forecast:
+    program = working.program
     unit = next(unit for unit in program.units if unit.mask >> bit & 1)
-    entered = members & unit.mask
+    entered = working.members & unit.mask
     if not entered:
         return Forecast(account.now, "exited", None)
     return Forecast(account.now, "moved", program.segments[entered.bit_length() - 1].id)
 
 
 def _settle(account: Account, working: Working, members: int) -> None:
-    """Take over the memberships of the other units: when they began and ended decides when their waits end."""
+    """Take over the memberships: when they began and ended decides when waits end."""
     changed, now = members ^ working.members, account.now
     working.members = members
     for rule in working.program.rules:

@@ -84,6 +84,17 @@ def test_members_of_other_segments_are_run_ahead_with_their_waits() -> None:
     assert _last(log, "s0") == Forecast(START + 3 * DAY, "exited", None)
 
 
+def test_a_segment_that_leaves_on_the_way_ahead_waits_for_its_cooldown() -> None:
+    log = Log(
+        program_of(
+            'not member("s1") or since(signed_up_at) < 1',
+            {"when": 'count("run", days=1) >= 1 or since(signed_up_at) >= 2', "cooldown_days": 3},
+        )
+    )
+    log.track("run", START)
+    assert _last(log, "s0") == Forecast(MIDNIGHT + 3 * DAY, "exited", None)
+
+
 def test_a_piecewise_line_is_followed_to_its_end() -> None:
     log = Log(program_of("abs(since(signed_up_at) - 10) > 2 or since(last_active_at) < 9"))
     log.track("run", START)
