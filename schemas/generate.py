@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from schemas.action import Action
+from schemas.catalog import CatalogFile
 from schemas.control import CatalogChange, Clock, Erase, Thresholds
 from schemas.dead_letter import DeadLetter
 from schemas.event import Event
@@ -32,8 +33,9 @@ CONTRACTS: Final[dict[str, type[BaseModel]]] = {
     "membership": Membership,
     "dead-letter": DeadLetter,
     "action": Action,
+    "catalog": CatalogFile,
 }
-"""By the name of the file and of the command's argument, in the order in which records flow."""
+"""By the name of the file and of the command's argument: in the order in which records flow, then what people write."""
 
 
 class _Plain(GenerateJsonSchema):

@@ -2,13 +2,15 @@
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from streams.cli import catalog_log
+from streams.cli.catalog_log import apply, history
 from streams.cli.options import JsonOption, say
-from streams.errors import InvalidSchemaError
+from streams.errors import InvalidSchemaError, SettingsError
 
 if TYPE_CHECKING:
     from streams.catalogs.document import Document
@@ -58,6 +60,67 @@ def check(
         raise InvalidSchemaError(f"{failed} of {len(references)} catalogs cannot be used")
 
 
+@app.command()
+def show(
+    reference: CatalogArgument,
+    resolved: Annotated[
+        bool, typer.Option("--resolved", help="Write the complete catalog as YAML that extends nothing.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a catalog with all that it extends merged in."""
+    from streams.catalogs.describe import as_plain, described, resolved_yaml  # noqa: PLC0415 - as above
+
+    document, program = _usable(reference)
+    if as_json:
+        _write_json(version=program.version, chain=list(document.chain), **as_plain(program.catalog))
+    else:
+        catalog = program.catalog
+        sys.stdout.write(resolved_yaml(catalog) if resolved else described(catalog, document.chain))
+
+
+@app.command()
+def diff(
+    old: Annotated[str, typer.Argument(metavar="OLD", help="A built-in's name or a YAML file.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="Likewise.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Say what is different between two catalogs, each with all that it extends; exit with 1 if anything is."""
+    from streams.catalogs.compare import differences  # noqa: PLC0415 - as above
+
+    found = differences(_usable(old)[1].catalog, _usable(new)[1].catalog)
+    for difference in found:
+        if as_json:
+            _write_json(
+                section=difference.section, name=difference.name, field=difference.field,
+                change=difference.change.value, old=difference.old, new=difference.new,
+            )  # fmt: skip
+        else:
+            sys.stdout.write(f"{difference}\n")
+    raise typer.Exit(1 if found else 0)
+
+
+@app.command()
+def init(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Where to; - is standard output.")] = "catalog.yaml",
+) -> None:
+    """Write a commented catalog to start from. A file that is there is never overwritten."""
+    from importlib.resources import files  # noqa: PLC0415 - as above
+
+    text = (files("streams.catalogs") / "starter.yaml").read_text(encoding="utf-8")
+    if file == "-":
+        sys.stdout.write(text)
+        return
+    try:
+        with Path(file).open("x", encoding="utf-8") as target:
+            target.write(text)
+    except FileExistsError:
+        raise SettingsError(f"{file} is there already: name another file") from None
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be written: {error.strerror}; name another file") from None
+    say(f"wrote {file}; next: pegel catalog check {file}")
+
+
 def _checked(reference: str) -> "tuple[Program, list[Problem]]":
     from streams.catalogs.warnings import warnings  # noqa: PLC0415 - as above
 
@@ -71,6 +134,15 @@ def _read(reference: str) -> "tuple[Document, Program]":
 
     document = read_document(reference)
     return document, program_of(document)
+
+
+def _usable(reference: str) -> "tuple[Document, Program]":
+    from streams.catalogs import InvalidCatalogError  # noqa: PLC0415 - as above
+
+    try:
+        return _read(reference)
+    except InvalidCatalogError as error:
+        raise InvalidSchemaError(str(error)) from None
 
 
 def _tell(problems: "tuple[Problem, ...] | list[Problem]", *, as_json: bool) -> None:
@@ -92,3 +164,7 @@ def _tell(problems: "tuple[Problem, ...] | list[Problem]", *, as_json: bool) -> 
 
 def _write_json(**row: Any) -> None:
     sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+app.command()(apply)
+app.command()(history)
