@@ -12,6 +12,7 @@ client wrote it.
 import asyncio
 import logging
 import traceback
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import PurePath
 from typing import Final
@@ -55,7 +56,8 @@ class RuntimeFailure(Exception):  # noqa: N818 - a state, not only an error
 class FailStop:
     """The latch. Used from the event loop's thread alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_fail: Callable[[], None] = lambda: None) -> None:
+        self._on_fail = on_fail
         self.reason: FailReason | None = None
         self._happened = asyncio.Event()
 
@@ -69,6 +71,7 @@ class FailStop:
             return
         self.reason = reason
         log.critical("worker stops (%s): %s", reason.value, described(error))
+        self._on_fail()
         self._happened.set()
 
     def check(self) -> None:

@@ -47,6 +47,12 @@ class Pause(logging.Filter):
         return True
 
 
+def hush() -> None:
+    """After a failure: what Faust and the client have to say now are its consequences, with tracebacks."""
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
 def configure(stage: str) -> None:
     logging.basicConfig(
         level=logging.INFO, format=f"%(asctime)s %(levelname)s [{stage}] %(name)s: %(message)s", force=True

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from streams.metrics import Metrics
-from streams.runtime import memory
+from streams.runtime import logs, memory
 from streams.runtime.assignment import Assignment
 from streams.runtime.changelog import ChangelogLoader
 from streams.runtime.export import Exporter
@@ -93,7 +93,7 @@ class _Life:
 
     async def live(self) -> int:
         spec, options = self._spec, self._options
-        failure, stop, vitals = FailStop(), StopSignal(), Vitals()
+        failure, stop, vitals = FailStop(logs.hush), StopSignal(), Vitals()
         stop.install()
         metrics = Metrics(spec.name, spec.output_topics)
         exporter = Exporter(metrics)

@@ -75,9 +75,9 @@ def test_workers_that_join_and_leave_share_the_partitions_and_lose_nothing(toy: 
 
 def test_a_zombie_whose_partitions_moved_is_fenced_and_ends(toy: Toy) -> None:
     with toy.producing(per_second=3_000):
-        zombie = toy.worker(instance_id="same")
+        zombie = toy.worker(instance_id="same", flush_interval_ms=5_000)
         zombie.ready()
-        time.sleep(0.5)
+        time.sleep(0.5)  # the first flush has come at once; by now there is more that was not flushed
         zombie.kill(signal.SIGSTOP)
         successor = toy.worker(instance_id="same")
         successor.ready()
@@ -149,7 +149,7 @@ def test_an_error_in_the_stage_ends_the_worker_and_a_restart_resumes(toy: Toy) -
     toy.produce(2_000)
     failing = toy.worker(poison="key-7", instance_id="only")
     assert failing.wait() == 70
-    assert "".join(failing.lines).count("worker stops") == 1
+    assert [line for line in failing.lines if "worker stops" in line or "Traceback" in line] == failing.lines[-1:]
     healthy = toy.worker(instance_id="only")
     healthy.ready()
     toy.wait_until_done()
