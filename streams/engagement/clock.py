@@ -60,7 +60,7 @@ class PartitionClock:
         if self._mode == "off":
             return ClockReason.OFF, 0
         at = self.newest_arrival if self._mode == "log" else self.wall_ms
-        if at is None or not caught_up:
+        if at is None or at == -NEVER or not caught_up:
             return ClockReason.NOT_CAUGHT_UP, 0
         if self._mode == "wall" and self._held_until is not None and at < self._held_until:
             return ClockReason.HISTORY, 0

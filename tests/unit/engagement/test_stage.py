@@ -57,6 +57,12 @@ def test_the_clock_of_the_log_never_runs_ahead_of_it() -> None:
     assert ("acme", "fresh", "exited", "deadline") in world.told()
 
 
+def test_the_clock_of_an_empty_log_says_nothing() -> None:
+    world = World(config(RANKED, clock="log"))
+    world.run(START)
+    assert world.controls() == ["catalog"]
+
+
 def test_a_clock_that_is_off_writes_nothing() -> None:
     world = World(config(clock="off"))
     world.publish("acme", "m1", START)
