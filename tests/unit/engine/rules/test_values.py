@@ -21,7 +21,7 @@ from streams.engine.rules.values import (
 )
 
 NO_NUMBERS: tuple[Any, ...] = (None, True, False, "3", "", [], {}, math.nan, math.inf, -math.inf, 10**400)
-anything = (
+anything: st.SearchStrategy[Any] = (
     st.none()
     | st.booleans()
     | st.integers()
@@ -46,7 +46,8 @@ def test_a_finite_number_is_itself(value: float) -> None:
 def test_text_is_text_and_a_time_is_rfc_3339() -> None:
     assert (text("a"), text(""), text(3), text(None)) == ("a", "", None, None)
     assert time_of("1970-01-01T00:00:01.0019Z") == 1_001
-    assert [time_of(value) for value in ("1970-01-01", "soon", 5, None, True, [])] == [None] * 6
+    unreadable: list[Any] = ["1970-01-01", "soon", 5, None, True, []]
+    assert [time_of(value) for value in unreadable] == [None] * 6
 
 
 # --- comparisons ---
@@ -55,7 +56,8 @@ def test_text_is_text_and_a_time_is_rfc_3339() -> None:
 @pytest.mark.parametrize("symbol", list(COMPARE))
 @given(value=anything)
 def test_a_comparison_with_an_unknown_is_false(symbol: str, value: Any) -> None:
-    for unknown in (None, math.nan, math.inf, [], {}):
+    unknowns: list[Any] = [None, math.nan, math.inf, [], {}]
+    for unknown in unknowns:
         assert not COMPARE[symbol](value, unknown)
         assert not COMPARE[symbol](unknown, value)
 
