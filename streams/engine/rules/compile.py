@@ -204,9 +204,9 @@ class _Emitter:
             case Op.COMPARE:
                 return self.comparison(node)
             case Op.IS_NONE:
-                return f"({self.value(args[0])} is {'' if node.value == '==' else 'not '}None)"
+                return self.known(args[0], known=node.value == "!=")
             case Op.KNOWN:
-                return f"({self.value(args[0])} is not None)"
+                return self.known(args[0], known=True)
             case Op.IN:
                 items = ", ".join(repr(item.value) for item in args[1:])
                 return f"{'not_in' if node.value else 'is_in'}({self.value(args[0])}, ({items},))"
@@ -214,6 +214,12 @@ class _Emitter:
                 return f"{node.op}({self.value(args[0])}, {self.value(args[1])})"
             case _:
                 return self.value(node)
+
+    def known(self, node: Node, *, known: bool) -> str:
+        """Whether a value is known, or is not. Of a constant, asking would earn a warning."""
+        if not node.nullable and not node.linear:
+            return repr(known)
+        return f"({self.value(node)} is {'not ' if known else ''}None)"
 
     def comparison(self, node: Node) -> str:
         left, right = node.args

@@ -27,6 +27,7 @@ TEXT_CHARS_MAX: Final = 1_000
 DURATION_DAYS_MAX: Final = 3_660
 PERCENT_MAX: Final = 99
 NUMBER_MAX: Final = 1e15
+FACTORS_MAX: Final = 12  # of 1e25 at most, which no count or score exceeds: their product is a number
 
 _COMPARISONS: Final[dict[type[ast.cmpop], str]] = {
     ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=",
@@ -72,6 +73,18 @@ def _parts_of(node: ast.AST) -> Iterator[ast.AST]:
             yield below
         elif isinstance(below, ast.keyword):
             yield below.value
+
+
+def _may_overflow(symbol: str, left: Node, right: Node) -> bool:
+    """Whether a result may leave the range of numbers, which makes it unknown.
+
+    Constants, counts and scores are bounded, so a few of them cannot; but a producer's number, made certain by
+    default(), may be as large as numbers are.
+    """
+    if symbol == "/" and right.op is Op.CONST and abs(right.value) < 1 / NUMBER_MAX:
+        return True
+    nodes = [*left.walk(), *right.walk()]
+    return sum(not node.args for node in nodes) > FACTORS_MAX or any(node.op is Op.DEFAULT for node in nodes)
 
 
 class _Parser:
@@ -255,6 +268,7 @@ class _Parser:
         nullable = left.nullable or right.nullable or Kind.ANY in (left.kind, right.kind)
         # Division by zero is unknown; a constant divisor that is not zero cannot be.
         nullable = nullable or (symbol == "/" and not (right.op is Op.CONST and right.value))
+        nullable = nullable or _may_overflow(symbol, left, right)
         return Node(
             Op.ARITHMETIC, Kind.NUMBER, self._source(at), (left, right), symbol, nullable, left.linear or right.linear
         )
