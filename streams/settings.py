@@ -224,7 +224,7 @@ class EngagementSettings(_Section):
 class NotifySettings(_Section):
     playbooks: Path | None = Field(
         None,
-        description="Which transition goes where: a built-in's name (starter, console) or a YAML file; nothing: nowhere.",
+        description="Which transition goes where: a built-in (starter, console) or a YAML file; nothing: nowhere.",
     )
     max_age_h: float | None = Field(
         24, gt=0, description="Transitions older than this are not announced; nothing: all are."
