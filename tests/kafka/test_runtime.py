@@ -27,7 +27,7 @@ def toy(kafka: Broker, topic_prefix: str) -> Iterator[Toy]:
 def test_kills_at_random_moments_change_nothing(toy: Toy) -> None:
     rng = random.Random(20261122)
     with toy.producing(per_second=4_000):
-        for _ in range(7):
+        for _ in range(6):
             worker = toy.worker(instance_id="only", flush_interval_ms=20)
             worker.ready()
             time.sleep(rng.uniform(0.05, 1.5))
