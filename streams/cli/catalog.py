@@ -9,10 +9,12 @@ import typer
 
 from streams.cli import catalog_log
 from streams.cli.catalog_log import apply, history
-from streams.cli.options import JsonOption, say
+from streams.cli.options import ConfigOption, JsonOption, say
+from streams.cli.simulation import simulation, time_of
 from streams.errors import InvalidSchemaError, SettingsError
 
 if TYPE_CHECKING:
+    from schemas.playbook import Play
     from streams.catalogs.document import Document
     from streams.catalogs.problems import Problem
     from streams.engine.program import Program
@@ -98,6 +100,68 @@ def diff(
         else:
             sys.stdout.write(f"{difference}\n")
     raise typer.Exit(1 if found else 0)
+
+
+@app.command()
+def simulate(
+    new: Annotated[str, typer.Argument(metavar="NEW", help="A built-in's name or a YAML file.")],
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="NDJSON, plain or gzip; - is standard input.")],
+    against: Annotated[str, typer.Option(metavar="NAME|FILE", help="The catalog that NEW would replace.")] = "default",
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Rates are from then on (RFC 3339); without it, from the first arrival."),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Sizes are as of then; without it, as of the last arrival.")
+    ] = None,
+    playbook: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Count the messages that this playbook would make.")
+    ] = None,
+    list_accounts: Annotated[bool, typer.Option("--list", help="Name the accounts that enter and leave.")] = False,
+    jobs: Annotated[int, typer.Option(min=1, max=2, help="2: a process for each catalog.")] = 1,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Replay events under two catalogs, and say what would be different if NEW replaced the other.
+
+    Of each segment: its size, who enters and leaves, how often it changes, and whether accounts flap.
+    """
+    from streams.simulate.comparison import compared  # noqa: PLC0415 - as above
+    from streams.simulate.course import Span  # noqa: PLC0415
+    from streams.simulate.table import comings_and_goings, rows, table  # noqa: PLC0415
+
+    since_ms, until_ms = time_of(since, "--since"), time_of(until, "--until")
+    plays = _plays(playbook, [segment.id for segment in _usable(new)[1].segments]) if playbook is not None else ()
+    ran = simulation((against, new), files, until_ms, config, jobs)
+    if ran.rejected:
+        say(f"{ran.rejected} lines cannot be used; `pegel replay` says why")
+    if ran.first_ms is None or ran.last_ms is None:
+        raise SettingsError("no line could be used: name files of events")
+    if since_ms is not None and since_ms >= ran.last_ms:
+        raise SettingsError("--since is not before the end of the events: name an earlier time")
+    old_course, new_course = ran.courses
+    span = Span(ran.first_ms if since_ms is None else since_ms, ran.last_ms)
+    found = compared(old_course, new_course, span, plays)
+    if as_json:
+        for row in rows(found, with_accounts=list_accounts):
+            _write_json(**row)
+        return
+    sys.stdout.write(table(found))
+    for segment, change, account_id in comings_and_goings(found) if list_accounts else ():
+        sys.stdout.write(f"{account_id} {change} {segment}\n")
+
+
+def _plays(playbook: str, segments: list[str]) -> "tuple[Play, ...]":
+    """The playbook's plays; the secrets of its destinations are not needed to count."""
+    from schemas.playbook import ANY  # noqa: PLC0415 - as above
+    from streams.notify.playbooks import load_playbooks  # noqa: PLC0415
+
+    plays = load_playbooks(playbook, None).plays
+    for play in plays:
+        missing = [segment for segment in play.segments if segment != ANY and segment not in segments]
+        if missing:
+            say(f"warning: play {play.id} waits for {', '.join(missing)}, which NEW does not have")
+    return plays
 
 
 @app.command()

@@ -2,13 +2,12 @@
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from streams.cli.options import ConfigOption, say, settings_for
+from streams.cli.progress import PROGRESS_EVERY_LINES, reading
 from streams.errors import InvalidSchemaError, SettingsError
 
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 REPORTED_LINES_MAX: Final = 100
-PROGRESS_EVERY_LINES: Final = 1_000
 DEFAULT_CATALOG: Final = "default"
 
 
@@ -97,7 +95,7 @@ def _feed(run: "Replay", reader: "LineReader", *, strict: bool) -> bool:
     from schemas.dead_letter import Rejected  # noqa: PLC0415
 
     bad = 0
-    with _progress(reader) as advance:
+    with reading(reader, "replay") as advance:
         for count, line in enumerate(reader):
             if count % PROGRESS_EVERY_LINES == 0:
                 advance()
@@ -112,21 +110,6 @@ def _feed(run: "Replay", reader: "LineReader", *, strict: bool) -> bool:
                 if strict:
                     return False
     return True
-
-
-@contextmanager
-def _progress(reader: "LineReader") -> Iterator[Callable[[], None]]:
-    """A progress bar over the bytes read, if standard error is a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda: None
-        return
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
-
-    columns = (TextColumn("replay"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("replay", total=reader.bytes_total)
-        yield lambda: progress.update(task, completed=reader.bytes_read)
 
 
 def _summarise(run: "Replay", transitions: "list[Transition]") -> None:

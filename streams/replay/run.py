@@ -9,6 +9,7 @@ never sorted; what comes out is in (effective_at, account_id, sequence) order.
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 from pydantic import ValidationError
 
@@ -28,6 +29,8 @@ from streams.replay.population import DailyPopulation
 
 ACCOUNT_TOPIC = "account.events.v1"
 
+SEEN_ACCOUNTS_MAX: Final = 100_000
+
 Resolve = Callable[[WireEvent], str]
 """The account of an event, by the state that earlier events have left; raises `Rejected` if there is none."""
 
@@ -46,14 +49,27 @@ class Replay:
     """One run over files. `until` leaves out what arrives later, in ms; None takes all."""
 
     def __init__(
-        self, program: Program, resolve: Resolve, until: int | None = None, *, follow_catalog: bool = False
+        self,
+        program: Program,
+        resolve: Resolve,
+        until: int | None = None,
+        *,
+        follow_catalog: bool = False,
+        only: str | None = None,
     ) -> None:
-        """`follow_catalog`: catalog records of a dump say which rules apply, not `program`."""
+        """`follow_catalog`: catalog records of a dump say which rules apply, not `program`.
+
+        `only`: events of other accounts are left out, but for their ids and arrivals.
+        """
         self.summary = Summary()
         self._program = program
         self._follow_catalog = follow_catalog
+        self._only = only
+        self.seen_accounts: set[str] = set()  # at most SEEN_ACCOUNTS_MAX, where one account is followed
+        self.newest_arrival: int | None = None
         self._resolve = resolve
         self._until = until
+        self._arrivals: tuple[int, int] | None = None
         self._partitions: dict[int, Partition] = {}
         self._population = DailyPopulation()
         self._catalogued: set[int] = set()  # partitions of which a catalog record was seen
@@ -61,6 +77,11 @@ class Replay:
     @property
     def accounts(self) -> int:
         return sum(len(partition) for partition in self._partitions.values())
+
+    @property
+    def arrivals(self) -> tuple[int, int] | None:
+        """The earliest and the latest arrival that was included, in ms."""
+        return self._arrivals
 
     @property
     def partitions(self) -> list[Partition]:
@@ -78,13 +99,14 @@ class Replay:
             self.summary.rejected[rejected.reason] += 1
             raise
 
-    def finish(self) -> list[Transition]:
-        """Bring every account to `until`, and return all transitions in their order."""
+    def finish(self, at_ms: int | None = None) -> list[Transition]:
+        """Bring every account to `at_ms` (else `until`, else nowhere), and return all transitions in their order."""
         found: list[Transition] = []
+        horizon = self._until if at_ms is None else at_ms
         for partition in self._partitions.values():
-            if self._until is not None:
-                self._population.finish(self._until, partition)
-                partition.advance_to(self._until)
+            if horizon is not None:
+                self._population.finish(horizon, partition)
+                partition.advance_to(horizon)
             found += partition.take_transitions()
         found.sort(key=lambda transition: (transition.effective_at, transition.account_id, transition.sequence))
         return found
@@ -157,10 +179,16 @@ class Replay:
         partition.apply_catalog(program, envelope.ts)
 
     def _apply(self, partition: int, account_id: str, event: WireEvent, raw: bytes, arrival_ms: int) -> None:
+        if self._only is not None and len(self.seen_accounts) < SEEN_ACCOUNTS_MAX:
+            self.seen_accounts.add(account_id)
+        if self._only not in (None, account_id):
+            return
         self.summary.outcomes[self._partition(partition).apply(account_id, event, raw, arrival_ms)] += 1
 
     def _is_included(self, arrival_ms: int) -> bool:
         if self._until is None or arrival_ms <= self._until:
+            first, last = self._arrivals or (arrival_ms, arrival_ms)
+            self._arrivals = min(first, arrival_ms), max(last, arrival_ms)
             return True
         self.summary.after_until += 1
         return False

@@ -186,3 +186,85 @@ def test_editors_ask_for_segments_where_nothing_is_extended() -> None:
     validator = jsonschema.Draft202012Validator(json_schema("catalog"))
     assert not validator.is_valid({"format": 1, "name": "x"})
     assert validator.is_valid({"format": 1, "name": "x", "extends": "default"})
+
+
+def event(account: str, name: str, day: int, user: str = "u") -> str:
+    at = f"2026-03-{day:02}T12:00:00Z"
+    fields = {"type": "track", "event": name, "userId": user, "timestamp": at, "context": {"groupId": account}}
+    return json.dumps(fields | {"messageId": f"{account}{name}{day}"})
+
+
+def simulated(tmp_path: Path, *arguments: str, text: str | None = None) -> tuple[int, list[str]]:
+    """Under `old` an account is busy after two events in a week, under `new` after one; a third account is quiet."""
+    lines = [event("a", "x", 1), event("b", "x", 1), event("b", "x", 2), "no json", event("c", "seen", 20)]
+    events = written(tmp_path, "\n".join(lines) if text is None else text, "events.ndjson")
+    rule = (
+        "format: 1\nname: N\nsegments:\n  - {id: busy, when: 'count(\"x\", days=30) >= K'}\n  - {id: all, when: True}\n"
+    )
+    old = written(tmp_path, rule.replace("N", "old").replace("K", "2"), "old.yaml")
+    new = written(tmp_path, rule.replace("N", "new").replace("K", "1"), "new.yaml")
+    return run(["catalog", "simulate", new, events, "--against", old, *arguments]), [old, new, events]
+
+
+def test_simulate_says_who_enters_and_leaves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert simulated(tmp_path, "--json", "--list")[0] == ExitStatus.OK
+    shown = capsys.readouterr()
+    found = [json.loads(line) for line in shown.out.splitlines()]
+    assert shown.err == "pegel: 1 lines cannot be used; `pegel replay` says why\n"
+    assert found[0] | {"old": "", "new": ""} == {
+        "kind": "run", "old": "", "new": "", "accounts": 3, "from": "2026-03-01T12:00:00.000Z",
+        "to": "2026-03-20T12:00:00.000Z", "weeks": 2.714,
+    }  # fmt: skip
+    segments = {row["segment"]: row for row in found if row["kind"] == "segment"}
+    assert [segments["busy"][side]["size"] for side in ("old", "new")] == [1, 2]
+    assert (segments["busy"]["enters"], segments["busy"]["leaves"], segments["all"]["enters"]) == (1, 0, 0)
+    assert [row for row in found if row["kind"] == "overlap"] == [
+        {"kind": "overlap", "segments": ["busy", "all"], "old": 1, "new": 2, "share": 1.0}
+    ]
+    assert [row for row in found if row["kind"] == "account"] == [
+        {"kind": "account", "account_id": "a", "segment": "busy", "change": "enters"}
+    ]
+
+
+def test_simulate_brings_all_accounts_to_the_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without the event of the 20th the others' windows would not have moved; a later end empties them."""
+    assert simulated(tmp_path, "--json", "--until", "2026-04-20T00:00:00Z")[0] == ExitStatus.OK
+    sizes = {row["segment"]: row["new"]["size"] for row in rows(capsys) if row["kind"] == "segment"}
+    assert sizes == {"busy": 0, "all": 3}
+
+
+def test_simulate_gives_one_table_and_the_same_from_two_processes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    playbook = ["--playbook", "console"]
+    assert simulated(tmp_path, "--list", *playbook)[0] == ExitStatus.OK
+    shown = capsys.readouterr().out
+    table = [line.split() for line in shown.splitlines()]
+    assert ["busy", "1", ">", "2", "1", "0", "0.4", ">", "0.7", "1", ">", "2", "1", "1", "0.0%"] in table
+    assert shown.endswith("a enters busy\n")
+    assert simulated(tmp_path, "--list", "--jobs", "2", *playbook)[0] == ExitStatus.OK
+    assert capsys.readouterr().out == shown
+
+
+def test_simulate_warns_of_plays_that_wait_in_vain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert simulated(tmp_path, "--playbook", "starter")[0] == ExitStatus.OK
+    assert "waits for at_risk, which NEW does not have" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["--until", "yesterday"], ExitStatus.USAGE),
+        (["--since", "2027-01-01T00:00:00Z"], ExitStatus.USAGE),
+        (["--against", "nothing"], ExitStatus.INVALID),
+        (["--playbook", "nothing"], ExitStatus.INVALID),
+        (["--jobs", "2", "-"], ExitStatus.USAGE),
+        (["no-such-file"], ExitStatus.USAGE),
+    ],
+)
+def test_simulate_refuses_what_it_cannot_use(arguments: list[str], status: ExitStatus, tmp_path: Path) -> None:
+    assert simulated(tmp_path, *arguments)[0] == status
+
+
+def test_simulate_of_nothing_is_a_usage_error(tmp_path: Path) -> None:
+    assert simulated(tmp_path, text="")[0] == ExitStatus.USAGE

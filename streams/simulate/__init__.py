@@ -1,0 +1,1 @@
+"""What another catalog would make of the same events: sizes, who enters and leaves, unrest, messages."""
