@@ -57,7 +57,9 @@ STAGE_COUNTS: Final[Mapping[str, StageCount]] = {
     "clock_ahead": StageCount("Events whose time was more than five minutes ahead of their arrival.", {}),
     "transitions": StageCount("Segment transitions written.", {"direction": DIRECTIONS}),
     "deadlines": StageCount("Deadlines that fired.", {}),
-    "controls": StageCount("Control records applied.", {"control": ("clock", "thresholds", "catalog", "erase", "sketch")}),
+    "controls": StageCount(
+        "Control records applied.", {"control": ("clock", "thresholds", "catalog", "erase", "sketch")}
+    ),
     "evicted": StageCount("Entries dropped because a collection was full.", {"collection": COLLECTIONS}),
     "applied": StageCount("Events applied to their account.", {}),
     "cut": StageCount("Texts shortened and traits dropped because they were too large.", {"what": ("text", "trait")}),
