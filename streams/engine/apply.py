@@ -229,7 +229,7 @@ def _apply_nps(account: Account, working: Working, record: Record, counts: Count
     known = account.nps.get(user)
     if known is not None and known[0] > record.t:
         return
-    account.nps[user] = (record.t, score)
+    account.nps[user] = (record.t, float(score))
     if len(account.nps) > limits.USERS_MAX:
         del account.nps[min(account.nps, key=lambda answered: account.nps[answered][0])]
         counts[Noted.ANSWER_EVICTED] += 1

@@ -34,7 +34,7 @@ def decode(stored: bytes) -> Account:
     _check_version(stored)
     try:
         return _decoder.decode(memoryview(stored)[_HEADER.size :])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise StateError(f"stored state is damaged: {error}") from error
 
 

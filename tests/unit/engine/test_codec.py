@@ -1,0 +1,89 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streams.engine import codec
+from streams.engine.account import Account
+from streams.engine.codec import VERSION, StateError
+from streams.engine.partition import Partition
+from streams.engine.program import compile_catalog
+from streams.engine.rules.linear import NEVER
+from tests.unit.engine.building import DAY, START, Log, program_of
+from tests.unit.engine.logs import RULES, Sent, logs
+
+PROGRAM = compile_catalog(RULES)
+
+
+@settings(deadline=None, max_examples=50)
+@given(logs(accounts=("acme",)))
+def test_what_is_decoded_is_what_was_encoded(log: list[Sent]) -> None:
+    partition = Partition(PROGRAM)
+    for sent in log:
+        sent.to(partition)
+    for _, stored in partition.take_changes():
+        account = codec.decode(stored)
+        assert codec.encode(account) == stored
+        assert codec.next_deadline(stored) == account.next_at
+
+
+def test_an_empty_account_survives() -> None:
+    assert codec.decode(codec.encode(Account())) == Account()
+    assert codec.next_deadline(codec.encode(Account())) == NEVER
+
+
+def test_two_accounts_share_no_collection() -> None:
+    one, other = Account(), Account()
+    one.users["u"] = 1
+    assert other.users == {}
+
+
+@pytest.mark.parametrize("version", [0, VERSION + 1, 255])
+def test_another_version_is_refused_by_its_number(version: int) -> None:
+    stored = bytes([version]) + codec.encode(Account())[1:]
+    for read in (codec.decode, codec.next_deadline):
+        with pytest.raises(StateError, match=f"has version {version}, this program reads {VERSION}"):
+            read(stored)
+
+
+@pytest.mark.parametrize("stored", [b"", bytes([VERSION]), bytes([VERSION]) * 8])
+def test_too_few_bytes_are_refused(stored: bytes) -> None:
+    with pytest.raises(StateError):
+        codec.decode(stored)
+    with pytest.raises(StateError):
+        codec.next_deadline(stored)
+
+
+@given(st.data())
+def test_damaged_bytes_are_refused_or_read_but_never_crash(data: st.DataObject) -> None:
+    stored = bytearray(codec.encode(Account(users={"u": 1}, traits={"plan": (START, "team")}, now=START)))
+    place = data.draw(st.integers(0, len(stored) - 1))
+    stored[place] ^= data.draw(st.integers(1, 255))
+    try:
+        account = codec.decode(bytes(stored))
+    except StateError:
+        return
+    assert isinstance(account, Account)
+
+
+@pytest.mark.parametrize("cut", [9, 10, 20, -1])
+def test_cut_bytes_are_refused(cut: int) -> None:
+    with pytest.raises(StateError, match="damaged"):
+        codec.decode(codec.encode(Account(users={"u": 1}, now=START))[:cut])
+
+
+@pytest.mark.parametrize("stored", [b"\x00", b"\x80", b"\x91\xa1x", b"\xc1"])
+def test_what_is_no_account_is_refused(stored: bytes) -> None:
+    header = codec.encode(Account())[:9]
+    with pytest.raises(StateError, match="damaged"):
+        codec.decode(header + stored)
+
+
+def test_an_account_of_a_year_is_small() -> None:
+    """Some two events a working day by three users: about the size that changelogs are planned for."""
+    log = Log(program_of('count("*", days=28) > 3', 'count("run", days=7) > 2'))
+    for day in range(365):
+        if day % 7 < 5:
+            for name in ("run", "share"):
+                log.track(name, START + day * DAY, user=f"u{day % 3}")
+    (_, stored), *_ = log.partition.take_changes()
+    assert len(stored) < 3_000
