@@ -66,7 +66,6 @@ class Replay:
         self._follow_catalog = follow_catalog
         self._only = only
         self.seen_accounts: set[str] = set()  # at most SEEN_ACCOUNTS_MAX, where one account is followed
-        self.newest_arrival: int | None = None
         self._resolve = resolve
         self._until = until
         self._arrivals: tuple[int, int] | None = None
