@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from schemas.catalog import Catalog, Segment
 from streams.catalogs import BUILT_IN, InvalidCatalogError, load_catalog, load_program
@@ -189,3 +191,26 @@ def test_a_file_that_is_not_there_is_told_with_the_nearest_built_in() -> None:
 @pytest.mark.parametrize("weight", [".nan", ".inf", "'Infinity'", "1.2345", "true", "[1]", "1e9"])
 def test_a_weight_is_a_finite_number_of_three_places(tmp_path: Path, weight: str) -> None:
     assert fault(tmp_path, GOOD.replace("2.5", weight)).startswith("t.yaml:3:21: weights 'on': found ")
+
+
+STARTER = (Path(__file__).parents[3] / "streams" / "catalogs" / "starter.yaml").read_text(encoding="utf-8")
+PIECES = st.sampled_from(
+    ["\n", " ", ":", "'", '"', "[", "{", "- ", "&a ", "*a", "<<", "|", ">", "!!", "é", "\t", "#", "1", "(", "null"]
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(0, len(STARTER)), st.integers(0, 12), PIECES), min_size=1, max_size=3))
+def test_whatever_is_mistyped_is_told_within_the_file(tmp_path: Path, mistakes: list[tuple[int, int, str]]) -> None:
+    text = STARTER
+    for at, cut, piece in mistakes:
+        text = text[:at] + piece + text[at + cut :]
+    lines = text.split("\n")
+    try:
+        load_program(written(tmp_path, text))
+    except InvalidCatalogError as error:
+        for problem in error.problems:
+            if problem.line is not None and problem.file.endswith("t.yaml"):
+                assert problem.column is not None
+                assert problem.column <= len(lines[problem.line - 1]) + 1
+                assert problem.excerpt == lines[problem.line - 1]
