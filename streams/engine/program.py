@@ -135,7 +135,10 @@ def compile_catalog(catalog: Catalog, place: str = "catalog") -> Program:
         raise CatalogError(f"{place}: timezone", str(error)) from None
     segments = tuple(segment for segment in catalog.segments if segment.enabled)
     bits = {segment.id: bit for bit, segment in enumerate(segments)}
-    scope = Scope(frozenset(bits), catalog.definitions, frozenset(catalog.measures))
+    # A segment that is not enabled may still be asked for: it has no members.
+    scope = Scope(
+        frozenset(segment.id for segment in catalog.segments), catalog.definitions, frozenset(catalog.measures)
+    )
     definitions = _parse_definitions(catalog, scope, place)
     rules = _parse_rules(segments, scope, place)
     conditions = [node for rule in rules for node in rule.conditions()]
@@ -284,7 +287,7 @@ def _needs(rules: tuple[Rule, ...], units: tuple[Unit, ...]) -> list[set[int]]:
         for rule in rules:
             if unit.mask >> rule.bit & 1:
                 terms = [term for node in rule.conditions() for term in node.terms() if term.name == "member"]
-                asked |= sum({1 << bits[term.event] for term in terms})
+                asked |= sum({1 << bits[term.event] for term in terms if term.event in bits})
         needs.append({index for index, other in enumerate(units) if other.mask & asked})
     return needs
 

@@ -185,7 +185,8 @@ class _Emitter:
                 index = self.slots.sequences.index((term.event, term.other, term.within_ms))
                 return f"w.sequence_in({index}, {term.days})"
             case "member":
-                return f"(members & {1 << self.bits[term.event]} != 0)"
+                bit = self.bits.get(term.event)  # none: a segment that is not enabled has no members
+                return "False" if bit is None else f"(members & {1 << bit} != 0)"
             case "stage":
                 self.uses_stage = True
                 return f"w.stage({self.now})"
