@@ -47,7 +47,7 @@ def _texts(document: Document) -> Iterator[tuple[EntryPath, str, _Parse, Scope]]
     segments = {name: entry for name, entry in _maps(document.tree, BY_ID).items() if isinstance(entry, dict)}
     enabled = {name for name, entry in segments.items() if entry.get("enabled") is not False}
     written = {name: text for name, value in definitions.items() if (text := _text(value)) is not None}
-    scope = Scope(frozenset(enabled), written, frozenset(_maps(document.tree, "measures")))
+    scope = Scope(frozenset(segments), written, frozenset(_maps(document.tree, "measures")))
     for name, text in written.items():
         yield ("definitions", name), text, parse_value, scope
     for name, entry in _maps(document.tree, "events").items():

@@ -26,6 +26,7 @@ def warnings(document: Document, program: Program) -> list[Problem]:
         *_behind_another(program),
         *_without_effect(document, program.catalog, terms),
         *_asked_in_vain(program, terms),
+        *_asked_of_disabled(program),
     ]
     problems = [document.problem(path, message, severity=Severity.WARNING) for path, message in found]
     return sorted(dict.fromkeys(problems), key=lambda problem: (problem.file, problem.line or 0, problem.column or 0))
@@ -124,3 +125,14 @@ def _asked_in_vain(program: Program, terms: set[Term]) -> Iterator[Finding]:
             for name in dict.fromkeys(term.name for term in node.terms()) if node is not None else ():
                 if name in lacking:
                     yield (BY_ID, rule.id, key), f"asks for {name}, but {lacking[name]}"
+
+
+def _asked_of_disabled(program: Program) -> Iterator[Finding]:
+    for rule in program.rules:
+        for key, node in (("when", rule.when), ("exit_when", rule.exit_when)):
+            for term in dict.fromkeys(node.terms()) if node is not None else ():
+                if term.name == "member" and term.event not in program.bits:
+                    yield (
+                        (BY_ID, rule.id, key),
+                        f"asks for members of {term.event!r}, which is not enabled and has none",
+                    )

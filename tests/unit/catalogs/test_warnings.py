@@ -117,3 +117,10 @@ def test_inherited_segments_that_the_author_emptied_are_told_where_they_stand(tm
 def test_inherited_entries_without_effect_are_not_the_authors_business(tmp_path: Path) -> None:
     (tmp_path / "base.yaml").write_text(f"{HEAD}weights: {{a: 2}}\nsegments: [{{id: s, when: mrr > 1}}]\n")
     assert told(tmp_path, "extends: base.yaml\n") == []
+
+
+def test_asking_for_members_of_a_disabled_segment_is_told(tmp_path: Path) -> None:
+    text = "segments:\n  - {id: a, enabled: false, when: mrr > 1}\n  - {id: b, when: not member('a')}\n"
+    assert told(tmp_path, text) == [
+        "5:19: segments 'b' when: asks for members of 'a', which is not enabled and has none",
+    ]
