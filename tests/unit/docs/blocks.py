@@ -24,6 +24,7 @@ from streams.engine.rules.expression import Kind
 from streams.engine.transitions import Transition
 from streams.replay.lines import Line
 from streams.replay.run import Replay
+from tests.laws.side_by_side import by_model
 
 KINDS: Final = ("example", "values", "refused", "warned")
 CALLS: Final = ("page", "screen", "group", "identify")  # any other word on an event's line is a track call's event
@@ -37,6 +38,7 @@ _EVENT: Final = re.compile(
 _UNTIL: Final = re.compile(rf"until ({_TIME})")
 _COMMENT: Final = re.compile(r"\s+#\s.*$")
 _UNSAID: Final = ":00.000Z"
+_UNSAID_ENTRIES: Final = {"format": 1, "name": "ours"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,18 @@ def scene_of(block: Block) -> Scene:
 def transitions_of(scene: Scene, folder: Path) -> list[str]:
     """As the page writes them; what comes out of a real replay."""
     found = _Run(_program(scene.catalog, folder), scene).transitions()
-    return [_line(transition) for transition in found] or [NO_TRANSITIONS]
+    lines = [_line(one.account_id, one.segment, one.direction, one.from_segment, one.effective_at) for one in found]
+    return lines or [NO_TRANSITIONS]
+
+
+def transitions_by_model(scene: Scene) -> list[str]:
+    """The same by the independent model, which is given looks at the population instead of taking them."""
+    log = [msgspec.json.encode(event).decode() for event in scene.events]
+    lines = [
+        _line(one["account_id"], one["segment"], one["direction"], one["from_segment"], parse_ms(one["effective_at"]))
+        for one in by_model(log, {**_UNSAID_ENTRIES, **scene.catalog}, scene.until_ms)
+    ]
+    return lines or [NO_TRANSITIONS]
 
 
 def values_of(scene: Scene, folder: Path) -> list[str]:
@@ -138,7 +151,7 @@ def _account(event: WireEvent) -> str:
 def _program(catalog: Mapping[str, Any], folder: Path) -> Program:
     """Read as a file, the way of every catalog; `format` and `name` go without saying in examples."""
     file = folder / "ours.yaml"
-    file.write_text(yaml.safe_dump({"format": 1, "name": "ours", **catalog}, sort_keys=False), encoding="utf-8")
+    file.write_text(yaml.safe_dump({**_UNSAID_ENTRIES, **catalog}, sort_keys=False), encoding="utf-8")
     return load_program(str(file))
 
 
@@ -170,9 +183,10 @@ def _moment(text: str) -> str:
     return text.removesuffix(_UNSAID).removesuffix("Z").replace("T", " ")
 
 
-def _line(found: Transition) -> str:
-    came_from = f" from {found.from_segment}" if found.from_segment else ""
-    return f"{_moment(format_ms(found.effective_at))} {found.account_id} {found.segment} {found.direction}{came_from}"
+def _line(account_id: str, segment: str, direction: str, from_segment: str | None, at_ms: int | None) -> str:
+    assert at_ms is not None
+    came_from = f" from {from_segment}" if from_segment else ""
+    return f"{_moment(format_ms(at_ms))} {account_id} {segment} {direction}{came_from}"
 
 
 def _value(value: Any, kind: Kind) -> str:

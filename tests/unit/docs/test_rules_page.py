@@ -14,8 +14,18 @@ from streams.catalogs.warnings import warnings
 from streams.engine.program import compile_catalog
 from streams.engine.rules.errors import RuleError
 from streams.engine.rules.parse import Scope, parse_condition
-from streams.engine.rules.vocabulary import RULE, STAGES, WHERE
-from tests.unit.docs.blocks import KINDS, Block, blocks_of, parts_of, prose_of, scene_of, transitions_of, values_of
+from streams.engine.rules.vocabulary import POPULATION, RULE, STAGES, WHERE
+from tests.unit.docs.blocks import (
+    KINDS,
+    Block,
+    blocks_of,
+    parts_of,
+    prose_of,
+    scene_of,
+    transitions_by_model,
+    transitions_of,
+    values_of,
+)  # fmt: skip
 
 ROOT: Final = Path(__file__).parents[3]
 FILE: Final = ROOT / "docs" / "rules.md"
@@ -24,6 +34,8 @@ BLOCKS: Final = tuple(blocks_of(PAGE))
 
 # What a rule in a `refused` block may refer to beside the vocabulary; the page says so.
 SCOPE: Final = Scope(segments=("busy", "quiet"), definitions={"uses": 'count("*", days=28)'}, measures=("rows",))
+
+RANKS: Final = re.compile("|".join(POPULATION))
 
 CATALOG_KEYS: Final = (*Catalog.model_fields, "extends")
 PART_KEYS: Final = tuple(key for part in (Segment, ChecklistStep, NamedEvent, Measure) for key in part.model_fields)
@@ -42,6 +54,12 @@ def test_there_are_blocks_of_every_kind() -> None:
 def test_an_example_has_the_transitions_it_shows(block: Block, tmp_path: Path) -> None:
     scene = scene_of(block)
     assert transitions_of(scene, tmp_path) == list(scene.expected)
+
+
+@pytest.mark.parametrize("block", [block for block in of_kind("example") if not RANKS.search(block.text)], ids=str)
+def test_the_independent_model_has_the_same_transitions(block: Block) -> None:
+    scene = scene_of(block)
+    assert transitions_by_model(scene) == list(scene.expected)
 
 
 @pytest.mark.parametrize("block", of_kind("values"), ids=str)
