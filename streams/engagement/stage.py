@@ -85,6 +85,7 @@ class EngagementStage:
         self._counts: Counter[str] = Counter()
         self._announced = False
         self._row: bytes | None = None
+        self._row_due = False  # something that only the partition's row remembers has changed
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -170,6 +171,7 @@ class EngagementStage:
     # Control records
 
     def _control(self, control: Control, arrival_ms: int) -> None:
+        self._row_due = True
         match control:
             case Clock():
                 self._engine.advance_clock(control.at_ms)
@@ -279,7 +281,7 @@ class EngagementStage:
         return next_offset
 
     def dirty(self) -> bool:
-        return bool(self._outputs or self._changes) or self._engine.has_changes()
+        return bool(self._outputs or self._changes or self._row_due) or self._engine.has_changes()
 
     def saturated(self) -> bool:
         return len(self._outputs) > PENDING_OUTPUTS_MAX
@@ -289,12 +291,12 @@ class EngagementStage:
         accounts = self._engine.take_changes()
         changes = [*self._changes, *((rows.ACCOUNT + account_id.encode(), encoded) for account_id, encoded in accounts)]
         outputs = [*self._outputs, *memberships]
-        self._outputs, self._changes = [], []
-        if outputs or changes:
+        if outputs or changes or self._row_due:
             row = self._partition_row()
             if row != self._row:
                 self._row = row
                 changes.append((rows.PARTITION, row))
+        self._outputs, self._changes, self._row_due = [], [], False
         return Drained(outputs, changes)
 
     def _partition_row(self) -> bytes:
