@@ -38,8 +38,10 @@ COMMANDS: Final[dict[str, str]] = {
     "publish": "streams.cli.publish",
     "dump": "streams.cli.dump",
     "replay": "streams.cli.replay",
+    "explain": "streams.cli.explain",
     "catalog": "streams.cli.catalog",
     "playbook": "streams.cli.playbook",
+    "erase": "streams.cli.erase",
     "schemas": "streams.cli.schemas",
     "config": "streams.cli.config",
 }

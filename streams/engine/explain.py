@@ -7,6 +7,7 @@ when it will turn by itself. What a record would have to bring is for `distance`
 A part is an operand of a rule's outermost `and` or `or`: what its author wrote as one condition.
 """
 
+from collections.abc import Iterator
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
@@ -134,15 +135,22 @@ def _conditions(rule: Rule) -> dict[str, Node]:
     return found
 
 
+def _read_by(node: Node) -> Iterator[Node]:
+    """What a condition reads of the account; a rank is read as such, not as the percentiles that make it."""
+    if node.op in (Op.TERM, Op.SINCE, Op.UNTIL, Op.QUINTILE):
+        yield node
+    if node.op is not Op.QUINTILE:
+        for arg in node.args:
+            yield from _read_by(arg)
+
+
 def _readings(rule: Rule) -> dict[str, Node]:
     """What conditions read, and the sides of their comparisons; constants are no readings."""
     found: dict[str, Node] = {}
     for root in rule.conditions():
-        for node in root.walk():
-            sides = node.args if node.op is Op.COMPARE else ()
-            for one in (node, *sides):
-                if one.op in (Op.TERM, Op.SINCE, Op.UNTIL) or (one in sides and one.op is not Op.CONST):
-                    found.setdefault(one.text, one)
+        sides = (arg for node in root.walk() if node.op is Op.COMPARE for arg in node.args if arg.op is not Op.CONST)
+        for node in (*_read_by(root), *sides):
+            found.setdefault(node.text, node)
     return found
 
 
@@ -162,11 +170,10 @@ def _rule_state(node: Node, seen: Seen) -> RuleState:
 
 def _part(node: Node, seen: Seen) -> Part:
     holds, turns_at = seen.holds[node.text], seen.turns_at.get(node.text)
-    read = [one.text for one in node.walk() if one.op in (Op.TERM, Op.SINCE, Op.UNTIL)]
     return Part(
         text=node.text,
         holds=holds,
-        values={text: seen.values[text] for text in dict.fromkeys(read)},
+        values={one.text: seen.values[one.text] for one in _read_by(node)},
         missing=missing_of(node, seen, wanted=not holds) if node.op is Op.COMPARE else None,
         turns_at=turns_at,
         change=change_of(node, seen, wanted=not holds),

@@ -65,7 +65,7 @@ class Replay:
         self._program = program
         self._follow_catalog = follow_catalog
         self._only = only
-        self.seen_accounts: set[str] = set()  # at most SEEN_ACCOUNTS_MAX, where one account is followed
+        self.seen_accounts: set[str] = set()  # at most SEEN_ACCOUNTS_MAX
         self._resolve = resolve
         self._until = until
         self._arrivals: tuple[int, int] | None = None
@@ -178,7 +178,7 @@ class Replay:
         partition.apply_catalog(program, envelope.ts)
 
     def _apply(self, partition: int, account_id: str, event: WireEvent, raw: bytes, arrival_ms: int) -> None:
-        if self._only is not None and len(self.seen_accounts) < SEEN_ACCOUNTS_MAX:
+        if len(self.seen_accounts) < SEEN_ACCOUNTS_MAX:
             self.seen_accounts.add(account_id)
         if self._only not in (None, account_id):
             return
