@@ -56,7 +56,7 @@ class Log:
     program: Program
     partition: Partition = field(init=False)
     transitions: list[Transition] = field(default_factory=list)
-    _ids: Iterator[int] = field(default_factory=lambda: count(1))
+    ids: Iterator[int] = field(default_factory=lambda: count(1))
 
     def __post_init__(self) -> None:
         self.partition = Partition(self.program)
@@ -65,7 +65,7 @@ class Log:
         self, fields: dict[str, Any], t: int, *, a: int | None = None, account: str = "acme", message: str | None = None
     ) -> Outcome:
         """One record of time `t` that arrived at `a` (at once, if not said), with a message id of its own."""
-        named = {"messageId": message or f"m{next(self._ids)}", "timestamp": format_ms(t)}
+        named = {"messageId": message or f"m{next(self.ids)}", "timestamp": format_ms(t)}
         event, raw = event_of(fields | named)
         outcome = self.partition.apply(account, event, raw, t if a is None else a)
         self.take()
