@@ -104,7 +104,6 @@ class Partition:
         if account.first_seen < NEVER:
             self._live[account_id] = live
             self._changed[account_id] = None
-            self._schedule(account_id, account.next_at)
         return outcome
 
     def _not_ahead(self, account: Account, record: Record) -> Record:
@@ -304,6 +303,7 @@ class Partition:
         reportable = []
         for account_id in self._changed:
             live = self._live[account_id]
+            self._as_of_itself(live)
             account, today = live.account, live.working.today
             if account.reported_sequence != account.sequence or (
                 account.reported_day < today and live.working.mask & 1
@@ -318,7 +318,14 @@ class Partition:
     def account(self, account_id: str) -> tuple[Account, Working] | None:
         """An account's state and working set, for those who read (membership records, explanations)."""
         live = self._touch(account_id)
-        return None if live is None else (live.account, live.working)
+        if live is None:
+            return None
+        self._as_of_itself(live)
+        return live.account, live.working
+
+    def _as_of_itself(self, live: _Live) -> None:
+        """Bring the windows back to the account's own day: a look at the population may have taken them ahead."""
+        live.working.roll(self.program.calendar.day_of(live.account.now))
 
     def _touch(self, account_id: str) -> _Live | None:
         live = self._live.get(account_id)
