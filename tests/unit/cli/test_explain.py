@@ -1,12 +1,18 @@
 """`pegel explain`, as a user calls it."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from schemas.dead_letter import Rejected
+from streams.catalogs import load_program
 from streams.cli import ExitStatus, run
+from streams.intake.identity import Identity
+from streams.replay.lines import LineReader
+from streams.replay.run import Replay
 
 CATALOG = """\
 format: 1
@@ -172,3 +178,11 @@ def test_ranks_are_among_all_accounts(
 def test_wrong_usage_is_told(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["explain", *arguments]) == ExitStatus.USAGE
     assert capsys.readouterr().err.startswith("pegel: ")
+
+
+def test_other_accounts_cost_no_state(files: tuple[str, str]) -> None:
+    followed = Replay(load_program("default"), Identity(None, learns=True).take, only="acme")
+    for line in LineReader([files[0]]):
+        with suppress(Rejected):
+            followed.feed(line)
+    assert (followed.accounts, len(followed.seen_accounts)) == (1, 3)

@@ -35,6 +35,7 @@ def only_part(rule: str, at: int = START, **entries: Any) -> Part:
     [
         ('count("run", days=7) >= 3', (1, 3, 2), "2 more run in 7 days (now 1 of 3)"),
         ('count("run", days=7) > 3', (1, 4, 3), "3 more run in 7 days (now 1 of 4)"),
+        ('count("run") > 2.5', (1, 3, 2), "2 more run (now 1 of 3)"),
         ('3 <= count("run")', (1, 3, 2), "2 more run (now 1 of 3)"),
         ('count("*", days=2) >= 2', (1, 2, 1), "1 more event in 2 days (now 1 of 2)"),
         ("active_days(days=14) >= 4", (1, 4, 3), "3 more active days in 14 days (now 1 of 4)"),
