@@ -4,9 +4,12 @@ Every collection has a limit. What overflows evicts the least recently active en
 counted in `Counts` under its own reason, nothing is dropped silently.
 """
 
+import hashlib
 from collections import Counter
 from enum import StrEnum
 from typing import Any, Final
+
+import msgspec
 
 from schemas.catalog import BILLING_EVENTS
 from streams import limits
@@ -159,14 +162,14 @@ def _count_activity(
         account.last_active = working.last_active_at = record.t
     user = record.user
     if user is not None:
-        user = _cut(user, limits.ACCOUNT_ID_CHARS_MAX, counts)
+        user = bounded_identity(user, counts)
         known = account.users.get(user)
         if known is None or day > known:
             working.add_user(known, day)
             _see(account.users, user, day, limits.USERS_MAX, Noted.USER_EVICTED, working, counts)
     team = team_of(record.event.properties, working.program.team_path)
     if team is not None:
-        team = _cut(team, limits.ACCOUNT_ID_CHARS_MAX, counts)
+        team = bounded_identity(team, counts)
         known = account.teams.get(team)
         if known is None or day > known:
             working.add_team(known, day)
@@ -225,7 +228,7 @@ def _apply_nps(account: Account, working: Working, record: Record, counts: Count
     if score is None or not 0 <= score <= NPS_MAX or user is None:
         counts[Noted.NPS_IGNORED] += 1
         return
-    user = _cut(user, limits.ACCOUNT_ID_CHARS_MAX, counts)
+    user = bounded_identity(user, counts)
     known = account.nps.get(user)
     if known is not None and known[0] > record.t:
         return
@@ -254,10 +257,11 @@ def _bounded(value: Any, counts: Counts) -> Any:
     if type(value) is str:
         return _cut(value, limits.TRAIT_TEXT_CHARS_MAX, counts)
     if type(value) in (dict, list):
-        if _parts(value) > NESTED_TRAIT_PARTS_MAX:
+        within = _cut_within(value, counts) if _parts(value) <= NESTED_TRAIT_PARTS_MAX else None
+        if within is None or len(msgspec.json.encode(within)) > limits.NESTED_TRAIT_BYTES_MAX:
             counts[Noted.TRAIT_TOO_LARGE] += 1
             return None
-        return _cut_within(value, counts)
+        return within
     if type(value) is int and not -(1 << 63) <= value < 1 << 64:
         # Beyond 64 bits only the size of a number matters; beyond a float's range it is none.
         try:
@@ -281,6 +285,15 @@ def _cut_within(value: Any, counts: Counts) -> Any:
     if type(value) is list:
         return [_cut_within(part, counts) for part in value]
     return _bounded(value, counts)
+
+
+def bounded_identity(value: str, counts: Counts) -> str:
+    """A user or team; one that is too long is known by its hash, so that two that differ late stay two."""
+    encoded = value.encode("utf-8", "surrogatepass")
+    if len(encoded) <= limits.IDENTITY_BYTES_MAX:
+        return value
+    counts[Noted.TEXT_CUT] += 1
+    return f"blake2b:{hashlib.blake2b(encoded, digest_size=16).hexdigest()}"
 
 
 def _cut(value: str, chars_max: int, counts: Counts) -> str:

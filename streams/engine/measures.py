@@ -15,13 +15,20 @@ Source of the partials: J. R. Shewchuk, Adaptive Precision Floating-Point Arithm
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 
 from schemas.catalog import Aggregate
 from streams.engine.rules.values import number
-from streams.limits import MEASURE_TEXT_CHARS_MAX, MEASURE_VALUES_MAX, RETENTION_DAYS
+from streams.limits import (
+    ACCOUNT_MEASURE_VALUES_MAX,
+    MEASURE_PARTIALS_MAX,
+    MEASURE_TEXT_CHARS_MAX,
+    MEASURE_VALUES_MAX,
+    RETENTION_DAYS,
+)
 
 _INFINITE: Final = [math.inf]
 
@@ -94,6 +101,17 @@ def _add_unique(series: MeasureSeries, day: int, value: Any) -> bool:
     return False
 
 
+def make_room(of_account: Mapping[str, MeasureSeries]) -> bool:
+    """Keep an account's unique values within bounds. Returns False if one was evicted: the one not seen longest."""
+    if sum(len(series.values) for series in of_account.values()) <= ACCOUNT_MEASURE_VALUES_MAX:
+        return True
+    _, name, value = min(
+        (days[-1], name, value) for name, series in of_account.items() for value, days in series.values.items()
+    )
+    del of_account[name].values[value]
+    return False
+
+
 def _key(value: Any) -> str | None:
     """Equal values have equal keys; a text never equals a number."""
     if type(value) is str:
@@ -117,7 +135,10 @@ def _grown(partials: list[float], value: float) -> list[float]:
             grown.append(low)
         value = high
     grown.append(value)
-    return grown if math.isfinite(value) else _INFINITE
+    if not math.isfinite(value):
+        return _INFINITE
+    # Only values chosen to span hundreds of digits need more: their sum is then kept to a float's precision.
+    return grown if len(grown) <= MEASURE_PARTIALS_MAX else [math.fsum(grown)]
 
 
 def _sum(held: list[list[float]]) -> float | None:

@@ -22,7 +22,7 @@ from schemas.catalog import BILLING_EVENTS
 from schemas.wire import WireEvent
 from streams.engine import codec
 from streams.engine.account import MINUS_INFINITY, Account
-from streams.engine.apply import NPS_EVENT, Counts, Noted, apply_record, is_activity, names_of
+from streams.engine.apply import NPS_EVENT, Counts, Noted, apply_record, bounded_identity, is_activity, names_of
 from streams.engine.clock import fire_deadlines, horizon, settle
 from streams.engine.population import NO_THRESHOLDS, Thresholds, Values, cuts_of, ranks_of
 from streams.engine.program import Program
@@ -251,12 +251,13 @@ class Partition:
     def erase_user(self, user: str) -> None:
         """Forget a user in every account and suppress their later events; evaluation follows with the next record."""
         self.erased_users.add(user)
+        known = bounded_identity(user, Counts())
         for account_id in [*self._live, *self._stored]:
             live = self._require(account_id)
             account = live.account
-            if user in account.users or user in account.nps:
-                account.users.pop(user, None)
-                account.nps.pop(user, None)
+            if known in account.users or known in account.nps:
+                account.users.pop(known, None)
+                account.nps.pop(known, None)
                 live.working = Working(self.program, account, self.thresholds)
                 self._changed[account_id] = None
 

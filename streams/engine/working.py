@@ -247,7 +247,8 @@ class Working:
         if series is None:
             series = self.account.measures[name] = MeasureSeries()
         self._measured.clear()
-        return measures.add(aggregate, series, day, t, value)
+        kept = measures.add(aggregate, series, day, t, value)
+        return measures.make_room(self.account.measures) and kept
 
     def measure(self, name: str, days: int, before: int) -> float | int | None:
         """A declared measure over a window."""
