@@ -2,6 +2,7 @@
 
 import gzip
 import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import IO, Final, cast
 
+from streams.errors import ExpectedError
 from streams.limits import RECORD_BYTES_MAX
 
 # A dumped record is a JSON text within JSON: every byte may have become six.
@@ -31,7 +33,10 @@ class Line:
 
 
 class LineReader:
-    """Reads files in argument order; `bytes_read` of `bytes_total` says how far it is (None: unknown)."""
+    """Reads files in argument order; `bytes_read` of `bytes_total` says how far it is (None: unknown).
+
+    Iterating raises `ExpectedError`, with the place, where a file cannot be read any further.
+    """
 
     def __init__(self, names: list[str]) -> None:
         self._names = names
@@ -53,7 +58,7 @@ class LineReader:
     @contextmanager
     def _opened(self, name: str) -> Iterator[IO[bytes]]:
         with ExitStack() as stack:
-            raw = sys.stdin.buffer if name == STDIN else stack.enter_context(Path(name).open("rb"))
+            raw = sys.stdin.buffer if name == STDIN else stack.enter_context(_open(name))
             assert isinstance(raw, BufferedReader)
             self._raw = raw
             stack.callback(self._forget)
@@ -63,13 +68,27 @@ class LineReader:
         self._raw = None
 
 
+def _open(name: str) -> BufferedReader:
+    try:
+        return Path(name).open("rb")
+    except OSError as error:
+        raise ExpectedError(f"{name}: cannot be read: {error.strerror}") from None
+
+
 def _lines(name: str, stream: IO[bytes]) -> Iterator[Line]:
     number = 0
-    while raw := stream.readline(LINE_BYTES_MAX):
+    while raw := _readline(stream, f"{name}:{number + 1}"):
         number += 1
         if not raw.endswith(b"\n") and len(raw) == LINE_BYTES_MAX:
-            while (rest := stream.readline(LINE_BYTES_MAX)) and not rest.endswith(b"\n"):
+            while (rest := _readline(stream, f"{name}:{number}")) and not rest.endswith(b"\n"):
                 pass
         stripped = raw.strip()
         if stripped:
             yield Line(name, number, stripped)
+
+
+def _readline(stream: IO[bytes], place: str) -> bytes:
+    try:
+        return stream.readline(LINE_BYTES_MAX)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ExpectedError(f"{place}: cannot be read: {error}") from None

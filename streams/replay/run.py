@@ -31,6 +31,9 @@ ACCOUNT_TOPIC = "account.events.v1"
 
 SEEN_ACCOUNTS_MAX: Final = 100_000
 
+# What a dumped record looks like to the reader of events. It may be longer than any event: it is JSON within JSON.
+_NO_EVENT: Final = (RejectReason.UNKNOWN_TYPE, RejectReason.TOO_LARGE)
+
 Resolve = Callable[[WireEvent], str]
 """The account of an event, by the state that earlier events have left; raises `Rejected` if there is none."""
 
@@ -114,7 +117,7 @@ class Replay:
         try:
             event = decode_event(raw)
         except Rejected as rejected:
-            envelope = decode_envelope(raw) if rejected.reason is RejectReason.UNKNOWN_TYPE else None
+            envelope = decode_envelope(raw) if rejected.reason in _NO_EVENT else None
             if envelope is None:
                 raise
             self._take_dumped(envelope)
@@ -122,9 +125,7 @@ class Replay:
         arrival = file_arrival(event)
         if arrival is None:
             raise Rejected(RejectReason.UNREADABLE_ARRIVAL, "neither receivedAt nor timestamp is an RFC 3339 time")
-        if self._is_included(arrival):
-            self._population.arrived(arrival, self._partition(0))
-            self._apply(0, self._resolve(event), event, raw, arrival)
+        self._take_event(event, raw, arrival)
 
     def _take_dumped(self, envelope: Envelope) -> None:
         control, payload = envelope.header(CONTROL_HEADER), envelope.payload_bytes()
@@ -134,10 +135,16 @@ class Replay:
             self._take_control(envelope, control, payload)
             return
         event = decode_event(payload)
-        if self._is_included(envelope.ts):
-            by_account = envelope.topic.endswith(ACCOUNT_TOPIC)
-            account_id = account_of_key(envelope.key_bytes()) if by_account else self._resolve(event)
-            self._apply(envelope.partition, account_id, event, payload, envelope.ts)
+        if not envelope.topic.endswith(ACCOUNT_TOPIC):
+            self._take_event(event, payload, envelope.ts)
+        elif self._is_included(envelope.ts):
+            self._apply(envelope.partition, account_of_key(envelope.key_bytes()), event, payload, envelope.ts)
+
+    def _take_event(self, event: WireEvent, raw: bytes, arrival_ms: int) -> None:
+        """An event that has not been through intake. All of them are one log: their partitions know no accounts."""
+        if self._is_included(arrival_ms):
+            self._population.arrived(arrival_ms, self._partition(0))
+            self._apply(0, self._resolve(event), event, raw, arrival_ms)
 
     def _take_control(self, envelope: Envelope, kind: str, payload: bytes) -> None:
         control = decode_control(kind.encode(), payload)
