@@ -1,8 +1,9 @@
 import math
+import sys
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streams.engine.rules.values import (
@@ -39,6 +40,9 @@ def test_what_is_not_a_finite_number_is_unknown_as_a_number(value: Any) -> None:
 
 
 @given(known_numbers)
+@example(sys.float_info.max)
+@example(int(sys.float_info.max))
+@example(-int(sys.float_info.max))
 def test_a_finite_number_is_itself(value: float) -> None:
     assert number(value) is value
 
