@@ -6,6 +6,7 @@ next moment at which the decision may be another, or a window's edge. Evaluating
 nothing, so an evaluation too many is never wrong.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ from schemas.event import EventType
 from streams.engine.account import Account
 from streams.engine.decision import decide
 from streams.engine.forecast import Forecast, forecast_of
+from streams.engine.rules.expression import Node, Op
 from streams.engine.working import Working
 
 Direction = Literal["entered", "exited", "moved"]
@@ -117,14 +119,19 @@ def evidence_of(account: Account, working: Working, left: int, entered: int) -> 
     if left:
         index = left.bit_length() - 1
         rule, parts = program.rules[index], program.parts[index](account, working, now, members)
-        failed = [part.text for part in rule.when.parts() if not parts[part.text]]
-        held = [part.text for part in rule.exit_when.parts() if parts[part.text]] if rule.exit_when else []
-        # A group's member that is overtaken by an earlier segment has failed in nothing.
-        if held:
-            evidence["held"] = held
-        elif failed and rule.exit_when is None:
-            evidence["failed"] = failed
+        # A group's member that is overtaken by an earlier segment has failed in nothing: neither list is there.
+        if rule.exit_when is None:
+            if not _holds(rule.when, parts):
+                evidence["failed"] = [part.text for part in rule.when.parts() if not parts[part.text]]
+        elif _holds(rule.exit_when, parts):
+            evidence["held"] = [part.text for part in rule.exit_when.parts() if parts[part.text]]
     return evidence
+
+
+def _holds(rule: Node, parts: Mapping[str, bool]) -> bool:
+    """Whether a rule holds, given which of its outermost parts do."""
+    found = [parts[part.text] for part in rule.parts()]
+    return any(found) if rule.op is Op.OR else all(found)
 
 
 def _plain(value: Any) -> Any:

@@ -210,6 +210,8 @@ class _Emitter:
                 return self.known(args[0], known=True)
             case Op.IN:
                 items = ", ".join(repr(item.value) for item in args[1:])
+                if not args[0].nullable and all(item.kind is args[0].kind is Kind.TEXT for item in args[1:]):
+                    return f"({self.value(args[0])} {'not in' if node.value else 'in'} ({items},))"
                 return f"{'not_in' if node.value else 'is_in'}({self.value(args[0])}, ({items},))"
             case Op.CONTAINS | Op.STARTS_WITH:
                 return f"{node.op}({self.value(args[0])}, {self.value(args[1])})"
