@@ -111,7 +111,8 @@ class Program:
     @cached_property
     def prospects(self) -> tuple["Program", ...]:
         """Per segment: this program cut down to the segment's unit and those whose members it asks for."""
-        of_unit = {unit: _cut_down(self, unit) for unit in self.units}
+        needs = _needs(self.rules, self.units)
+        of_unit = {unit: _cut_down(self, unit, needs) for unit in self.units}
         return tuple(
             next(of_unit[unit] for unit in self.units if unit.mask >> bit & 1) for bit in range(len(self.segments))
         )
@@ -280,21 +281,16 @@ def _levels(rules: tuple[Rule, ...], units: tuple[Unit, ...], place: str) -> lis
 
 def _needs(rules: tuple[Rule, ...], units: tuple[Unit, ...]) -> list[set[int]]:
     """For each unit the units that its rules ask member() of, as indexes."""
-    bits = {rule.id: rule.bit for rule in rules}
-    needs: list[set[int]] = []
-    for unit in units:
-        asked = 0
-        for rule in rules:
-            if unit.mask >> rule.bit & 1:
-                terms = [term for node in rule.conditions() for term in node.terms() if term.name == "member"]
-                asked |= sum({1 << bits[term.event] for term in terms if term.event in bits})
-        needs.append({index for index, other in enumerate(units) if other.mask & asked})
+    unit_of = {rule.id: index for index, unit in enumerate(units) for rule in rules if unit.mask >> rule.bit & 1}
+    needs: list[set[int]] = [set() for _ in units]
+    for rule in rules:
+        asked = (term.event for node in rule.conditions() for term in node.terms() if term.name == "member")
+        needs[unit_of[rule.id]] |= {unit_of[segment] for segment in asked if segment in unit_of}
     return needs
 
 
-def _cut_down(program: Program, unit: Unit) -> Program:
+def _cut_down(program: Program, unit: Unit, needs: list[set[int]]) -> Program:
     """The program with this unit and those that it depends on, and no windows but theirs."""
-    needs = _needs(program.rules, program.units)
     kept: set[int] = set()
     found = {program.units.index(unit)}
     while found:
