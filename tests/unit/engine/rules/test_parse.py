@@ -9,7 +9,7 @@ from streams.engine.calendar import DAY_MS
 from streams.engine.rules.errors import RuleError
 from streams.engine.rules.expression import Kind, Node, Op, Term
 from streams.engine.rules.parse import DEPTH_MAX, NODES_MAX, Scope, parse_condition, parse_value
-from streams.engine.rules.vocabulary import FUNCTIONS, NAMES, RESERVED_NAMES, RULE, TERMS
+from streams.engine.rules.vocabulary import FUNCTIONS, NAMES, RESERVED_NAMES, RULE, TERMS, WHERE
 
 SCOPE = Scope(segments=("new_trial", "churned"))
 
@@ -537,3 +537,64 @@ def test_definitions_that_double_each_other_hit_the_limit_not_the_memory() -> No
 def test_definitions_that_nest_hit_the_depth_limit() -> None:
     nesting = {f"d{place}": f"d{place + 1} + 1" for place in range(60)} | {"d60": "1"}
     assert "too costly" in refusal("d0 > 1", Scope(definitions=nesting)).message
+
+
+# --- measures and the population ---
+
+RANKED = Scope(
+    segments=("s",),
+    definitions={
+        "load": "count('a', days=7)",
+        "recency": "-since(last_active_at)",
+        "name": "plan",
+        "ranks": "quintile('load')",
+        "mine": "default(mrr, 0) + 1",
+        "of_members": "min(1, mrr) + 1",
+        "joined": "member('s')",
+    },
+    measures=("rows",),
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "top_percent('load', 10)", "quintile('load') >= 4", "not top_percent('recency', 99)",
+        "quintile('mine') in (4, 5)", "measure('rows', days=7) > 3", "measure('rows', days=7, before=7) > 3",
+    ],
+)  # fmt: skip
+def test_accounts_are_compared_by_definitions_and_measures_are_declared(text: str) -> None:
+    assert condition(text, RANKED).kind is Kind.BOOL
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("top_percent('laod', 10)", "accounts are ranked by definitions; did you mean 'load'?"),
+        ("top_percent(load, 10)", "a definition's name in quotes is needed here"),
+        ("top_percent('load')", "top_percent() takes 2 values and nothing else"),
+        ("top_percent('load', 0)", "a whole number of percent from 1 to 99 is needed here"),
+        ("top_percent('load', 100)", "a whole number of percent from 1 to 99 is needed here"),
+        ("top_percent('load', 2.5)", "a whole number of percent from 1 to 99 is needed here"),
+        ("top_percent('load', True)", "a whole number of percent from 1 to 99 is needed here"),
+        ("top_percent('load', mrr)", "a whole number of percent from 1 to 99 is needed here"),
+        ("quintile('name') > 3", "accounts are ranked by a number, but the definition 'name' is text"),
+        ("quintile('ranks') > 3", "the definition 'ranks' asks for ranks or members itself"),
+        ("quintile('joined') > 3", "accounts are ranked by a number, but the definition 'joined' is true or false"),
+        ("quintile() > 3", "quintile() takes 1 value and nothing else"),
+        ("quintile('rows') > 3", "a definition's name in quotes is needed here"),
+        ("measure('row', days=7) > 3", "there is no measure 'row'; did you mean 'rows'?"),
+        ("measure('rows') > 3", "measure() needs days="),
+        ("measure('load', days=7) > 3", "there is no measure 'load'"),
+    ],
+)  # fmt: skip
+def test_a_rank_needs_a_definition_and_a_measure_a_declaration(text: str, message: str) -> None:
+    assert message in refusal(text, RANKED).message
+
+
+def test_the_condition_of_a_named_event_sees_properties_and_nothing_else() -> None:
+    scope = Scope(vocabulary=WHERE)
+    condition("property('rows') >= 1000 and contains(property('source.kind'), 'api') or known(property('x'))", scope)
+    for text in ("mrr > 3", "count('a') > 1", "since(signed_up_at) > 1", "time(property('x')) == None", "stage == 'x'"):
+        assert "is not known" in refusal(text, scope).message
+    assert refusal("proprty('x') > 1", scope).message.endswith("did you mean 'property'?")
