@@ -84,3 +84,21 @@ def test_what_is_ranked_is_a_number_or_unknown() -> None:
         account = Account(first_seen=START, traits={"n": (0, sent)})
         found = program.ranked_values(account, Working(program, account), START, 0)
         assert found == (ranked, None, None, 0)
+
+
+def test_of_each_definition_the_percentiles_are_kept_that_rules_compare_it_with() -> None:
+    definitions = {"load": 'count("a")', "depth": 'count("b")', "unasked": 'count("c")'}
+    rule = 'top_percent("load", 10) or top_percent("load", 75) or quintile("depth") >= 2 or top_percent("depth", 1)'
+    ranked = program_of(rule, definitions=definitions).slots.ranked
+    assert [*ranked.items()] == [("depth", (20, 40, 60, 80, 99)), ("load", (25, 90))]
+
+
+@pytest.mark.parametrize(("events", "quintile"), [(1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (9, 5)])
+def test_a_quintile_is_one_more_than_the_fifths_that_are_reached(events: int, quintile: int) -> None:
+    rules = [f'quintile("load") == {fifth}' for fifth in range(6)]
+    log = Log(program_of(*rules, definitions={"load": 'count("a")'}))
+    for second in range(events):
+        log.track("a", START + second)
+    assert log.members() == {"s0"}, "none yet"
+    log.partition.apply_thresholds(Thresholds(MIDNIGHT, {"load": percentiles_of(range(1, 6))}))
+    assert log.members() == {f"s{quintile}"}

@@ -24,6 +24,7 @@ def _decided(rule: str, now: int) -> tuple[bool, int]:
         "trait('n') * since(signed_up_at) > since(time(trait('then'))) + 1",
         "since(signed_up_at) - 0.99999 * since(time(trait('then'))) >= 1",
         "1e6 * since(signed_up_at) < 999990 * since(time(trait('then'))) + 30",
+        "1.0001 * since(signed_up_at) - since(time(trait('then'))) > 0",
         "until(signed_up_at) * 1.00001 < until(time(trait('then'))) - 2",
     ],
 )
@@ -39,3 +40,18 @@ def test_lines_that_are_nearly_parallel_flip_at_the_first_ms_that_differs(rule: 
     assert _decided(rule, flips_at - 1)[0] is held
     assert _decided(rule, flips_at - DAY_MS)[0] is held
     assert _decided(rule, flips_at + DAY_MS)[0] is not held
+
+
+def test_a_sum_of_bent_values_bends_where_either_of_them_does() -> None:
+    """It falls to 3 on day 2, rises to 6 on day 8, and rises on, faster."""
+    rule = "abs(since(signed_up_at) - 2) + abs(since(time(trait('then'))) - 9) / 2 < 4"
+    now, found = START, [_decided(rule, START)[0]]
+    flips = []
+    while now < START + 40 * DAY_MS:
+        now = _decided(rule, now)[1]
+        holds = _decided(rule, now)[0]
+        if holds is not found[-1]:
+            found.append(holds)
+            flips.append(now - START)
+    assert found == [False, True, False]
+    assert flips == [4 * DAY_MS // 3 + 1, 4 * DAY_MS]
