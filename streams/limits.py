@@ -31,6 +31,7 @@ TRAIT_TEXT_CHARS_MAX: Final = 1_000
 RESOURCES_MAX: Final = 50
 MESSAGE_IDS_MAX: Final = 512
 MESSAGE_ID_AGE_MAX_MS: Final = 24 * 3_600_000
+MESSAGE_ID_CHARS_MAX: Final = 255  # as a transition shows it; ids are told apart by all of their characters
 
 MEASURE_VALUES_MAX: Final = 1_000
 ACCOUNT_MEASURE_VALUES_MAX: Final = 2_000

@@ -9,7 +9,7 @@ from schemas.dead_letter import Rejected, RejectReason
 from schemas.timestamps import parse_ms
 from schemas.wire import WireEvent, event_time_ms
 from streams.engine.rules.values import property_at, text
-from streams.limits import ACCOUNT_ID_CHARS_MAX
+from streams.limits import ACCOUNT_ID_CHARS_MAX, MESSAGE_ID_CHARS_MAX
 
 ACTIVITY_TYPES: Final = frozenset({"track", "page", "screen"})
 _HASH_BYTES: Final = 8
@@ -38,8 +38,8 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 def record_of(event: WireEvent, raw: bytes, arrival_ms: int) -> Record:
     """The record of a decoded event that arrived at `arrival_ms`; `raw` are its bytes."""
     if event.messageId:
-        message_id = event.messageId
-        digest = hashlib.blake2b(message_id.encode("utf-8", "surrogatepass"), digest_size=_HASH_BYTES).digest()
+        message_id = event.messageId[:MESSAGE_ID_CHARS_MAX]  # every transition repeats it
+        digest = hashlib.blake2b(event.messageId.encode("utf-8", "surrogatepass"), digest_size=_HASH_BYTES).digest()
     else:
         digest = _canonical_digest(raw)
         message_id = digest.hex()

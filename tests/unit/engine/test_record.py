@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from schemas.dead_letter import Rejected
 from schemas.wire import decode_event
 from streams.engine.record import Record, account_of_key, file_arrival, record_of, team_of
-from streams.limits import ACCOUNT_ID_CHARS_MAX
+from streams.limits import ACCOUNT_ID_CHARS_MAX, MESSAGE_ID_CHARS_MAX
 from tests.unit.engine.building import START
 
 
@@ -80,6 +80,12 @@ def test_a_message_id_decides_alone() -> None:
     assert one.message_hash == other.message_hash
     assert one.message_id == "m"
     assert one.message_hash != record(messageId="n", event="a").message_hash
+
+
+def test_a_long_id_is_shown_cut_and_told_apart_whole() -> None:
+    one, other = record(messageId="m" * 900_000 + "1"), record(messageId="m" * 900_000 + "2")
+    assert one.message_id == other.message_id == "m" * MESSAGE_ID_CHARS_MAX
+    assert one.message_hash != other.message_hash
 
 
 def test_without_an_id_equal_json_is_equal_whatever_its_formatting() -> None:
