@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streams.engine.account import Account
@@ -56,9 +56,10 @@ def test_an_unknown_value_has_no_rank_not_even_the_lowest() -> None:
     assert ranks_of((None, 0), [[1.0, 2.0], [1.0]]) == (-1, 0)
 
 
-@given(st.none() | values)
-def test_below_all_percentiles_is_another_rank_than_without_percentiles(value: float | None) -> None:
-    assert ranks_of((value,), [[]]) != ranks_of((value,), [[1.0]])
+@given(st.none() | values, st.lists(values, min_size=1, max_size=100).map(sorted))
+@example(5, [1.0, 2.0, 9.0])
+def test_every_rank_is_another_than_without_percentiles(value: float | None, cuts: list[float]) -> None:
+    assert ranks_of((value,), [[]]) != ranks_of((value,), [cuts])
 
 
 @pytest.mark.parametrize("rule", ['quintile("load") == 1', 'quintile("idle") == 5', 'top_percent("idle", 50)'])
