@@ -175,12 +175,12 @@ class Partition:
     # Population
 
     def look(self, at_ms: int) -> dict[str, Values]:
-        """What every account is ranked by, as of `at_ms`. Touches all accounts, and changes none."""
+        """What every account is ranked by, as of `at_ms`. Changes none: stored accounts are decoded for the moment."""
         program = self.program
         ranked_values, day_of = program.ranked_values, program.calendar.day_of
         looked = {}
         for account_id in [*self._live, *self._stored]:
-            live = self._require(account_id)
+            live = self._peek(account_id)
             account, working = live.account, live.working
             if working.counted:
                 working.roll(day_of(max(account.now, at_ms)))
@@ -197,10 +197,10 @@ class Partition:
         cuts = cuts_of(thresholds, self.program.slots.ranked)
         for account_id, values in (self.look(at_ms) if looked is None else looked).items():
             ranks = ranks_of(values, cuts)
+            if ranks == self._read(account_id).ranks:
+                continue
             live = self._require(account_id)
             account, working = live.account, live.working
-            if ranks == account.ranks:
-                continue
             self._transitions += fire_deadlines(account_id, account, working, at_ms)
             account.ranks = ranks
             working.thresholds = thresholds
@@ -210,6 +210,18 @@ class Partition:
             if account.next_at < self._scheduled.get(account_id, NEVER):
                 self._schedule(account_id, account.next_at)
         self.thresholds = thresholds
+
+    def _peek(self, account_id: str) -> _Live:
+        """An account to be read and left as it is: a look at all of them must not keep all of them decoded."""
+        live = self._live.get(account_id)
+        if live is not None:
+            return live
+        account = self._read(account_id)
+        return _Live(account, Working(self.program, account, self.thresholds))
+
+    def _read(self, account_id: str) -> Account:
+        live = self._live.get(account_id)
+        return codec.decode(self._stored[account_id]) if live is None else live.account
 
     def _require(self, account_id: str) -> _Live:
         live = self._touch(account_id)

@@ -315,6 +315,22 @@ def test_a_look_at_the_population_changes_nothing_whenever_it_is_taken() -> None
     assert dict(looked_at.partition.take_changes()) == dict(left_alone.partition.take_changes())
 
 
+def test_a_look_keeps_nobody_decoded_whom_it_does_not_move() -> None:
+    log = Log(program_of('top_percent("load", 50)', definitions={"load": 'count("a")'}))
+    for place, account in enumerate(("acme", "bolt", "čapek")):
+        for _ in range(place + 1):
+            log.track("a", START, account=account)
+    log.partition.apply_thresholds(Thresholds(MIDNIGHT, {"load": [2] * 101}))
+    again = restored(log)
+    again.partition.thresholds = log.partition.thresholds
+    assert set(again.partition.look(MIDNIGHT + DAY)) == {"acme", "bolt", "čapek"}
+    assert again.partition._live == {}
+    again.partition.apply_thresholds(Thresholds(MIDNIGHT + DAY, {"load": [3] * 101}))
+    again.take()
+    assert [(found.account_id, found.direction) for found in again.transitions] == [("bolt", "exited")]
+    assert set(again.partition._live) == {"bolt"}
+
+
 def test_thresholds_move_those_whose_rank_they_change_and_nobody_else() -> None:
     log = Log(program_of('top_percent("load", 50)', definitions={"load": 'count("a")'}))
     for place, account in enumerate(("acme", "bolt", "čapek")):
