@@ -265,9 +265,10 @@ class Partition:
         self.erased_users.add(user)
         known = bounded_identity(user, Counts())
         for account_id in [*self._live, *self._stored]:
-            live = self._require(account_id)
-            account = live.account
+            account = self._read(account_id)
             if known in account.users or known in account.nps:
+                live = self._require(account_id)
+                account = live.account
                 account.users.pop(known, None)
                 account.nps.pop(known, None)
                 live.working = Working(self.program, account, self.thresholds)

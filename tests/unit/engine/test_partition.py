@@ -286,6 +286,15 @@ def test_an_erased_user_leaves_every_account_and_stays_silent() -> None:
     assert log.members() == set(), "the next record finds it"
 
 
+def test_erasing_a_user_keeps_nobody_decoded_who_did_not_know_them() -> None:
+    log = Log(program_of("True"))
+    log.track("a", START, user="u")
+    log.track("a", START, user="v", account="bolt")
+    again = restored(log)
+    again.partition.erase_user("u")
+    assert (set(again.partition._live), again.account().users) == ({"acme"}, {})
+
+
 # --- population ---
 
 
