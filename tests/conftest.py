@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from streams.dev.broker import Broker, BrokerKind, UnavailableError, broker_for
 from streams.settings import KafkaSettings, Settings
@@ -13,6 +14,10 @@ from streams.topic_admin import TopicAdmin
 from streams.topics import specs
 
 REAL_KINDS = (BrokerKind.DOCKER, BrokerKind.JARS)
+
+# How long an example takes says more of the machine than of the code: a busy one fails no law.
+settings.register_profile("pegel", deadline=None)
+settings.load_profile("pegel")
 
 
 def _note(line: str) -> None:
