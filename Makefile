@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 COMPILE := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
   --custom-compile-command 'make lock'
 
-.PHONY: setup test lint types imports unit format run lock clean
+.PHONY: setup test lint types imports unit laws kafka format run lock clean
 
 setup: $(STAMP)
 
@@ -26,7 +26,7 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	$(PIP) install --quiet --no-deps --no-build-isolation -e .
 	touch $@
 
-test: lint types imports unit
+test: lint types imports unit laws kafka
 
 lint: $(STAMP)
 	$(BIN)/ruff check
@@ -38,9 +38,18 @@ types: $(STAMP)
 imports: $(STAMP)
 	$(BIN)/lint-imports
 
+# Two processes; the engine's coverage is counted over the unit tests alone, each of which knows what it is for.
 unit: $(STAMP)
-	$(BIN)/pytest --cov --cov-report= $(ARGS)
+	$(BIN)/pytest tests/unit -n 2 --cov --cov-report= $(ARGS)
 	$(BIN)/coverage report --include 'streams/engine/*' --fail-under=95
+
+# Properties, and equality with the brute-force model: over random scenarios and thirteen years of real activity.
+laws: $(STAMP)
+	$(BIN)/pytest tests/laws -n 2 --dist worksteal $(ARGS)
+
+# One after the other: they share a broker, and some of them measure time-outs.
+kafka: $(STAMP)
+	$(BIN)/pytest tests/kafka $(ARGS)
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix

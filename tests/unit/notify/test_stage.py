@@ -4,7 +4,7 @@ import asyncio
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from schemas.action import Action
@@ -368,6 +368,7 @@ KINDS = (K.OK, K.OK, K.RETRY_DESTINATION, K.RETRY_RECORD, K.THROTTLED, K.AMBIGUO
 
 
 @settings(max_examples=60, deadline=None)
+@example(seed=1_831_162)
 @given(seed=st.integers(min_value=0, max_value=2**32))
 def test_whatever_fails_and_whenever_it_is_killed_nothing_is_lost_and_what_was_flushed_is_not_repeated(
     seed: int,
@@ -401,9 +402,10 @@ async def _run_with_kills(chance: random.Random) -> None:
         h.connectors = {name: answering(name) for name in names}
         async with h.worker(max_age_h=None):
             before, new = len(took), len(succeeded)
-            for _ in range(200 if calm else chance.randint(1, 12)):
+            for turn in range(400 if calm else chance.randint(1, 12)):
                 h.read(most=chance.randint(1, 6))
-                await h.turn(after_ms=chance.choice([0, 3_000, 60_000]))
+                # What has failed often waits for hours: the calm at the end must be longer than that.
+                await h.turn(after_ms=3_600_000 if turn >= 200 else chance.choice([0, 3_000, 60_000]))
                 if calm or chance.random() < 0.6:
                     h.flush()
             assert not [key for _, key in took[before:] if key in finished], "repeated after it was flushed"
