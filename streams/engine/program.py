@@ -119,8 +119,11 @@ class Program:
 
 
 def version_of(catalog: Catalog) -> str:
-    """The content hash by which a catalog is known."""
-    content = msgspec.json.encode(catalog.model_dump(mode="json"), order="sorted")
+    """The content hash by which a catalog is known; an entry that says the default says nothing.
+
+    So an upgrade that brings new entries leaves the versions of the catalogs in old logs as they are.
+    """
+    content = msgspec.json.encode(catalog.model_dump(mode="json", exclude_defaults=True), order="sorted")
     return hashlib.sha256(content).hexdigest()[:VERSION_HEX_DIGITS]
 
 
