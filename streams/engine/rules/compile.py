@@ -330,8 +330,7 @@ def compile_decide(rules: Sequence[Rule], slots: Slots, bits: dict[str, int]) ->
             mirrored |= 1 << rule.bit
         else:
             body.append(f"    if {emit.condition(rule.exit_when)}: exits |= {1 << rule.bit}")
-    lines = ["def decide(a, w, now, members):"]
-    lines += [f"    {name} = {source}" for source, name in _in_order(emit.prologue)]
+    lines = _opening("decide(a, w, now, members)", emit)
     lines += ["    when = exits = 0", *body, f"    exits |= ~when & {mirrored}", "    next = NEVER"]
     if emit.uses_stage:
         lines.append("    if now < w.trial_ends_at: next = w.trial_ends_at")
@@ -352,8 +351,7 @@ def compile_where(node: Node) -> Where:
     """The condition of a named event, as a function of an event's properties."""
     emit = _Emitter(Slots.of([]), {})
     condition = emit.condition(node)
-    lines = ["def where(p):"]
-    lines += [f"    {name} = {source}" for source, name in _in_order(emit.prologue)]
+    lines = _opening("where(p)", emit)
     lines.append(f"    return bool({condition})")
     where: Where = _build(lines, "where")
     return where
@@ -368,8 +366,7 @@ def compile_evidence(rule: Rule, slots: Slots, bits: dict[str, int]) -> Evidence
             source = emit.value(node)
             seen.setdefault(node.text, f"time_text({source})" if node.kind is Kind.TIME else source)
     entries = ", ".join(f"{text!r}: {source}" for text, source in seen.items())
-    lines = ["def evidence(a, w, now, members):"]
-    lines += [f"    {name} = {source}" for source, name in _in_order(emit.prologue)]
+    lines = _opening("evidence(a, w, now, members)", emit)
     lines.append(f"    return {{{entries}}}")
     evidence: Evidence = _build(lines, "evidence")
     return evidence
@@ -382,8 +379,7 @@ def compile_values(nodes: Mapping[str, Node], slots: Slots, bits: dict[str, int]
         name: f"time_text({emit.value(node)})" if node.kind is Kind.TIME else emit.value(node)
         for name, node in nodes.items()
     }
-    lines = ["def named_values(a, w, now, members):"]
-    lines += [f"    {name} = {source}" for source, name in _in_order(emit.prologue)]
+    lines = _opening("named_values(a, w, now, members)", emit)
     lines.append(f"    return {{{', '.join(f'{name!r}: {source}' for name, source in sources.items())}}}")
     compiled: Evidence = _build(lines, "named_values")
     return compiled
@@ -399,8 +395,7 @@ def compile_ranked(nodes: Sequence[Node], slots: Slots, bits: dict[str, int]) ->
         f"number({emit.value(node)})" if node.nullable or node.linear or node.kind is Kind.ANY else emit.value(node)
         for node in nodes
     ]
-    lines = ["def ranked(a, w, now, members):"]
-    lines += [f"    {name} = {source}" for source, name in _in_order(emit.prologue)]
+    lines = _opening("ranked(a, w, now, members)", emit)
     lines.append(f"    return ({', '.join(sources)},)")
     ranked: Ranked = _build(lines, "ranked")
     return ranked
@@ -415,16 +410,16 @@ def compile_parts(rule: Rule, slots: Slots, bits: dict[str, int]) -> Evidence:
             for part in node.parts():
                 parts.setdefault(part.text, f"bool({emit.condition(part)})")
     entries = ", ".join(f"{text!r}: {source}" for text, source in parts.items())
-    lines = ["def parts(a, w, now, members):"]
-    lines += [f"    {name} = {source}" for source, name in _in_order(emit.prologue)]
+    lines = _opening("parts(a, w, now, members)", emit)
     lines.append(f"    return {{{entries}}}")
     compiled: Evidence = _build(lines, "parts")
     return compiled
 
 
-def _in_order(prologue: dict[str, str]) -> list[tuple[str, str]]:
-    """Locals in the order of their numbers: one may use an earlier one, never a later one."""
-    return sorted(prologue.items(), key=lambda item: int(item[1][1:]))
+def _opening(signature: str, emit: _Emitter) -> list[str]:
+    """A function's first lines: its locals in the order of their numbers, for one may use an earlier one."""
+    in_order = sorted(emit.prologue.items(), key=lambda item: int(item[1][1:]))
+    return [f"def {signature}:", *(f"    {name} = {source}" for source, name in in_order)]
 
 
 def _build(lines: list[str], name: str) -> Any:
