@@ -193,6 +193,8 @@ class Partition:
         Only accounts whose rank it changes are brought to that moment and evaluated. `looked` is `look` as of that
         moment, if the caller has just taken it.
         """
+        if not self.program.slots.ranked:
+            return  # percentiles that no rule asks for
         at_ms = thresholds.at_ms
         cuts = cuts_of(thresholds, self.program.slots.ranked)
         for account_id, values in (self.look(at_ms) if looked is None else looked).items():

@@ -7,7 +7,6 @@ queue is bounded: when it is full, reading waits. A record counts as published w
 
 import sys
 import time
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ from streams.kafka_client import is_mock_cluster, producer, reaching, timeout_s
 from streams.publish.pace import Pace, Schedule, Survey, schedule
 from streams.publish.record import BadLineError, BadLineReason, EventLine, KeyKind, read_event
 from streams.publish.shift import shifted
-from streams.replay.lines import STDIN, Line, LineReader
+from streams.replay.lines import STDIN, Line, LineReader, UnreadableError
 from streams.settings import KafkaSettings
 from streams.topics import CLOCK_AHEAD_MAX_MS, EVENT_BATCH_BYTES_MAX
 
@@ -83,10 +82,6 @@ class PublishResult:
         return not (self.stopped or self.broken_off or self.bad_lines or self.failed)
 
 
-class InputError(ExpectedError):
-    """A file breaks off."""
-
-
 def publish(
     kafka: KafkaSettings,
     order: PublishOrder,
@@ -129,11 +124,11 @@ class _Run:
 
     def run(self, on_bad_line: Callable[[str, str], None]) -> PublishResult:
         try:
-            for line in _safely(self._reader):
+            for line in self._reader:
                 if self._stop.is_set():
                     break
                 self._take(line, on_bad_line)
-        except InputError as error:  # what was read before is on its way all the same
+        except UnreadableError as error:  # what was read before is on its way all the same
             self._result.broken_off = str(error)
         while self._client.flush(FLUSH_SLICE_S):
             self._tell(now=True)
@@ -262,7 +257,7 @@ def _readable(order: PublishOrder) -> Iterator[tuple[PublishOrder, dict[str, str
 def _surveyed(order: PublishOrder) -> Schedule | None:
     """The schedule, or None if no line can be published."""
     survey = Survey()
-    for line in _safely(LineReader(list(order.files))):
+    for line in LineReader(list(order.files)):
         try:
             survey.add(read_event(line.raw, order.key).arrival_ms)
         except BadLineError:
@@ -272,22 +267,9 @@ def _surveyed(order: PublishOrder) -> Schedule | None:
     return schedule(survey, order.pace, time.time_ns() // 1_000_000, shift_to_now=order.shift_to_now)
 
 
-def _safely(reader: LineReader) -> Iterator[Line]:
-    """The lines; what is wrong with a file as a whole names the file."""
-    last = "the first line"
-    try:
-        for line in reader:
-            last = line.place
-            yield line
-    except (OSError, EOFError, zlib.error) as error:
-        if isinstance(error, OSError) and error.filename is not None:
-            raise SettingsError(f"{error.filename}: {error.strerror}; name a file that can be read") from None
-        raise InputError(f"the input breaks off after {last}: {error}; is the file damaged?") from None
-
-
 def _shown(place: str, names: dict[str, str]) -> str:
     file, _, number = place.rpartition(":")
     return f"{names.get(file, file)}:{number}"
 
 
-__all__ = ["InputError", "Progress", "PublishOrder", "PublishResult", "publish"]
+__all__ = ["Progress", "PublishOrder", "PublishResult", "publish"]

@@ -32,10 +32,14 @@ class Line:
         return f"{self.file}:{self.number}"
 
 
+class UnreadableError(ExpectedError):
+    """A file cannot be read, or no further than to a place."""
+
+
 class LineReader:
     """Reads files in argument order; `bytes_read` of `bytes_total` says how far it is (None: unknown).
 
-    Iterating raises `ExpectedError`, with the place, where a file cannot be read any further.
+    Iterating raises `UnreadableError`, with the place, where a file cannot be read any further.
     """
 
     def __init__(self, names: list[str]) -> None:
@@ -72,7 +76,7 @@ def _open(name: str) -> BufferedReader:
     try:
         return Path(name).open("rb")
     except OSError as error:
-        raise ExpectedError(f"{name}: cannot be read: {error.strerror}") from None
+        raise UnreadableError(f"{name}: cannot be read: {error.strerror}") from None
 
 
 def _lines(name: str, stream: IO[bytes]) -> Iterator[Line]:
@@ -91,4 +95,4 @@ def _readline(stream: IO[bytes], place: str) -> bytes:
     try:
         return stream.readline(LINE_BYTES_MAX)
     except (OSError, EOFError, zlib.error) as error:
-        raise ExpectedError(f"{place}: cannot be read: {error}") from None
+        raise UnreadableError(f"{place}: cannot be read: {error}") from None

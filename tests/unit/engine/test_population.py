@@ -103,3 +103,12 @@ def test_a_quintile_is_one_more_than_the_fifths_that_are_reached(events: int, qu
     assert log.members() == {"s0"}, "none yet"
     log.partition.apply_thresholds(Thresholds(MIDNIGHT, {"load": percentiles_of(range(1, 6))}))
     assert log.members() == {f"s{quintile}"}
+
+
+def test_percentiles_that_no_rule_asks_for_change_nothing() -> None:
+    log = Log(program_of("since(signed_up_at) < 4"))
+    log.track("a", START)
+    found = len(log.transitions)
+    log.partition.apply_thresholds(Thresholds(START + DAY, {"uses": [float(value) for value in range(PERCENTILES)]}))
+    assert found == 1
+    assert log.partition.take_transitions() == []
