@@ -14,10 +14,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as EnvironmentFormatError
@@ -50,6 +50,21 @@ class SaslMechanism(StrEnum):
     PLAIN = "PLAIN"
     SCRAM_SHA_256 = "SCRAM-SHA-256"
     SCRAM_SHA_512 = "SCRAM-SHA-512"
+    OAUTHBEARER = "OAUTHBEARER"
+
+
+def _readable(file: Path | None) -> Path | None:
+    """A file that cannot be read is said at the start, with its place, not by a client library in the middle."""
+    if file is not None:
+        try:
+            with file.open("rb"):
+                pass
+        except OSError as error:
+            raise ValueError(f"{file}: {error.strerror or error}; give a file that can be read") from None
+    return file
+
+
+ReadableFile = Annotated[Path | None, AfterValidator(_readable)]
 
 
 class KafkaSettings(_Section):
@@ -100,11 +115,49 @@ class KafkaSettings(_Section):
     )
     sasl_mechanism: SaslMechanism = Field(
         SaslMechanism.SCRAM_SHA_512,
-        description="How to log in where the protocol is SASL: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.",
+        description="How to log in where the protocol is SASL: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER.",
     )
-    sasl_username: str | None = Field(None, description="User name for SASL.")
-    sasl_password: SecretStr | None = Field(None, description="Password for SASL.")
-    ssl_ca_file: Path | None = Field(None, description="PEM file of the authorities to trust; without it the system's.")
+    sasl_username: str | None = Field(None, min_length=1, description="User name for PLAIN and SCRAM.")
+    sasl_password: SecretStr | None = Field(None, min_length=1, description="Password for PLAIN and SCRAM.")
+    sasl_oauthbearer_token_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s/?#@]+(/[^\s#]*)?$",
+        description="OAUTHBEARER by client credentials: the address of the authority's token endpoint, https://HOST/PATH.",
+    )
+    sasl_oauthbearer_client_id: str | None = Field(
+        None, min_length=1, description="OAUTHBEARER by client credentials: who asks for a token."
+    )
+    sasl_oauthbearer_client_secret: SecretStr | None = Field(
+        None, min_length=1, description="OAUTHBEARER by client credentials: the secret of who asks."
+    )
+    sasl_oauthbearer_scope: str | None = Field(
+        None,
+        min_length=1,
+        description="OAUTHBEARER by client credentials: the scope to ask for, if the authority wants one.",
+    )
+    sasl_oauthbearer_token_file: ReadableFile = Field(
+        None,
+        description="OAUTHBEARER by a file that somebody else keeps fresh, as Kubernetes does with the token of a "
+        "service account: read anew at each login.",
+    )
+    ssl_ca_file: ReadableFile = Field(
+        None,
+        description="PEM file of the authorities to trust, for brokers and token endpoint; without it the system's.",
+    )
+    ssl_cert_file: ReadableFile = Field(
+        None, description="PEM file of the certificate that the brokers know us by (mutual TLS), with its chain."
+    )
+    ssl_key_file: ReadableFile = Field(
+        None, description="PEM file of the private key of ssl_cert_file; may be the same file."
+    )
+    ssl_key_password: SecretStr | None = Field(
+        None, min_length=1, description="Password of ssl_key_file, if it is encrypted."
+    )
+    ssl_check_hostname: bool = Field(
+        default=True,
+        description="Whether a broker's certificate must be for the name by which it is called. Off, anybody with a "
+        "certificate of a trusted authority can pose as a broker.",
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> "KafkaSettings":
@@ -112,9 +165,40 @@ class KafkaSettings(_Section):
             raise ValueError("heartbeat_interval_ms must be at most a third of session_timeout_ms")
         if self.min_insync_replicas > self.replication_factor:
             raise ValueError("min_insync_replicas must not be greater than replication_factor")
-        if self.uses_sasl and (self.sasl_username is None or self.sasl_password is None):
-            raise ValueError(f"security_protocol {self.security_protocol} needs sasl_username and sasl_password")
+        fault = self._login_fault() if self.uses_sasl else None
+        fault = fault or self._certificate_fault()
+        if fault is not None:
+            raise ValueError(fault)
         return self
+
+    def _login_fault(self) -> str | None:
+        protocol = f"security_protocol {self.security_protocol}"
+        if self.sasl_mechanism is not SaslMechanism.OAUTHBEARER:
+            if self.sasl_username is None or self.sasl_password is None:
+                return f"{protocol} with {self.sasl_mechanism} needs sasl_username and sasl_password; give both"
+            return None
+        if (self.sasl_oauthbearer_token_url is None) == (self.sasl_oauthbearer_token_file is None):
+            return (
+                f"{protocol} with OAUTHBEARER needs either sasl_oauthbearer_token_url or sasl_oauthbearer_token_file; "
+                "give one of them"
+            )
+        if self.sasl_oauthbearer_token_url is not None and (
+            self.sasl_oauthbearer_client_id is None or self.sasl_oauthbearer_client_secret is None
+        ):
+            return (
+                "sasl_oauthbearer_token_url needs sasl_oauthbearer_client_id and sasl_oauthbearer_client_secret; "
+                "give both"
+            )
+        return None
+
+    def _certificate_fault(self) -> str | None:
+        if self.ssl_cert_file is not None and self.ssl_key_file is None:
+            return "ssl_cert_file needs ssl_key_file; give its private key (the same file, if it holds both)"
+        if self.ssl_key_file is not None and self.ssl_cert_file is None:
+            return "ssl_key_file needs ssl_cert_file; give the certificate of that key"
+        if self.ssl_key_password is not None and self.ssl_key_file is None:
+            return "ssl_key_password needs ssl_key_file; give the file that it opens, or leave the password out"
+        return None
 
     @property
     def uses_sasl(self) -> bool:
@@ -124,21 +208,63 @@ class KafkaSettings(_Section):
     def uses_tls(self) -> bool:
         return self.security_protocol in (SecurityProtocol.SSL, SecurityProtocol.SASL_SSL)
 
+    @property
+    def uses_tokens(self) -> bool:
+        return self.uses_sasl and self.sasl_mechanism is SaslMechanism.OAUTHBEARER
+
     def librdkafka(self) -> dict[str, str | int]:
-        """What every librdkafka client (AdminClient, Producer, Consumer) needs to reach the brokers."""
+        """What every librdkafka client (AdminClient, Producer, Consumer) needs to reach the brokers.
+
+        But for the tokens of OAUTHBEARER, which are asked for and not configured: see `streams.kafka_client`.
+        """
         config: dict[str, str | int] = {
             "bootstrap.servers": self.bootstrap,
             "security.protocol": self.security_protocol.value,
         }
-        if self.uses_sasl and self.sasl_username is not None and self.sasl_password is not None:
-            config |= {
-                "sasl.mechanism": self.sasl_mechanism.value,
-                "sasl.username": self.sasl_username,
-                "sasl.password": self.sasl_password.get_secret_value(),
-            }
-        if self.uses_tls and self.ssl_ca_file is not None:
+        if self.uses_sasl:
+            config["sasl.mechanism"] = self.sasl_mechanism.value
+            if not self.uses_tokens and self.sasl_username is not None and self.sasl_password is not None:
+                config["sasl.username"] = self.sasl_username
+                config["sasl.password"] = self.sasl_password.get_secret_value()
+        return config | (self._librdkafka_tls() if self.uses_tls else {})
+
+    def _librdkafka_tls(self) -> dict[str, str | int]:
+        config: dict[str, str | int] = {}
+        if not self.ssl_check_hostname:
+            config["ssl.endpoint.identification.algorithm"] = "none"
+        if self.ssl_ca_file is not None:
             config["ssl.ca.location"] = str(self.ssl_ca_file)
+        if self.ssl_cert_file is not None:
+            config |= {"ssl.certificate.location": str(self.ssl_cert_file), "ssl.key.location": str(self.ssl_key_file)}
+            if self.ssl_key_password is not None:
+                config["ssl.key.password"] = self.ssl_key_password.get_secret_value()
         return config
+
+    def doubts(self) -> Iterator[str]:
+        """What is allowed and probably not meant: settings that leave a door open, or that nothing reads."""
+        if self.uses_tls and not self.ssl_check_hostname:
+            yield (
+                "kafka.ssl_check_hostname is off: whoever has any certificate of a trusted authority can pose as a "
+                "broker; give the brokers certificates for their names and turn it on"
+            )
+        sends_secret = self.uses_tokens or self.sasl_mechanism is SaslMechanism.PLAIN
+        if self.security_protocol is SecurityProtocol.SASL_PLAINTEXT and sends_secret:
+            yield (
+                f"kafka.security_protocol SASL_PLAINTEXT sends the secret of {self.sasl_mechanism} readable over the "
+                "network; use SASL_SSL"
+            )
+        url = self.sasl_oauthbearer_token_url or ""
+        if self.uses_tokens and url.startswith("http://"):
+            yield (
+                "kafka.sasl_oauthbearer_token_url is http: the client secret goes readable over the network; use https"
+            )
+        unused = ("sasl_username", "sasl_password", "sasl_oauthbearer_token_url", "sasl_oauthbearer_token_file")
+        for name in unused if not self.uses_sasl else ():
+            if getattr(self, name) is not None:
+                yield f"kafka.{name} is not used: security_protocol {self.security_protocol} does not log in"
+        for name in ("ssl_ca_file", "ssl_cert_file") if not (self.uses_tls or self.uses_tokens) else ():
+            if getattr(self, name) is not None:
+                yield f"kafka.{name} is not used: security_protocol {self.security_protocol} has no TLS"
 
 
 class TopicSettings(_Section):
@@ -340,7 +466,7 @@ def load(config: Path | None = None, options: Mapping[str, Mapping[str, Any]] | 
         origin = next((place for source in sources if (place := source.place(path)) is not None), None)
         if origin is not None:
             origins[".".join(path)] = origin
-    return Loaded(settings, origins, tuple(_misspelt_variables()))
+    return Loaded(settings, origins, (*_misspelt_variables(), *settings.kafka.doubts()))
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -452,6 +578,10 @@ def _explained(detail: ErrorDetails, sources: tuple[_Source, ...]) -> str:
     if detail["type"] == "extra_forbidden":
         return f"{place}: {name} is not a setting; {_suggestion(path)}"
     reason = str(detail["msg"]).removeprefix("Value error, ")
+    if len(path) == 1:  # a section's settings do not fit together: the place of the first one that it names and has
+        named = ((path[0], word.strip(",;.")) for word in reason.split())
+        given = (source.places[one] for one in named for source in sources if one in source.places)
+        place = next(given, place)
     if detail["type"] == "string_pattern_mismatch":  # a regular expression explains nothing
         reason = f"{detail['input']!r} has not the right form"
     description = dict(setting_names()).get((path[0], path[1])) if len(path) > 1 else None

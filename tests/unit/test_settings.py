@@ -75,7 +75,7 @@ def test_the_file_may_be_named_by_a_variable(tmp_path: Path, monkeypatch: pytest
         ("kafka: {bootstrap: nowhere}\n", ":1: kafka.bootstrap: 'nowhere' has not the right form; expected: .*HOST"),
         ("kafka: {heartbeat_interval_ms: 20000}\n", ":1: kafka: heartbeat_interval_ms must be at most a third"),
         ("kafka: {min_insync_replicas: 2}\n", ":1: kafka: min_insync_replicas must not be greater"),
-        ("kafka:\n  security_protocol: SASL_SSL\n", ":1: kafka: .* needs sasl_username and sasl_password"),
+        ("kafka:\n  security_protocol: SASL_SSL\n", ":2: kafka: .* needs sasl_username and sasl_password"),
         ("runtime: {guarantee: at_most_once}\n", ":1: runtime.guarantee: .*exactly_once"),
         ("notify:\n  max_age_h: -1\n", ":2: notify.max_age_h: .*greater than 0"),
     ],
@@ -169,15 +169,17 @@ def test_a_secret_is_not_quoted_in_an_error(monkeypatch: pytest.MonkeyPatch, tmp
     assert PASSWORD not in str(caught.value)
 
 
-def test_clients_get_what_the_protocol_needs_and_no_more() -> None:
-    plain = KafkaSettings(sasl_username="u", ssl_ca_file=Path("ca.pem"))
+def test_clients_get_what_the_protocol_needs_and_no_more(tmp_path: Path) -> None:
+    authorities = tmp_path / "ca.pem"
+    authorities.touch()
+    plain = KafkaSettings(sasl_username="u", ssl_ca_file=authorities)
     secured = KafkaSettings.model_validate(
         {
             "security_protocol": "SASL_SSL",
             "sasl_mechanism": "PLAIN",
             "sasl_username": "u",
             "sasl_password": PASSWORD,
-            "ssl_ca_file": "ca.pem",
+            "ssl_ca_file": str(authorities),
         }
     )
 
@@ -188,7 +190,7 @@ def test_clients_get_what_the_protocol_needs_and_no_more() -> None:
         "sasl.mechanism": "PLAIN",
         "sasl.username": "u",
         "sasl.password": PASSWORD,
-        "ssl.ca.location": "ca.pem",
+        "ssl.ca.location": str(authorities),
     }
 
 
