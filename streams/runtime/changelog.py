@@ -69,14 +69,21 @@ class Superseded(Exception):  # noqa: N818 - no error: a newer assignment came w
 class ChangelogLoader:
     """Loads the stages of newly assigned partitions."""
 
-    def __init__(self, options: RuntimeOptions, input_topic: str, changelog_topic: str) -> None:
+    def __init__(
+        self,
+        options: RuntimeOptions,
+        input_topic: str,
+        changelog_topic: str,
+        new_consumer: Callable[..., RawConsumer] = RawConsumer,
+    ) -> None:
         self._options = options
+        self._new_consumer = new_consumer
         self._input = input_topic
         self._changelog = changelog_topic
 
     async def load(self, loadings: list[Loading], is_current: Callable[[], bool]) -> None:
         """Feed every stage its rows; raise ``Superseded`` as soon as ``is_current`` says no."""
-        consumer = RawConsumer(
+        consumer = self._new_consumer(
             **self._options.kafka.arguments(),
             group_id=None,
             client_id=f"{self._options.group}-loader",

@@ -68,11 +68,18 @@ WriterFactory = Callable[[int], Writer]
 class TransactionalWriter:
     """The writer for brokers with transactions."""
 
-    def __init__(self, options: RuntimeOptions, input_topic: str, changelog_topic: str, partition: int) -> None:
+    def __init__(
+        self,
+        options: RuntimeOptions,
+        input_topic: str,
+        changelog_topic: str,
+        partition: int,
+        new_producer: Callable[..., Any] = AIOKafkaProducer,
+    ) -> None:
         self._group = options.group
         self._input = TopicPartition(input_topic, partition)
         self._changelog = changelog_topic
-        self._producer = AIOKafkaProducer(
+        self._producer = new_producer(
             **options.kafka.arguments(),
             transactional_id=options.transactional_id(partition),
             transaction_timeout_ms=options.transaction_timeout_ms,
