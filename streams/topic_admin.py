@@ -145,6 +145,7 @@ class TopicAdmin:
                 configs[name],
             )
             for name in present
+            if name in configs
         }
 
     def apply(self, specs: Sequence[TopicSpec], *, grow: bool = False, dry_run: bool = False) -> tuple[Change, ...]:
@@ -196,14 +197,17 @@ class TopicAdmin:
             return tuple(admin.list_topics(timeout=timeout_s(self._kafka)).topics)
 
     def _read_configs(self, admin: Any, names: Sequence[str]) -> dict[str, dict[str, str]]:
+        """Configurations of those topics that the broker that is asked knows: of a new one it may hear last."""
         if not names:
             return {}
         futures = admin.describe_configs(
             [ConfigResource(ResourceType.TOPIC, name) for name in names], request_timeout=timeout_s(self._kafka)
         )
+        _await_all(futures.values(), unless=KafkaError.UNKNOWN_TOPIC_OR_PART)
         return {
             resource.name: {entry.name: entry.value for entry in future.result().values() if entry.value is not None}
             for resource, future in futures.items()
+            if future.exception() is None
         }
 
     def _create(self, specs: Sequence[TopicSpec]) -> None:
