@@ -1,4 +1,4 @@
-"""One real Apache Kafka (KRaft, broker and controller in one process) on this machine, for development and tests.
+"""A real Apache Kafka (KRaft, broker and controller in one process) on this machine, for development and tests.
 
 Theory of operation. A folder holds everything: the log, the configuration written at each start, and what the process
 printed. The first start formats it; each later one, also by another process, goes on with what is there. The address
@@ -7,6 +7,8 @@ is chosen at the first start and kept by the object, so that clients find the br
 session ends: hence the short session. The quorum is static: the controller's port is then no part of the stored state
 and may change between runs. The process dies with the thread that started it (see `tether`): start it from a thread
 that lives as long as it is needed.
+
+Alone it is a cluster of one. What makes it one of several is told by its `Node` (see `kafka_cluster`).
 """
 
 import base64
@@ -19,6 +21,7 @@ import time
 import uuid
 import weakref
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -35,20 +38,22 @@ LOG_TAIL_BYTES: Final = 3_000
 
 PROPERTIES: Final = """\
 process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@{host}:{controller_port}
-listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
-advertised.listeners=PLAINTEXT://{host}:{port}
+node.id={number}
+controller.quorum.voters={voters}
+listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}{side_listener}
+advertised.listeners=PLAINTEXT://{host}:{port}{side_advertised}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SIDE:PLAINTEXT
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 log.dirs={log_dir}
-offsets.topic.replication.factor=1
+min.insync.replicas={copies_min}
+offsets.topic.replication.factor={copies}
 offsets.topic.num.partitions=4
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
+transaction.state.log.replication.factor={copies}
+transaction.state.log.min.isr={copies_min}
 transaction.state.log.num.partitions=4
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.replication.factor={copies}
+share.coordinator.state.topic.min.isr={copies_min}
 share.coordinator.state.topic.num.partitions=1
 group.initial.rebalance.delay.ms=0
 auto.create.topics.enable=false
@@ -59,18 +64,51 @@ broker.heartbeat.interval.ms=1000
 """
 
 
+@dataclass(frozen=True, slots=True)
+class SideDoor:
+    """A second listener, which tells clients another port than its own: that of a proxy in front of it."""
+
+    port: int
+    advertised: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """One server's part in its cluster."""
+
+    number: int = 1
+    controller_port: int | None = None
+    """Of a quorum it must be known to the others and stay; alone, any will do."""
+    voters: str | None = None
+    """NUMBER@HOST:PORT of all controllers, separated by commas; nothing: itself alone."""
+    cluster: str | None = None
+    """The cluster's id, equal for all; nothing: a new one."""
+    copies: int = 1
+    copies_min: int = 1
+    heap_mb: int = HEAP_MB
+    side_door: SideDoor | None = None
+
+
+def new_cluster_id() -> str:
+    # No word that begins with a dash: it would be taken for an option.
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")
+
+
 class BrokerFailedError(ExpectedError):
     """The broker did not start, or ended by itself. The text has the end of what it printed."""
 
 
 class KafkaProcess:
-    def __init__(self, *, java: str, classpath: str, folder: Path, port: int | None = None) -> None:
+    def __init__(
+        self, *, java: str, classpath: str, folder: Path, port: int | None = None, node: Node | None = None
+    ) -> None:
         self._java = java
         self._classpath = classpath
         self._folder = folder.resolve()
+        self._node = node or Node()
         ports = free_ports(2)
         self._port = port or ports[0]
-        self._controller_port = ports[1]
+        self._controller_port = self._node.controller_port or ports[1]
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -91,13 +129,16 @@ class KafkaProcess:
 
     def start(self, timeout_s: float = START_TIMEOUT_S) -> None:
         """Start on what the folder holds, and return when the broker takes requests."""
+        self.launch()
+        self.await_ready(timeout_s)
+
+    def launch(self) -> None:
+        """Start without waiting: a member of a quorum gets ready only once others run."""
         assert not self.running, "started twice"
         if not is_free(self._port):
             raise BrokerFailedError(f"port {self._port} is taken; name another")
-        properties = self._written_properties()
-        if not (self._folder / "log" / "meta.properties").exists():
-            self._format(properties)
-        heap = ["-Xms128m", f"-Xmx{HEAP_MB}m", "-XX:+UseSerialGC", "-Dlog4j2.level=WARN"]
+        properties = self.prepare()
+        heap = ["-Xms128m", f"-Xmx{self._node.heap_mb}m", "-XX:+UseSerialGC", "-Dlog4j2.level=WARN"]
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 self._tethered([*heap, "-cp", self._classpath, "kafka.Kafka", str(properties)]),
@@ -107,7 +148,26 @@ class KafkaProcess:
                 start_new_session=True,  # Ctrl-C in a terminal goes to the owner, which ends the broker in its own time
             )
         weakref.finalize(self, _end_at_once, self._process)
-        self._await_ready(time.monotonic() + timeout_s)
+
+    def await_ready(self, timeout_s: float = START_TIMEOUT_S) -> None:
+        """Return when the broker takes requests."""
+        deadline = time.monotonic() + timeout_s
+        while not self._answers():
+            if not self.running:
+                raise BrokerFailedError(
+                    f"the broker ended while starting; {self.log_file} ends with:\n{self._log_tail()}"
+                )
+            if time.monotonic() > deadline:
+                self.kill()
+                raise BrokerFailedError(f"the broker did not get ready; {self.log_file} ends with:\n{self._log_tail()}")
+            time.sleep(POLL_S)
+
+    def prepare(self) -> Path:
+        """Write the configuration, and format the folder unless that was done."""
+        properties = self._written_properties()
+        if not (self._folder / "log" / "meta.properties").exists():
+            self._format(properties)
+        return properties
 
     def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
         """End in good order; what takes too long is killed."""
@@ -144,32 +204,30 @@ class KafkaProcess:
     def _written_properties(self) -> Path:
         self._folder.mkdir(parents=True, exist_ok=True)
         properties = self._folder / "server.properties"
+        node, side = self._node, self._node.side_door
         text = PROPERTIES.format(
-            host=LOOPBACK, port=self._port, controller_port=self._controller_port, log_dir=self._folder / "log"
+            host=LOOPBACK,
+            port=self._port,
+            controller_port=self._controller_port,
+            log_dir=self._folder / "log",
+            number=node.number,
+            voters=node.voters or f"{node.number}@{LOOPBACK}:{self._controller_port}",
+            copies=node.copies,
+            copies_min=node.copies_min,
+            side_listener=f",SIDE://{LOOPBACK}:{side.port}" if side else "",
+            side_advertised=f",SIDE://{LOOPBACK}:{side.advertised}" if side else "",
         )
         properties.write_text(text, encoding="utf-8")
         return properties
 
     def _format(self, properties: Path) -> None:
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")  # no option
         command = self._tethered(
             ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", self._classpath, "kafka.tools.StorageTool", "format"]
         )
-        command += ["-t", cluster, "-c", str(properties)]
+        command += ["-t", self._node.cluster or new_cluster_id(), "-c", str(properties)]
         run = subprocess.run(command, capture_output=True, text=True, timeout=FORMAT_TIMEOUT_S, check=False)
         if run.returncode != 0:
             raise BrokerFailedError(f"formatting {self._folder} failed: {(run.stdout + run.stderr)[-LOG_TAIL_BYTES:]}")
-
-    def _await_ready(self, deadline: float) -> None:
-        while not self._answers():
-            if not self.running:
-                raise BrokerFailedError(
-                    f"the broker ended while starting; {self.log_file} ends with:\n{self._log_tail()}"
-                )
-            if time.monotonic() > deadline:
-                self.kill()
-                raise BrokerFailedError(f"the broker did not get ready; {self.log_file} ends with:\n{self._log_tail()}")
-            time.sleep(POLL_S)
 
     def _answers(self) -> bool:
         try:
