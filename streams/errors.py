@@ -17,5 +17,9 @@ class KafkaUnreachableError(ExpectedError):
     """No broker answered in time, or none let us in."""
 
 
+class KafkaRefusedError(KafkaUnreachableError):
+    """A broker answered, and does not let us in or does not let us do what we must: trying again is no use."""
+
+
 class InvalidSchemaError(ExpectedError):
     """A schema, catalog or playbook is invalid."""
