@@ -5,14 +5,14 @@ is built, so that a worker holds one stage and what that stage needs.
 """
 
 import importlib
-import ssl
-from typing import Any, Final
+from typing import Final
 
 from streams.errors import SettingsError
-from streams.runtime.options import KafkaAccess, RuntimeOptions
+from streams.runtime.options import RuntimeOptions
 from streams.runtime.stage import StageSpec
 from streams.runtime.worker import Worker
-from streams.settings import KafkaSettings, Settings
+from streams.security.access import client_access
+from streams.settings import Settings
 from streams.topics import Topics
 
 # Each module has `stage_spec(settings, topics) -> StageSpec`.
@@ -41,7 +41,7 @@ def runtime_options(stage: str, settings: Settings, topics: Topics) -> RuntimeOp
             "transactions"
         )
     return RuntimeOptions(
-        kafka=KafkaAccess(kafka.bootstrap, client_security(kafka)),
+        kafka=client_access(kafka),
         group=topics.group(stage),
         flush_interval_ms=runtime.flush_interval_ms,
         session_timeout_ms=kafka.session_timeout_ms,
@@ -55,18 +55,3 @@ def runtime_options(stage: str, settings: Settings, topics: Topics) -> RuntimeOp
         web_host=settings.web.host,
         web_port=settings.web.port,
     )
-
-
-def client_security(kafka: KafkaSettings) -> dict[str, Any]:
-    """What aiokafka's clients need beyond the address."""
-    arguments: dict[str, Any] = {"security_protocol": kafka.security_protocol.value}
-    if kafka.uses_sasl and kafka.sasl_username is not None and kafka.sasl_password is not None:
-        arguments |= {
-            "sasl_mechanism": kafka.sasl_mechanism.value,
-            "sasl_plain_username": kafka.sasl_username,
-            "sasl_plain_password": kafka.sasl_password.get_secret_value(),
-        }
-    if kafka.uses_tls:
-        cafile = None if kafka.ssl_ca_file is None else str(kafka.ssl_ca_file)
-        arguments["ssl_context"] = ssl.create_default_context(cafile=cafile)
-    return arguments

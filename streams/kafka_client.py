@@ -1,27 +1,44 @@
 """librdkafka clients for commands: who cannot reach the brokers is told so, in one line with a way out.
 
 librdkafka retries for ever and writes why to its own log. A command has no for ever: it waits `request_timeout_ms`,
-and then `KafkaUnreachableError` carries the newest reason that librdkafka gave (refused, name not found, login
-failed).
+and then `KafkaUnreachableError` carries the newest reason that librdkafka gave (refused, name not found).
+
+Where brokers ask who we are, one connection knocks first (`streams.security.admission`): it knows at once, and in
+words that name the setting, what librdkafka would only find out by trying until its time is up. What is denied later,
+topic by topic, is said with the command that lists what must be allowed.
 """
 
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicCollection
 from confluent_kafka.admin import AdminClient
 
-from streams.errors import KafkaUnreachableError
-from streams.settings import KafkaSettings
+from streams.errors import ExpectedError, KafkaRefusedError, KafkaUnreachableError
+from streams.security.sources import token_source
+from streams.security.tokens import TokenSource, TokenUnavailableError
+from streams.settings import KafkaSettings, SecurityProtocol
 
+ANOTHER_ADDRESS: Final = "name another address (--bootstrap HOST:PORT)"
+# What librdkafka says of a first request that was hung up on.
+HUNG_UP: Final = "while requesting ApiVersion"
+OTHER_PROTOCOL: Final = "set kafka.security_protocol as the listener has it"
 COMPLAINT_WAIT_S: Final = 0.1
 # A broker that is just starting may need a moment until it listens.
 REFUSAL_PATIENCE_S: Final = 2.0
 REFUSAL_RETRY_S: Final = 0.1
+DENIED_CODES: Final = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    }
+)
 UNREACHABLE_CODES: Final = frozenset(
     {
         KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 - librdkafka's own error codes begin with an underscore
@@ -48,21 +65,76 @@ class Complaints:
         return self.last
 
     def note(self, error: Any) -> None:
-        self.last = str(error.str())
+        # That all brokers are down follows from what was said of each, and says less.
+        if self.last is None or error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
+            self.last = str(error.str())
 
 
 @contextmanager
 def reaching(kafka: KafkaSettings) -> Iterator[Complaints]:
-    """Turn time-outs and connection errors of the block into `KafkaUnreachableError`; others pass."""
-    _require_listener(kafka)
+    """Turn errors of the block into what the user can mend, others pass.
+
+    Raises:
+        KafkaUnreachableError: time-outs and broken connections.
+        KafkaRefusedError: we are not let in, or not allowed to do what the block does.
+    """
+    if kafka.security_protocol is SecurityProtocol.PLAINTEXT:
+        _require_listener(kafka)
+    else:
+        _require_admission(kafka)
     complaints = Complaints()
     try:
         yield complaints
     except KafkaException as error:
         cause = error.args[0]
+        if cause.code() in DENIED_CODES:
+            raise denied(kafka, cause.str()) from None
         if cause.code() not in UNREACHABLE_CODES:
             raise
-        raise _unreachable(kafka, complaints.heard() or cause.str()) from None
+        reason = complaints.heard() or cause.str()
+        if kafka.security_protocol is SecurityProtocol.PLAINTEXT and HUNG_UP in reason:
+            reason = f"a listener that does not speak PLAINTEXT hung up; {OTHER_PROTOCOL}"
+        raise _unreachable(kafka, reason) from None
+
+
+def denied(kafka: KafkaSettings, what: str) -> KafkaRefusedError:
+    """The brokers know who we are and do not allow this."""
+    return KafkaRefusedError(
+        f"Kafka at {kafka.bootstrap} does not allow this user what the command does: {what}; "
+        "what it needs is listed by: pegel topics acls"
+    )
+
+
+def absent(kafka: KafkaSettings, complaints: Complaints, topic: str) -> ExpectedError:
+    """Why a topic is not among all topics: whoever may not see it is not shown it."""
+    futures = admin_client(kafka, complaints).describe_topics(
+        TopicCollection([topic]), request_timeout=timeout_s(kafka)
+    )
+    try:
+        futures[topic].result()
+    except KafkaException as error:
+        if error.args[0].code() in DENIED_CODES:
+            return denied(kafka, f"topic {topic}: {error.args[0].str()}")
+    return ExpectedError(f"there is no topic {topic} at {kafka.bootstrap}; create it: pegel topics apply")
+
+
+def _require_admission(kafka: KafkaSettings) -> None:
+    from streams.security.access import client_access  # noqa: PLC0415 - slow to import, and not always needed
+    from streams.security.admission import require_admission  # noqa: PLC0415
+
+    access = replace(client_access(kafka), request_timeout_ms=kafka.request_timeout_ms)
+    deadline = time.monotonic() + min(REFUSAL_PATIENCE_S, timeout_s(kafka))
+    while True:
+        try:
+            require_admission(access)
+        except KafkaRefusedError:
+            raise
+        except KafkaUnreachableError as error:
+            if time.monotonic() > deadline:
+                raise KafkaUnreachableError(f"{error}; {ANOTHER_ADDRESS}") from None
+            time.sleep(REFUSAL_RETRY_S)
+        else:
+            return
 
 
 def _require_listener(kafka: KafkaSettings) -> None:
@@ -86,8 +158,7 @@ def _require_listener(kafka: KafkaSettings) -> None:
 
 def _unreachable(kafka: KafkaSettings, reason: str) -> KafkaUnreachableError:
     return KafkaUnreachableError(
-        f"Kafka does not answer at {kafka.bootstrap}: {reason}; "
-        "start it (pegel dev kafka) or name another address (--bootstrap HOST:PORT)"
+        f"Kafka does not answer at {kafka.bootstrap}: {reason}; start it (pegel dev kafka) or {ANOTHER_ADDRESS}"
     )
 
 
@@ -113,7 +184,26 @@ def is_mock_cluster(metadata: Any) -> bool:
 
 
 def _config(kafka: KafkaSettings, complaints: Complaints, extra: dict[str, Any]) -> dict[str, Any]:
-    return {**kafka.librdkafka(), "client.id": "pegel", "log_level": 0, "error_cb": complaints.note, **extra}
+    config = {**kafka.librdkafka(), "client.id": "pegel", "log_level": 0, "error_cb": complaints.note, **extra}
+    if (source := token_source(kafka)) is not None:
+        config["oauth_cb"] = _Tokens(source, complaints)
+    return config
+
+
+class _Tokens:
+    """librdkafka asks for a token when it needs the first one and when one nears its end."""
+
+    def __init__(self, source: TokenSource, complaints: Complaints) -> None:
+        self._source = source
+        self._complaints = complaints
+
+    def __call__(self, _config: str) -> tuple[str, float]:
+        try:
+            token = self._source.token()
+        except TokenUnavailableError as error:
+            self._complaints.last = str(error)
+            raise  # librdkafka asks again in ten seconds
+        return token.value, token.expires_at_s
 
 
 def _known(client: Any, complaints: Complaints) -> Any:

@@ -10,8 +10,9 @@ class KafkaAccess:
     """How every client of a worker reaches the brokers."""
 
     bootstrap: str
-    client: Mapping[str, Any] = field(default_factory=dict)
+    client: Mapping[str, Any] = field(default_factory=lambda: {"security_protocol": "PLAINTEXT"}, repr=False)
     """Security arguments that consumer and producer share (``security_protocol``, ``ssl_context``, ``sasl_...``)."""
+    shows_certificate: bool = False
     request_timeout_ms: int = 30_000
 
     def arguments(self) -> dict[str, Any]:

@@ -6,12 +6,11 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import KafkaError
-
-from streams.errors import ExpectedError, KafkaUnreachableError
+from streams.errors import ExpectedError, KafkaRefusedError, KafkaUnreachableError
 from streams.runtime.options import RuntimeOptions
 from streams.runtime.stage import StageSpec
+from streams.security.admission import Sight, look
+from streams.security.permissions import of_worker
 
 log = logging.getLogger(__name__)
 
@@ -40,16 +39,25 @@ def topic_problems(spec: StageSpec, partitions: Mapping[str, int]) -> list[str]:
 
 
 async def check_topics(spec: StageSpec, options: RuntimeOptions, patience_s: float = PATIENCE_S) -> None:
-    """Wait until brokers and topics are there; raise what is wrong once patience has run out."""
+    """Wait until brokers and topics are there; raise what is wrong once patience has run out.
+
+    What no waiting mends is raised at once: a login that is refused, a permission that is missing.
+    """
     give_up_at = time.monotonic() + patience_s
+    topics = (spec.input_topic, spec.changelog_topic, *spec.output_topics)
+    needed = of_worker(spec.input_topic, spec.changelog_topic, spec.output_topics, options.group)
     told: list[str] = []
     while True:
         try:
-            problems = topic_problems(spec, await _partitions(options))
+            sight = await look(options.kafka, topics, needed)
+            _require_permission(spec, sight, options)
+            problems = topic_problems(spec, sight.partitions)
             error: ExpectedError = TopicsNotReadyError(f"{'; '.join(problems)}; create them with: pegel topics apply")
-        except (KafkaError, OSError) as cause:
-            problems = [f"Kafka does not answer at {options.kafka.bootstrap}: {type(cause).__name__}"]
-            error = KafkaUnreachableError(f"{problems[0]}; start it or name another address (--bootstrap HOST:PORT)")
+        except KafkaRefusedError:
+            raise
+        except KafkaUnreachableError as cause:
+            problems = [str(cause)]
+            error = KafkaUnreachableError(f"{cause}; start it or name another address (--bootstrap HOST:PORT)")
         if not problems:
             return
         if time.monotonic() > give_up_at:
@@ -60,11 +68,10 @@ async def check_topics(spec: StageSpec, options: RuntimeOptions, patience_s: flo
         await asyncio.sleep(RETRY_S)
 
 
-async def _partitions(options: RuntimeOptions) -> dict[str, int]:
-    consumer = AIOKafkaConsumer(**options.kafka.arguments(), client_id=f"{options.group}-preflight")
-    try:
-        await consumer.start()
-        topics = await consumer.topics()
-        return {topic: len(consumer.partitions_for_topic(topic) or ()) for topic in topics}
-    finally:
-        await consumer.stop()
+def _require_permission(spec: StageSpec, sight: Sight, options: RuntimeOptions) -> None:
+    if sight.denied:
+        listed = ", ".join(str(one) for one in sight.denied)
+        raise KafkaRefusedError(
+            f"Kafka at {options.kafka.bootstrap} does not allow this user {listed}; "
+            f"what it needs is listed by: pegel topics acls {spec.name}"
+        )

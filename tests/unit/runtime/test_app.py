@@ -1,8 +1,9 @@
 import pytest
 from pydantic import SecretStr
 
-from streams.app import AGENTS, build_worker, client_security, runtime_options
+from streams.app import AGENTS, build_worker, runtime_options
 from streams.errors import SettingsError
+from streams.security.access import client_security
 from streams.settings import KafkaSettings, SaslMechanism, SecurityProtocol, Settings, load
 from streams.topics import Topics, specs
 

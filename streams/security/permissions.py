@@ -1,0 +1,79 @@
+"""What each principal must be allowed on the cluster, derived from what it does.
+
+The one list behind `pegel topics acls`, the check of a worker before it starts, and the documentation.
+Kafka lets who may read, write, delete or alter a thing also see it (describe), and who may write to any topic also
+write idempotently; neither is listed.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class Resource(StrEnum):
+    TOPIC = "topic"
+    GROUP = "group"
+    TRANSACTIONAL_ID = "transactional-id"
+    CLUSTER = "cluster"
+
+
+class Operation(StrEnum):
+    READ = "Read"
+    WRITE = "Write"
+    CREATE = "Create"
+    DELETE = "Delete"
+    ALTER = "Alter"
+    DESCRIBE = "Describe"
+    DESCRIBE_CONFIGS = "DescribeConfigs"
+    ALTER_CONFIGS = "AlterConfigs"
+
+
+# Numbers of Kafka's protocol (AclOperation).
+OPERATION_CODES: Final = {
+    Operation.READ: 3,
+    Operation.WRITE: 4,
+    Operation.CREATE: 5,
+    Operation.DELETE: 6,
+    Operation.ALTER: 7,
+    Operation.DESCRIBE: 8,
+    Operation.DESCRIBE_CONFIGS: 10,
+    Operation.ALTER_CONFIGS: 11,
+}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Permission:
+    """One access control entry, but for whom it is."""
+
+    resource: Resource
+    name: str
+    operation: Operation
+    prefixed: bool = False
+    """The name stands for all names that begin with it."""
+
+    def __str__(self) -> str:
+        return f"{self.operation} on {self.resource} {self.name}{'*' if self.prefixed else ''}"
+
+
+def of_topics(names: Iterable[str], *operations: Operation) -> Iterator[Permission]:
+    for name in names:
+        for operation in operations:
+            yield Permission(Resource.TOPIC, name, operation)
+
+
+def of_worker(
+    input_topic: str, changelog_topic: str, output_topics: Iterable[str], group: str
+) -> tuple[Permission, ...]:
+    """A stage reads its input in a group, keeps state in its changelog, and writes both in transactions."""
+    return tuple(
+        dict.fromkeys(
+            (
+                Permission(Resource.TOPIC, input_topic, Operation.READ),
+                Permission(Resource.TOPIC, changelog_topic, Operation.READ),
+                *of_topics((changelog_topic, *output_topics), Operation.WRITE),
+                Permission(Resource.GROUP, group, Operation.READ),
+                Permission(Resource.TRANSACTIONAL_ID, f"{group}.", Operation.WRITE, prefixed=True),
+            )
+        )
+    )
