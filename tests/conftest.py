@@ -20,6 +20,11 @@ settings.register_profile("pegel", deadline=None)
 settings.load_profile("pegel")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--chaos-long", action="store_true", help="the chaos tests in their long form")
+    parser.addoption("--chaos-seed", type=int, help="the seed of the chaos tests' schedules")
+
+
 def _note(line: str) -> None:
     sys.stderr.write(f"kafka fixture: {line}\n")
 

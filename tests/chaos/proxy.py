@@ -151,23 +151,23 @@ class ProxyThread:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxies", daemon=True)
         self._thread.start()
-        self._proxies: list[Proxy] = []
+        self.all: list[Proxy] = []
 
     def add(self, port: int, target_port: int) -> Proxy:
         proxy = Proxy(port, target_port)
         self._call(proxy.open)
-        self._proxies.append(proxy)
+        self.all.append(proxy)
         return proxy
 
     def suffer(self, proxy: Proxy, fault: Fault) -> None:
         self._call(lambda: proxy.suffer(fault))
 
     def heal(self) -> None:
-        for proxy in self._proxies:
+        for proxy in self.all:
             self.suffer(proxy, HEALTHY)
 
     def close(self) -> None:
-        for proxy in self._proxies:
+        for proxy in self.all:
             self._call(proxy.close)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(CALL_TIMEOUT_S)

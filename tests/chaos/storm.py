@@ -1,0 +1,244 @@
+"""Carries out a schedule against a crew of workers and the brokers they talk to.
+
+Theory of operation. The workers' lane runs in a thread that only sends signals; the brokers' lane runs in the thread
+that called `run`, for a broker dies with the thread that started it. A fault of the network is one at a time, over
+both lanes. A broker is only taken away while all copies are in sync, and comes back before the next one goes: that is
+what the cluster promises to survive. At the end everything is healed, and every zombie must end by itself.
+"""
+
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from streams.dev.kafka_cluster import KafkaCluster
+from streams.dev.kafka_process import KafkaProcess
+from tests.chaos.crew import Crew
+from tests.chaos.proxy import HEALTHY, Fault, FaultKind, Proxy, ProxyThread
+from tests.chaos.schedule import Kind, Schedule, Step
+
+LATENCY_MS: Final = 120
+FLUSH_LATENCY_MS: Final = 60
+SLOW_BYTES_PER_SECOND: Final = 20_000
+PRESENT_TIMEOUT_S: Final = 60.0
+LOADING_TIMEOUT_S: Final = 25.0
+ZOMBIES_END_WITHIN_S: Final = 120.0
+LOOK_S: Final = 0.05
+
+NETWORK: Final[Mapping[Kind, Fault]] = {
+    Kind.LATENCY: Fault(FaultKind.LATENCY, delay_ms=LATENCY_MS),
+    Kind.SLOW: Fault(FaultKind.SLOW, bytes_per_second=SLOW_BYTES_PER_SECOND),
+    Kind.HOLD: Fault(FaultKind.HOLD),
+    Kind.HALF_OPEN: Fault(FaultKind.HALF_OPEN),
+    Kind.CUT: Fault(FaultKind.CUT),
+}
+
+
+def note(line: str) -> None:
+    """For who reads along (`pytest -s`), and for a failed test's report."""
+    sys.stderr.write(f"chaos: {line}\n")
+
+
+@contextmanager
+def timed(what: str) -> Iterator[None]:
+    began = time.monotonic()
+    yield
+    note(f"  {what}: {time.monotonic() - began:.1f} s")
+
+
+class Storm:
+    """`posts_max` is per role; a role is what comes before the dash in a worker's name."""
+
+    def __init__(
+        self,
+        crew: Crew,
+        roles: Sequence[str],
+        brokers: KafkaCluster | KafkaProcess,
+        proxies: ProxyThread,
+        *,
+        posts_max: int = 4,
+        posts_min: int = 1,
+    ) -> None:
+        self._crew = crew
+        self._roles = tuple(roles)
+        self._brokers = brokers
+        self._proxies = proxies
+        self._network = threading.Lock()
+        self._posts_max, self._posts_min = posts_max, posts_min
+        self._joined = 0
+        self._failure: BaseException | None = None
+        self.done: Counter[Kind] = Counter()
+        self.kills = 0
+        self.zombies = 0
+        self._act: Mapping[Kind, Callable[[Step], None]] = {
+            Kind.KILL: self._kill,
+            Kind.KILL_IN_FLUSH: self._kill_in_flush,
+            Kind.KILL_WHILE_LOADING: self._kill_while_loading,
+            Kind.KILL_IN_REBALANCE: self._kill_in_rebalance,
+            Kind.ZOMBIE_REPLACED: self._zombie_replaced,
+            Kind.ZOMBIE_EXPIRED: self._zombie_expired,
+            Kind.JOIN: self._join,
+            Kind.LEAVE: self._leave,
+            Kind.BROKER_KILL: self._break_broker,
+            Kind.BROKER_STOP: self._break_broker,
+            **dict.fromkeys(NETWORK, self._disturb),
+        }
+
+    def run(self, schedule: Schedule) -> None:
+        """Both lanes to their ends; raises the first failure of either."""
+        workers = threading.Thread(target=self._guarded_lane, args=(schedule.workers,), name="workers' lane")
+        workers.start()
+        try:
+            self._lane(schedule.cluster)
+        except BaseException as error:  # noqa: BLE001 - the other lane must be waited for before anybody is told
+            self._failure = self._failure or error
+        workers.join()
+        self._proxies.heal()
+        if self._failure is not None:
+            raise self._failure
+
+    def await_calm(self) -> None:
+        """Return when no zombie is left and every post is filled."""
+        deadline = time.monotonic() + ZOMBIES_END_WITHIN_S
+        while self._crew.zombies or len(self._crew.pids()) < len(self._crew.names):
+            assert time.monotonic() < deadline, f"{self._crew.zombies} zombies do not end:\n{self._crew.logs}"
+            time.sleep(LOOK_S)
+
+    def _guarded_lane(self, steps: Sequence[Step]) -> None:
+        try:
+            self._lane(steps)
+        except BaseException as error:  # noqa: BLE001 - raised by `run`, in the test's own thread
+            self._failure = self._failure or error
+
+    def _lane(self, steps: Sequence[Step]) -> None:
+        for step in steps:
+            if self._failure is not None:
+                return
+            time.sleep(step.pause_s)
+            began = time.monotonic()
+            self._act[step.kind](step)
+            self.done[step.kind] += 1
+            note(f"{step.kind} at {step.place}, {time.monotonic() - began:.1f} s")
+
+    # -- workers -----------------------------------------------------------------------------------------------------
+
+    def _victim(self, step: Step, other_than: str = "") -> str:
+        """A worker that runs; who just ended is waited for."""
+        names = [name for name in self._crew.names if name != other_than]
+        name = names[step.place % len(names)]
+        deadline = time.monotonic() + PRESENT_TIMEOUT_S
+        while name not in self._crew.pids():
+            assert time.monotonic() < deadline, f"{name} is not started again:\n{self._crew.log(name)}"
+            time.sleep(LOOK_S)
+        return name
+
+    def _kill_now(self, name: str) -> None:
+        self.kills += self._crew.kill(name)
+
+    def _kill(self, step: Step) -> None:
+        self._kill_now(self._victim(step))
+
+    def _kill_in_flush(self, step: Step) -> None:
+        name = self._victim(step)
+        with self._network_fault(Fault(FaultKind.LATENCY, delay_ms=FLUSH_LATENCY_MS), self._proxies.all):
+            time.sleep(0.3 + step.lasts_s)
+            self._kill_now(name)
+
+    def _kill_while_loading(self, step: Step) -> None:
+        name = self._victim(step)
+        since = self._crew.log_size(name)
+        self._kill_now(name)
+        if self._crew.wait_for_line(name, "loading partitions", since, LOADING_TIMEOUT_S):
+            time.sleep(step.lasts_s)
+        self._kill_now(name)
+
+    def _kill_in_rebalance(self, step: Step) -> None:
+        name = self._victim(step)
+        self._change_crew(step)
+        time.sleep(step.lasts_s)
+        self._kill_now(name if name in self._crew.names else self._victim(step))
+
+    def _zombie_replaced(self, step: Step) -> None:
+        name = self._victim(step)
+        zombie = self._crew.stop_process(name)
+        if zombie is None:
+            return
+        self.zombies += 1
+        since = self._crew.log_size(name)
+        self._crew.replace(name, zombie)
+        self._crew.wait_for_line(name, "ready: partitions", since, LOADING_TIMEOUT_S)
+        time.sleep(step.lasts_s)
+        self._crew.go_on(zombie)
+
+    def _zombie_expired(self, step: Step) -> None:
+        zombie = self._crew.stop_process(self._victim(step))
+        if zombie is None:
+            return
+        self.zombies += 1
+        time.sleep(step.lasts_s)
+        self._crew.go_on(zombie)
+
+    def _join(self, step: Step) -> None:
+        self._change_crew(step, more=True)
+
+    def _leave(self, step: Step) -> None:
+        self._change_crew(step, more=False)
+
+    def _change_crew(self, step: Step, *, more: bool = True) -> None:
+        """One more or one fewer of a role; the other where there is no room for it."""
+        role = self._roles[step.place % len(self._roles)]
+        present = [name for name in self._crew.names if name.startswith(f"{role}-")]
+        if len(present) >= self._posts_max:
+            more = False
+        elif len(present) <= self._posts_min:
+            more = True
+        if more:
+            self._joined += 1
+            self._crew.add(f"{role}-joined{self._joined}")
+        else:
+            self._crew.leave(present[step.place % len(present)])
+
+    # -- brokers -----------------------------------------------------------------------------------------------------
+
+    def _break_broker(self, step: Step) -> None:
+        brokers = self._brokers
+        several = isinstance(brokers, KafkaCluster)
+        server = brokers.servers[step.place % len(brokers.servers)] if several else brokers
+        with timed("in sync before"):
+            if several:
+                brokers.await_in_sync()
+        with timed("down and leaders elected"):
+            if step.kind is Kind.BROKER_KILL:
+                server.kill()
+            else:
+                server.stop()
+            if several:
+                brokers.await_leaders()
+        time.sleep(step.lasts_s)
+        with timed("up again"):
+            server.start()
+        with timed("in sync"):
+            if several:
+                brokers.await_in_sync()
+
+    # -- network -----------------------------------------------------------------------------------------------------
+
+    def _disturb(self, step: Step) -> None:
+        every = self._proxies.all
+        hit = every if step.everywhere else [every[step.place % len(every)]]
+        with self._network_fault(NETWORK[step.kind], hit):
+            time.sleep(step.lasts_s)
+
+    @contextmanager
+    def _network_fault(self, fault: Fault, hit: Sequence[Proxy]) -> Iterator[None]:
+        with self._network:
+            for proxy in hit:
+                self._proxies.suffer(proxy, fault)
+            try:
+                yield
+            finally:
+                for proxy in hit:
+                    self._proxies.suffer(proxy, HEALTHY)
