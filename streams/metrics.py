@@ -109,6 +109,12 @@ class Metrics:
             "pegel_lag_records", "Records that can be read but were not applied.", ("stage", "partition"),
             registry=self.registry,
         )  # fmt: skip
+        self.records_held = self._gauge(
+            "held_records", "Records fetched but kept until other partitions come up to them."
+        )
+        self.overlooked = self._counter(
+            "overlooked_partitions", "Times that a partition which brought nothing was waited for no longer."
+        )
         self.partitions = self._gauge("partitions", "Partitions that this worker works on.")
         self.ready = self._gauge("ready", "1 when every assigned partition is loaded and at work.")
         self.rebalances = self._counter("rebalances", "Times that partitions were revoked.")

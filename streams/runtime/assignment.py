@@ -23,6 +23,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from typing import Final, Protocol
 
 from streams.runtime import memory
+from streams.runtime.alignment import Alignment
 from streams.runtime.changelog import ChangelogLoader, Loading, Superseded
 from streams.runtime.failure import RuntimeFailure
 from streams.runtime.flush import Flusher
@@ -56,12 +57,14 @@ class Assignment:
         loader: ChangelogLoader,
         flusher: Flusher,
         notes: Notes,
+        alignment: Alignment | None = None,
     ) -> None:
         self._factory = factory
         self._new_writer = writer_factory
         self._loader = loader
         self._flusher = flusher
         self._notes = notes
+        self.alignment = alignment
         self._held: dict[int, Partition] = {}
         self.epoch = 0
         self.assigned: frozenset[int] = frozenset()
@@ -79,6 +82,12 @@ class Assignment:
 
     def active(self) -> list[Partition]:
         return [partition for partition in self._held.values() if partition.active]
+
+    async def flush_moved(self) -> bool:
+        """Flush what was applied, at once; say whether there was anything."""
+        moved = [partition for partition in self.active() if partition.moved()]
+        await self._flusher.flush_all(moved)
+        return bool(moved)
 
     # -- rebalance ---------------------------------------------------------------------------------------------------
 

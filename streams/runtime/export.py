@@ -55,6 +55,7 @@ class Exporter:
     def export(self, assignment: Assignment) -> None:
         stage = self._metrics.stage
         gauges: Tally[str] = Tally()
+        self._metrics.records_held.labels(stage).set(sum(partition.records_held for partition in assignment))
         for partition in assignment:
             self._export_counts(partition)
             gauges.update(partition.stage.gauges)
@@ -75,9 +76,13 @@ class Exporter:
                     self._metrics.count(name, growth)
                 except KeyError:
                     self._complain([name])
-        grown = partition.records_applied - exported.get("", 0)
-        self._metrics.records.labels(self._metrics.stage).inc(grown)
-        self._exported[partition] = {**now, "": partition.records_applied}
+        for name, metric, total in (
+            (" applied", self._metrics.records, partition.records_applied),
+            (" overlooked", self._metrics.overlooked, partition.times_overlooked),
+        ):
+            metric.labels(self._metrics.stage).inc(total - exported.get(name, 0))
+            now[name] = total
+        self._exported[partition] = now
 
     def _complain(self, names: Iterable[str]) -> None:
         """Say once that a name is not declared; a missing metric is no reason to stop."""

@@ -12,6 +12,9 @@ number is the next one           APPLIED  records below ``next`` are skipped: th
 any other number                 (raise)  a batch was lost or came twice on the way: state would be wrong, fail stop
 ===============================  =======  ======================================================================
 
+What is fetched stands on a shelf until it may go on (``delivery.py``): a stage can ask that its partitions stay
+together in time. A batch is what leaves the shelf at once.
+
 The same is proven for what never became a batch: every fetch must begin at the position where the one before ended
 (``observe``). Offsets cannot show that, for they have gaps; positions have none.
 
@@ -24,15 +27,18 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from math import inf
 from operator import attrgetter
 from typing import Final
 
+from streams.runtime.alignment import Place
 from streams.runtime.failure import RuntimeFailure
+from streams.runtime.shelf import Shelf
 from streams.runtime.stage import InputRecord, Stage
 from streams.runtime.transaction import Transaction, Writer
 
 BATCHES_UNDER_WAY_MAX: Final = 2
-"""Fetched but not yet applied, per partition: keeps the agent busy, and bounds what a saturated stage still gets."""
+"""Handed out but not yet applied, per partition: keeps the agent busy, and bounds what a saturated stage still gets."""
 
 offset_of = attrgetter("offset")
 
@@ -44,7 +50,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Consecutive records of one partition, as fetched."""
+    """Consecutive records of one partition."""
 
     partition: int
     epoch: int
@@ -91,8 +97,15 @@ class Partition:
         self._visible_end: int | None = None
         self.heard_at: int | None = None
         """When the broker answered a fetch for this partition last (its value only tells two answers apart)."""
-        self.held_back = False
+        self.saturated = False
         """Back-pressure, as of the last fetch."""
+        self.waits_for_others = False
+        """What it has on the shelf must not go on before other partitions did, as of the last release."""
+        self.times_overlooked = 0
+        """Times that others no longer waited for it."""
+        self._shelf = Shelf()
+        self._silent_since: float | None = None
+        self._awaited_since: float | None = None
 
     # -- delivery ------------------------------------------------------------------------------------------------
 
@@ -101,18 +114,64 @@ class Partition:
         self._epoch = epoch
         self._given_out = self._taken = 0
         self._read_to, self._visible_end = self.next, None
+        self._shelf.clear()
+        self._silent_since = self._awaited_since = None
+        self.waits_for_others = False
 
-    def wrap(self, records: Sequence[InputRecord]) -> Batch:
+    def hold(self, records: Sequence[InputRecord], now_ms: int) -> None:
+        """Put fetched records on the shelf, which is empty: otherwise none were wanted."""
+        self._shelf.fill(records, now_ms)
+
+    def release(self, until_ms: float = inf) -> Batch:
+        """Hand out what is on the shelf, up to a level; there must be something."""
+        records = self._shelf.take(until_ms)
+        assert records, "nothing may be handed out"
+        self._silent_since = self._awaited_since = None
         self._given_out += 1
         return Batch(self.number, self._epoch, self._given_out, records)
+
+    def place(self, now_s: float) -> Place:
+        """Say where the partition stands among others."""
+        shelf = self._shelf
+        if self._silent_since is None:
+            self._silent_since = now_s
+        if self._awaited_since is None or self._at_end():
+            self._awaited_since = now_s
+        return Place(
+            self.number,
+            shelf.next_ms,
+            shelf.top_ms,
+            shelf.reached_ms,
+            shelf.uncommitted_ms(self.committed),
+            self._at_end(),
+            now_s - self._silent_since,
+            now_s - self._awaited_since,
+        )
+
+    def _at_end(self) -> bool:
+        known = self._read_to is not None and self._visible_end is not None
+        return known and not self._shelf and self._read_to >= self._visible_end  # type: ignore[operator]
+
+    @property
+    def records_held(self) -> int:
+        """Fetched, not handed out."""
+        return len(self._shelf)
+
+    @property
+    def held_back(self) -> bool:
+        """Say whether it stands still for a good reason, so that nobody must be alarmed."""
+        return self.saturated or self.waits_for_others
 
     @property
     def under_way(self) -> int:
         return self._given_out - self._taken
 
+    def has_room(self) -> bool:
+        return self.under_way < BATCHES_UNDER_WAY_MAX
+
     def wants_records(self) -> bool:
-        self.held_back = self.stage.saturated()
-        return self.active and self.under_way < BATCHES_UNDER_WAY_MAX and not self.held_back
+        self.saturated = self.stage.saturated()
+        return self.active and self.has_room() and not self.saturated and not self._shelf
 
     def take(self, batch: Batch) -> Verdict:
         """Let the stage apply a batch, unless it is void."""
@@ -148,7 +207,7 @@ class Partition:
         """Records (and markers) that can be read but were not applied; ``None`` before the first fetch."""
         if self._read_to is None or self._visible_end is None:
             return None
-        applied_to = self._read_to if self.under_way == 0 else self.next
+        applied_to = self._read_to if self.under_way == 0 and not self._shelf else self.next
         return max(0, self._visible_end - applied_to)
 
     def caught_up(self) -> bool:

@@ -31,6 +31,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
+from streams.runtime.alignment import Alignment
+
 Headers = Sequence[tuple[str, bytes | None]]
 
 
@@ -172,3 +174,5 @@ class StageSpec:
     """Every topic that an ``Output`` may name; they must exist before the worker starts."""
     lifespan: Lifespan | None = None
     """Entered in the event loop before the first partition is assigned, left after the last one is closed."""
+    alignment: Alignment | None = None
+    """How far the partitions of one worker may be apart in arrival time while they catch up; ``None``: at will."""

@@ -3,8 +3,8 @@
 Theory of operation. Faust keeps the consumer group, the assignment, flow control and the agent. Overridden is what it
 does per event and what it believes about offsets:
 
-* ``getmany`` hands on one message per fetched partition batch (thousands of events), and only for partitions that want
-  more; Faust's per-event path delivers 10,000 events/s, this one more than 100,000;
+* ``getmany`` fetches for the partitions that want more, and hands on one message per batch (thousands of events) as
+  ``delivery.py`` releases them; Faust's per-event path delivers 10,000 events/s, this one more than 100,000;
 * a batch is acked as one message with its last offset. Offsets have gaps (transaction markers, compaction), so Faust's
   gap arithmetic is replaced by a queue of the offsets that were handed out (``DeliveredOffsets``);
 * committing is the flush's business (``flush.py``). Faust's own commit is kept as a second witness: what it holds for
@@ -17,6 +17,7 @@ main loop. Pinned to faust-streaming 0.15.3.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from faust.transport.drivers.aiokafka import Transport as FaustTransport
 from faust.types import TP, ConsumerMessage
 
 from streams.runtime.assignor import StickyAssignor
+from streams.runtime.delivery import Delivery
 from streams.runtime.failure import FailReason, RuntimeFailure
 from streams.runtime.partition import Batch, Standing
 from streams.runtime.raw_records import RawConsumer
@@ -127,6 +129,7 @@ class BatchConsumer(FaustConsumer):  # type: ignore[misc]
         self._fetching = asyncio.Lock()
         """A fetch that is under way during a seek would move the consumer away from where it was sought to."""
         super().__init__(*args, **kwargs)
+        self._delivery = Delivery(self.app.assignment)
 
     def _new_consumer_thread(self) -> BatchConsumerThread:
         return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -138,34 +141,41 @@ class BatchConsumer(FaustConsumer):  # type: ignore[misc]
     # -- fetching ------------------------------------------------------------------------------------------------
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[Any, ConsumerMessage]]:  # noqa: ARG002, ASYNC109
-        """Fetch from the partitions that want more, and hand on one message per partition."""
+        """Fetch from the partitions that want more, and hand on one message per batch that may go on."""
         if not self.flow_active:
             await self.wait(self.can_resume_flow)
-        assignment = self.app.assignment
-        active = assignment.active()
+        delivery = self._delivery
+        active = self.app.assignment.active()
         wanted = {TP(self.app.input_topic, one.number) for one in active if one.wants_records()}
-        if not wanted:
+        hurry = delivery.waits_for_commit or delivery.ready()
+        if wanted:
+            everybody = len(wanted) == len(active)
+            await self._fetch(wanted, 0.0 if hurry else POLL_S if everybody else HELD_BACK_POLL_S)
+        else:
             self.app.vitals.polled()
-            await asyncio.sleep(HELD_BACK_POLL_S)
-            return
-        wait_s = POLL_S if len(wanted) == len(active) else HELD_BACK_POLL_S
-        for batch in await self._next_batches(wanted, wait_s):
+            if not hurry:
+                await asyncio.sleep(HELD_BACK_POLL_S)
+        for batch in delivery.release():
             tp = TP(self.app.input_topic, batch.partition)
             yield tp, self._to_message(tp, batch)
+        await delivery.make_way()
 
-    async def _next_batches(self, wanted: set[Any], wait_s: float) -> list[Batch]:
+    async def _fetch(self, wanted: set[Any], wait_s: float) -> None:
         assignment = self.app.assignment
         epoch = assignment.epoch
         try:
             async with self._fetching:
                 fetched = await self._getmany(active_partitions=wanted, timeout=wait_s)
             if self.should_stop or not self.flow_active or assignment.epoch != epoch:
-                return []  # void: the seek that ends the rebalance brings these records again
+                return  # void: the seek that ends the rebalance brings these records again
             self.app.vitals.polled()
             for number, standing in fetched.standings.items():
                 if (partition := assignment.get(number)) is not None and partition.active:
                     partition.observe(standing)
-            return [assignment.get(tp.partition).wrap(records) for tp, records in fetched.records.items()]
+            now_ms = int(time.time() * 1000)
+            for tp, records in fetched.records.items():
+                if records:
+                    assignment.get(tp.partition).hold(records, now_ms)
         except self.consumer_stopped_errors:
             raise
         except Exception as error:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from streams.runtime.partition import Batch, Partition
 from streams.runtime.stage import Drained, InputRecord, Output
 from streams.runtime.transaction import Transaction
 
@@ -19,6 +20,12 @@ class FakeRecord:
 
 def records(*offsets: int) -> list[FakeRecord]:
     return [FakeRecord(offset) for offset in offsets]
+
+
+def batch_of(partition: Partition, *offsets: int) -> Batch:
+    """Records of these offsets, fetched and handed out at once."""
+    partition.hold(records(*offsets), now_ms=0)
+    return partition.release()
 
 
 class FakeStage:

@@ -6,7 +6,7 @@ from streams.runtime.assignment import start_offset
 from streams.runtime.changelog import Loading
 from streams.runtime.failure import RuntimeFailure
 from streams.runtime.partition import Verdict
-from tests.unit.runtime.fakes import FakeStage, FakeWriter, records
+from tests.unit.runtime.fakes import FakeStage, FakeWriter, batch_of, records
 from tests.unit.runtime.world import World
 
 
@@ -46,7 +46,7 @@ async def test_a_batch_that_was_under_way_when_partitions_were_revoked_is_void(w
     await world.assign(0)
     partition = world.assignment.get(0)
     assert partition is not None
-    batch = partition.wrap(records(1))
+    batch = batch_of(partition, 1)
     await world.assignment.suspend()
     assert partition.take(batch) is Verdict.STALE
     await world.assign(0)

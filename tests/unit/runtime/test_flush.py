@@ -6,7 +6,7 @@ import pytest
 from streams.runtime.failure import FailReason, FailStop, RuntimeFailure
 from streams.runtime.flush import GATHER_S, OFFSET_ONLY_INTERVAL_S, Flusher, FlushNote, next_flush_at
 from streams.runtime.partition import Partition
-from tests.unit.runtime.fakes import FakeStage, FakeWriter, records
+from tests.unit.runtime.fakes import FakeStage, FakeWriter, batch_of
 
 
 class Bench:
@@ -22,7 +22,7 @@ class Bench:
         self.partition.active = True
 
     def apply(self, *offsets: int) -> None:
-        self.partition.take(self.partition.wrap(records(*offsets)))
+        self.partition.take(batch_of(self.partition, *offsets))
 
     @property
     def positions(self) -> list[int]:

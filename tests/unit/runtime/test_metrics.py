@@ -14,7 +14,7 @@ from streams.runtime.failure import FailReason, FailStop
 from streams.runtime.flush import FlushNote
 from streams.runtime.health import health_server, readiness
 from streams.runtime.partition import Partition, Standing
-from tests.unit.runtime.fakes import FakeStage, FakeWriter, records
+from tests.unit.runtime.fakes import FakeStage, FakeWriter, batch_of, records
 from tests.unit.runtime.world import World
 
 
@@ -126,7 +126,7 @@ async def test_readiness_tells_what_each_partition_does() -> None:
     await world.assign(0)
     partition = world.assignment.get(0)
     assert partition is not None
-    partition.take(partition.wrap(records(0)))
+    partition.take(batch_of(partition, 0))
     partition.observe(Standing(0, 1, 4, 1))
     ready, content = readiness("toy", world.assignment, world.failure)
     assert ready

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from streams.runtime.failure import RuntimeFailure
 from streams.runtime.partition import BATCHES_UNDER_WAY_MAX, Partition, Standing, Verdict
-from tests.unit.runtime.fakes import FakeStage, FakeWriter, records
+from tests.unit.runtime.fakes import FakeStage, FakeWriter, batch_of
 
 
 def partition_at(next_offset: int = 0) -> tuple[Partition, FakeStage]:
@@ -18,7 +18,7 @@ def partition_at(next_offset: int = 0) -> tuple[Partition, FakeStage]:
 
 def test_batches_are_applied_in_the_order_of_their_numbers() -> None:
     partition, stage = partition_at()
-    first, second = partition.wrap(records(0, 1)), partition.wrap(records(2, 5))
+    first, second = batch_of(partition, 0, 1), batch_of(partition, 2, 5)
     assert partition.take(first) is Verdict.APPLIED
     assert partition.take(second) is Verdict.APPLIED
     assert stage.applied == [0, 1, 2, 5]
@@ -27,8 +27,8 @@ def test_batches_are_applied_in_the_order_of_their_numbers() -> None:
 
 def test_a_batch_that_was_lost_on_the_way_is_noticed() -> None:
     partition, stage = partition_at()
-    partition.wrap(records(0))
-    second = partition.wrap(records(1))
+    batch_of(partition, 0)
+    second = batch_of(partition, 1)
     with pytest.raises(RuntimeFailure, match="lost or repeated"):
         partition.take(second)
     assert stage.applied == []
@@ -36,7 +36,7 @@ def test_a_batch_that_was_lost_on_the_way_is_noticed() -> None:
 
 def test_a_batch_that_comes_twice_is_noticed() -> None:
     partition, _ = partition_at()
-    batch = partition.wrap(records(0))
+    batch = batch_of(partition, 0)
     partition.take(batch)
     with pytest.raises(RuntimeFailure, match="lost or repeated"):
         partition.take(batch)
@@ -44,7 +44,7 @@ def test_a_batch_that_comes_twice_is_noticed() -> None:
 
 def test_a_batch_of_an_earlier_epoch_is_void() -> None:
     partition, stage = partition_at()
-    batch = partition.wrap(records(0))
+    batch = batch_of(partition, 0)
     partition.begin_epoch(2)
     assert partition.take(batch) is Verdict.STALE
     assert stage.applied == []
@@ -53,7 +53,7 @@ def test_a_batch_of_an_earlier_epoch_is_void() -> None:
 
 def test_a_partition_that_is_not_active_takes_nothing() -> None:
     partition, stage = partition_at()
-    batch = partition.wrap(records(0))
+    batch = batch_of(partition, 0)
     partition.active = False
     assert partition.take(batch) is Verdict.STALE
     assert stage.applied == []
@@ -64,7 +64,7 @@ def test_records_below_next_are_skipped_and_the_others_applied_once(offsets: set
     partition, stage = partition_at(start)
     log = sorted(offsets)
     for begin in range(0, len(log), size):
-        partition.take(partition.wrap(records(*log[begin : begin + size])))
+        partition.take(batch_of(partition, *log[begin : begin + size]))
     assert stage.applied == [offset for offset in log if offset >= start]
 
 
@@ -72,7 +72,7 @@ def test_an_error_in_the_stage_leaves_next_where_it_was() -> None:
     partition, stage = partition_at()
     stage.error = ValueError()
     with pytest.raises(ValueError):  # noqa: PT011 - any would do
-        partition.take(partition.wrap(records(0)))
+        partition.take(batch_of(partition, 0))
     assert partition.next == 0
 
 
@@ -80,7 +80,7 @@ def test_only_so_many_batches_are_under_way() -> None:
     partition, _ = partition_at()
     for number in range(BATCHES_UNDER_WAY_MAX):
         assert partition.wants_records()
-        partition.wrap(records(number))
+        batch_of(partition, number)
     assert not partition.wants_records()
 
 
@@ -111,7 +111,7 @@ def test_a_seek_begins_a_new_chain_of_fetches_at_next() -> None:
 def test_caught_up_means_that_the_visible_end_was_read_and_applied() -> None:
     partition, _ = partition_at()
     assert not partition.caught_up(), "nothing is known before the first fetch"
-    batch = partition.wrap(records(0, 1))
+    batch = batch_of(partition, 0, 1)
     partition.observe(Standing(0, 3, 3, 1))  # offset 2 is a transaction marker
     assert partition.lag() == 3
     partition.take(batch)
@@ -122,7 +122,7 @@ def test_caught_up_means_that_the_visible_end_was_read_and_applied() -> None:
 
 def test_capture_takes_outputs_changes_and_position_together() -> None:
     partition, stage = partition_at()
-    partition.take(partition.wrap(records(4)))
+    partition.take(batch_of(partition, 4))
     captured = partition.capture()
     assert captured is not None
     assert [output.value for output in captured.outputs] == [b"4"]
@@ -138,7 +138,7 @@ def test_nothing_new_is_nothing_to_capture() -> None:
 
 def test_a_moved_offset_alone_is_captured() -> None:
     partition, stage = partition_at()
-    partition.take(partition.wrap(records(4)))
+    partition.take(batch_of(partition, 4))
     stage.outputs = []
     captured = partition.capture()
     assert captured is not None

@@ -8,7 +8,7 @@ from streams.runtime.changelog import Loading, Superseded
 from streams.runtime.failure import FailStop
 from streams.runtime.flush import Flusher
 from streams.runtime.partition import Partition, Verdict
-from tests.unit.runtime.fakes import FakeStage, FakeWriter, records
+from tests.unit.runtime.fakes import FakeStage, FakeWriter, batch_of
 
 
 class World:
@@ -70,4 +70,4 @@ class World:
     def apply(self, number: int, *offsets: int) -> None:
         partition = self.assignment.get(number)
         assert partition is not None
-        assert partition.take(partition.wrap(records(*offsets))) is Verdict.APPLIED
+        assert partition.take(batch_of(partition, *offsets)) is Verdict.APPLIED

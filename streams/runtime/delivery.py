@@ -1,0 +1,85 @@
+"""Which of the fetched records go to the stages next.
+
+Theory of operation. A fetch fills the shelves of the partitions that asked for records. From there records go on as
+``alignment.py`` allows, the partition furthest behind first. The agent applies batches in the order in which they are
+handed out, whatever their partition, so the order of handing out is the order of work. A stage that wants no alignment
+gets everything at once, by the same way.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from streams.runtime.alignment import Allowance, Reason, allowances, overlooked
+from streams.runtime.assignment import Assignment
+from streams.runtime.partition import Batch, Partition
+
+log = logging.getLogger(__name__)
+
+UNDER_WAY_POLL_S: Final = 0.001
+IDLE_POLL_S: Final = 0.02
+
+WAITING: Final = frozenset({Reason.AHEAD, Reason.UNCOMMITTED, Reason.UNKNOWN})
+
+
+class Delivery:
+    """Hands out batches of the partitions of one worker. Lives in the event loop's thread."""
+
+    def __init__(self, assignment: Assignment, clock: Callable[[], float] = time.monotonic) -> None:
+        self._assignment = assignment
+        self._clock = clock
+        self._overlooked: set[int] = set()
+        self.waits_for_commit = False
+        """The last release ended because a partition may not go on before another one commits."""
+
+    def release(self) -> Iterator[Batch]:
+        """Hand out all that may be handed out now."""
+        while True:
+            allowed = self._allowances()
+            ready = next(((partition, one) for partition, one in allowed if _may_go(partition, one)), None)
+            if ready is None:
+                self._note(allowed)
+                return
+            partition, allowance = ready
+            yield partition.release(allowance.until_ms)
+
+    def ready(self) -> bool:
+        """Say whether ``release`` would hand out anything."""
+        return any(_may_go(partition, one) for partition, one in self._allowances())
+
+    async def make_way(self) -> None:
+        """Let partitions commit that others wait for, once what they were handed is applied."""
+        if not self.waits_for_commit:
+            return
+        active = self._assignment.active()
+        if any(partition.under_way for partition in active):
+            await asyncio.sleep(UNDER_WAY_POLL_S)
+        elif not await self._assignment.flush_moved():
+            await asyncio.sleep(IDLE_POLL_S)  # it is waited for more records, not for a commit
+
+    def _allowances(self) -> list[tuple[Partition, Allowance]]:
+        now_s = self._clock()
+        active = {partition.number: partition for partition in self._assignment.active()}
+        places = [partition.place(now_s) for partition in active.values()]
+        alignment = self._assignment.alignment
+        if alignment is not None:
+            self._count_overlooked({place.number for place in places if overlooked(place)})
+        return [(active[one.number], one) for one in allowances(places, alignment)]
+
+    def _note(self, allowed: list[tuple[Partition, Allowance]]) -> None:
+        for partition, allowance in allowed:
+            partition.waits_for_others = allowance.reason in WAITING
+        self.waits_for_commit = any(one.reason is Reason.UNCOMMITTED for _, one in allowed)
+
+    def _count_overlooked(self, numbers: set[int]) -> None:
+        for number in numbers - self._overlooked:
+            if (partition := self._assignment.get(number)) is not None:
+                partition.times_overlooked += 1
+                log.warning("partition %d brings nothing though it has more; the others go on without it", number)
+        self._overlooked = numbers
+
+
+def _may_go(partition: Partition, allowance: Allowance) -> bool:
+    return allowance.passes and partition.has_room()
