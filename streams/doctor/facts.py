@@ -1,0 +1,159 @@
+"""What was found on a cluster, as plain values: everything that a check may look at."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from streams.settings import Settings
+from streams.topic_admin import TopicState
+from streams.topics import Topics, TopicSpec
+
+STAGES: Final = ("intake", "engagement", "notifier")
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where the copies of one partition are."""
+
+    topic: str
+    partition: int
+    leader: int | None
+    replicas: int
+    in_sync: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.topic} {self.partition}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """How far one partition can be read: `stable` ends before the first open transaction, `high` does not care."""
+
+    begin: int
+    stable: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A worker as its group knows it."""
+
+    client: str
+    instance_id: str | None
+    partitions: int
+
+
+@dataclass(frozen=True, slots=True)
+class StageTopics:
+    """What one stage reads and remembers in."""
+
+    stage: str
+    group: str
+    input: str
+    changelog: str
+
+
+@dataclass(frozen=True, slots=True)
+class GroupFacts:
+    """One stage's group. Offsets by partition, read before and after the changelog's position rows."""
+
+    state: str
+    members: tuple[Member, ...]
+    committed_before: Mapping[int, int]
+    committed_after: Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTransaction:
+    """A partition whose readers wait for a transaction to end, seen twice at the same offset."""
+
+    topic: str
+    partition: int
+    since_offset: int
+    watched_s: float
+
+
+class Verdict(StrEnum):
+    """How an account's stored state compares with what the log says."""
+
+    EQUAL = "equal"
+    DIFFERS = "differs"
+    MISSING = "missing in the state"
+    NOT_IN_LOG = "not in the log"
+    UNREADABLE = "unreadable"
+    NOT_COMPARED = "not compared"
+    """The log has lost its beginning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One account: its state against the log, and its membership record against its state."""
+
+    account_id: str
+    partition: int
+    home: int
+    """The partition that its key belongs to."""
+    verdict: Verdict
+    fields: tuple[str, ...] = ()
+    """What differs, if anything does."""
+    membership: str | None = None
+    """What is wrong with the membership record; None: nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatePartition:
+    """One partition of the engagement state, as its changelog has it."""
+
+    partition: int
+    position: int | None
+    accounts: int
+    """Rows of accounts, superseded ones included."""
+    unreadable: int
+    """Rows that this version cannot read."""
+    catalog: tuple[str, str] | None
+    """Name and version of the catalog in force."""
+    log_begin: int
+
+
+@dataclass(frozen=True, slots=True)
+class StateFacts:
+    """The engagement state, and the sample of it that was held against the log."""
+
+    partitions: tuple[StatePartition, ...]
+    compared: tuple[Compared, ...]
+    records_read: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything that was found."""
+
+    settings: Settings
+    version: str
+    brokers: int
+    controller: int | None
+    features: Mapping[str, int] | None
+    """Finalized features of the cluster; None: it would not say."""
+    specs: tuple[TopicSpec, ...]
+    topics: Mapping[str, TopicState]
+    placements: tuple[Placement, ...]
+    ends: Mapping[str, Mapping[int, Ends]]
+    stages: tuple[StageTopics, ...]
+    groups: Mapping[str, GroupFacts]
+    positions: Mapping[str, Mapping[int, int | None]]
+    """By stage and partition: what the changelog's position row says."""
+    open_transactions: tuple[OpenTransaction, ...] = ()
+    configured_catalog: str | None = None
+    """Version of the catalog that the settings name; None: it cannot be loaded here."""
+    state: StateFacts | None = field(default=None)
+    """None: not looked at, since topics are missing."""
+
+
+def stage_topics(topics: Topics) -> tuple[StageTopics, ...]:
+    return (
+        StageTopics("intake", topics.group("intake"), topics.product_events, topics.identity_changelog),
+        StageTopics("engagement", topics.group("engagement"), topics.account_events, topics.accounts_changelog),
+        StageTopics("notifier", topics.group("notifier"), topics.transitions, topics.deliveries_changelog),
+    )

@@ -1,0 +1,169 @@
+"""Fetch what there is to know about the cluster: topics, partitions, groups, offsets.
+
+Everything moves while it is looked at. What must fit together is therefore read so that a running deployment cannot
+look broken: offsets before and after the position rows that lie between them, open transactions twice.
+"""
+
+import importlib.metadata
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka.admin import OffsetSpec
+
+from streams.catalogs import load_catalog
+from streams.doctor.facts import (
+    Ends,
+    Facts,
+    GroupFacts,
+    Member,
+    OpenTransaction,
+    Placement,
+    StageTopics,
+    stage_topics,
+)
+from streams.doctor.features import finalized_features
+from streams.engine.program import compile_catalog
+from streams.engine.rules.errors import CatalogError
+from streams.errors import ExpectedError
+from streams.kafka_client import admin_client, is_mock_cluster, reaching, timeout_s
+from streams.rebuild.log import LogReader
+from streams.security.access import client_access
+from streams.settings import Settings
+from streams.topic_admin import TopicAdmin
+from streams.topics import Topics, specs
+
+OPEN_WATCHED_S: Final = 3.0
+"""A flush takes milliseconds; a transaction that is open for so long at the same place belongs to nobody who works."""
+NO_OFFSET: Final = -1001
+
+
+def gather(settings: Settings) -> Facts:
+    """All facts but those about the state; raises `KafkaUnreachableError`."""
+    kafka = settings.kafka
+    wanted = specs(settings)
+    names = [spec.name for spec in wanted]
+    with reaching(kafka) as complaints:
+        admin = admin_client(kafka, complaints)
+        metadata = admin.list_topics(timeout=timeout_s(kafka))
+        if is_mock_cluster(metadata):
+            raise ExpectedError(f"{kafka.bootstrap} is a mock cluster: there is nothing to examine")
+        controller = admin.describe_cluster(request_timeout=timeout_s(kafka)).result().controller
+        topics = TopicAdmin(kafka).read(names)
+        placements = tuple(_placements(metadata, topics))
+        readable = [one for one in placements if one.leader is not None]
+        ends = _ends(admin, kafka.request_timeout_ms, readable)
+        stages = tuple(one for one in stage_topics(Topics(kafka.topic_prefix)) if _is_readable(one, readable))
+        before = {one.stage: _committed(admin, settings, one) for one in stages}
+        positions = _positions(settings, stages, topics)
+        groups = {one.stage: _group(admin, settings, one, before[one.stage]) for one in stages}
+        hanging = _open_transactions(admin, kafka.request_timeout_ms, readable, ends)
+    return Facts(
+        settings=settings,
+        version=importlib.metadata.version("pegel"),
+        brokers=len(metadata.brokers),
+        controller=None if controller is None else controller.id,
+        features=finalized_features(replace(client_access(kafka), request_timeout_ms=kafka.request_timeout_ms)),
+        specs=wanted,
+        topics=topics,
+        placements=placements,
+        ends=ends,
+        stages=stages,
+        groups=groups,
+        positions=positions,
+        open_transactions=hanging,
+        configured_catalog=_configured_catalog(settings),
+    )
+
+
+def _is_readable(stage: StageTopics, readable: Iterable[Placement]) -> bool:
+    return {stage.input, stage.changelog} <= {one.topic for one in readable}
+
+
+def _placements(metadata: Any, names: Iterable[str]) -> Iterable[Placement]:
+    for name in names:
+        for number, one in sorted(metadata.topics[name].partitions.items()):
+            leader = one.leader if one.leader >= 0 else None
+            yield Placement(name, number, leader, len(one.replicas), len(one.isrs))
+
+
+def _ends(admin: Any, timeout_ms: int, placements: Iterable[Placement]) -> dict[str, dict[int, Ends]]:
+    partitions = [TopicPartition(one.topic, one.partition) for one in placements]
+    begin = _listed(admin, timeout_ms, partitions, OffsetSpec.earliest(), IsolationLevel.READ_UNCOMMITTED)
+    stable = _listed(admin, timeout_ms, partitions, OffsetSpec.latest(), IsolationLevel.READ_COMMITTED)
+    high = _listed(admin, timeout_ms, partitions, OffsetSpec.latest(), IsolationLevel.READ_UNCOMMITTED)
+    found: dict[str, dict[int, Ends]] = {}
+    for key in begin:
+        found.setdefault(key[0], {})[key[1]] = Ends(begin[key], stable[key], high[key])
+    return found
+
+
+def _listed(
+    admin: Any, timeout_ms: int, partitions: list[TopicPartition], spec: Any, isolation: Any
+) -> dict[tuple[str, int], int]:
+    if not partitions:
+        return {}
+    futures = admin.list_offsets(
+        dict.fromkeys(partitions, spec), isolation_level=isolation, request_timeout=timeout_ms / 1000
+    )
+    return {(tp.topic, tp.partition): int(future.result().offset) for tp, future in futures.items()}
+
+
+def _open_transactions(
+    admin: Any, timeout_ms: int, placements: Iterable[Placement], ends: Mapping[str, Mapping[int, Ends]]
+) -> tuple[OpenTransaction, ...]:
+    suspects = [one for one in placements if (seen := ends[one.topic][one.partition]).stable < seen.high]
+    if not suspects:
+        return ()
+    time.sleep(OPEN_WATCHED_S)
+    again = _ends(admin, timeout_ms, suspects)
+    return tuple(
+        OpenTransaction(one.topic, one.partition, now.stable, OPEN_WATCHED_S)
+        for one in suspects
+        if (now := again[one.topic][one.partition]).stable < now.high
+        and now.stable == ends[one.topic][one.partition].stable
+    )
+
+
+def _committed(admin: Any, settings: Settings, stage: StageTopics) -> dict[int, int]:
+    asked = [ConsumerGroupTopicPartitions(stage.group)]
+    futures = admin.list_consumer_group_offsets(asked, request_timeout=timeout_s(settings.kafka))
+    found = futures[stage.group].result().topic_partitions
+    return {one.partition: one.offset for one in found if one.topic == stage.input and one.offset >= 0}
+
+
+def _group(admin: Any, settings: Settings, stage: StageTopics, before: Mapping[int, int]) -> GroupFacts:
+    try:
+        futures = admin.describe_consumer_groups([stage.group], request_timeout=timeout_s(settings.kafka))
+        described = futures[stage.group].result()
+    except KafkaException as error:  # newer brokers say so of a group that never was
+        if error.args[0].name() != "GROUP_ID_NOT_FOUND":
+            raise
+        return GroupFacts("DEAD", (), before, before)
+    members = tuple(
+        Member(one.client_id, one.group_instance_id or None, len(one.assignment.topic_partitions))
+        for one in described.members
+    )
+    return GroupFacts(described.state.name, members, before, _committed(admin, settings, stage))
+
+
+def _positions(
+    settings: Settings, stages: Iterable[StageTopics], topics: Mapping[str, Any]
+) -> dict[str, dict[int, int | None]]:
+    with LogReader(settings.kafka) as reader:
+        return {
+            one.stage: {
+                partition: ending.position.next if (ending := reader.ending(one.changelog, partition)).found else None
+                for partition in range(topics[one.changelog].partitions)
+            }
+            for one in stages
+        }
+
+
+def _configured_catalog(settings: Settings) -> str | None:
+    try:
+        return compile_catalog(load_catalog(settings.engagement.catalog), settings.engagement.catalog).version
+    except CatalogError:
+        return None

@@ -1,0 +1,151 @@
+"""Committed records of single partitions, between two offsets.
+
+Theory of operation. Rebuilding and checking need to stop at an exact offset: the one to which a changelog says that
+its rows lead. Only committed records are read, and never past the last stable offset, so nothing of an open
+transaction is seen. Transaction markers and compacted records leave gaps in the offsets: the end is reached at the
+first record at or beyond it, or at librdkafka's end-of-partition event.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Final, NamedTuple, Self
+
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+
+from streams.errors import ExpectedError
+from streams.kafka_client import consumer, reaching, timeout_s
+from streams.runtime.ending import Ending
+from streams.settings import KafkaSettings
+
+BATCH_RECORDS: Final = 5_000
+BATCH_WAIT_S: Final = 0.2
+STALL_S: Final = 60.0
+QUEUED_KIB_MAX: Final = 32 * 1024
+FETCH_WAIT_MS: Final = 20
+TAIL_RECORDS: Final = 8
+
+OnRead = Callable[[int], None]
+"""Told how many offsets were passed since it was told last."""
+
+
+class LogRecord(NamedTuple):
+    """A record as a stage takes it."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What a partition holds: from the first offset to the last stable one."""
+
+    begin: int
+    end: int
+
+
+class LogReader:
+    """Reads one partition at a time. A context manager; connection errors become `KafkaUnreachableError`."""
+
+    def __init__(self, kafka: KafkaSettings, on_read: OnRead = lambda _count: None) -> None:
+        self._kafka = kafka
+        self._on_read = on_read
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        complaints = self._stack.enter_context(reaching(self._kafka))
+        self._client = consumer(self._kafka, complaints, _CONFIG)
+        self._stack.callback(self._client.close)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return self._stack.__exit__(kind, error, trace)
+
+    def partitions(self, topic: str) -> int:
+        """How many partitions a topic has; 0: it does not exist."""
+        known = self._client.list_topics(timeout=timeout_s(self._kafka)).topics.get(topic)
+        return 0 if known is None else len(known.partitions)
+
+    def extent(self, topic: str, partition: int) -> Extent:
+        low, end = self._client.get_watermark_offsets(TopicPartition(topic, partition), timeout=timeout_s(self._kafka))
+        return Extent(int(low), int(end))
+
+    def offset_at(self, topic: str, partition: int, at_ms: int) -> int:
+        """The first offset whose record is of `at_ms` or later; the end if there is none."""
+        asked = TopicPartition(topic, partition, at_ms)
+        (found,) = self._client.offsets_for_times([asked], timeout=timeout_s(self._kafka))
+        return int(found.offset) if found.offset >= 0 else self.extent(topic, partition).end
+
+    def records(self, topic: str, partition: int, start: int, end: int) -> Iterator[LogRecord]:
+        """Every committed record with start <= offset < end, in order.
+
+        Raises:
+            ExpectedError: nothing came for `STALL_S`.
+        """
+        if start >= end:
+            return
+        client = self._client
+        client.assign([TopicPartition(topic, partition, start)])
+        passed = start
+        moved = time.monotonic()
+        while True:
+            for message in client.consume(BATCH_RECORDS, BATCH_WAIT_S):
+                if _is_end(message) or message.offset() >= end:
+                    self._on_read(end - passed)
+                    return
+                moved = time.monotonic()
+                self._on_read(message.offset() + 1 - passed)
+                passed = message.offset() + 1
+                yield _record(message)
+            if passed >= end:
+                return
+            if time.monotonic() - moved > STALL_S:
+                raise ExpectedError(
+                    f"reading {topic} partition {partition} stands still at {passed} of {end}; see: pegel doctor"
+                )
+
+    def ending(self, changelog: str, partition: int) -> Ending:
+        """Where the state in a changelog partition ends: its last position row that counts, which is near the end."""
+        extent = self.extent(changelog, partition)
+        reach = TAIL_RECORDS
+        while True:
+            start = max(extent.begin, extent.end - reach)
+            found = Ending(end=extent.end)
+            found.look(self.records(changelog, partition, start, extent.end))
+            if found.found or start == extent.begin:
+                return found
+            reach *= 8
+
+
+def _record(message: Any) -> LogRecord:
+    return LogRecord(
+        message.offset(), message.timestamp()[1], message.key(), message.value(), message.headers() or ()
+    )  # fmt: skip
+
+
+def _is_end(message: Any) -> bool:
+    error = message.error()
+    if error is None:
+        return False
+    if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own codes begin with an underscore
+        return True
+    raise KafkaException(error)
+
+
+_CONFIG: Final[dict[str, Any]] = {
+    "group.id": "pegel-log-reader",  # demanded by librdkafka; nothing is ever committed
+    "enable.auto.commit": False,
+    "enable.partition.eof": True,
+    "isolation.level": "read_committed",
+    "auto.offset.reset": "error",
+    "allow.auto.create.topics": False,
+    "fetch.wait.max.ms": FETCH_WAIT_MS,
+    "queued.max.messages.kbytes": QUEUED_KIB_MAX,
+}
