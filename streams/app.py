@@ -7,12 +7,13 @@ is built, so that a worker holds one stage and what that stage needs.
 import importlib
 from typing import Final
 
-from streams.errors import SettingsError
 from streams.runtime.options import RuntimeOptions
 from streams.runtime.stage import StageSpec
 from streams.runtime.worker import Worker
 from streams.security.access import client_access
-from streams.settings import Settings
+from streams.security.permissions import Permission
+from streams.security.roles import STAGES, Role, command_permissions, stage_permissions
+from streams.settings import KafkaSettings, Settings
 from streams.topics import Topics
 
 # Each module has `stage_spec(settings, topics) -> StageSpec`.
@@ -33,13 +34,16 @@ def build_worker(name: str, settings: Settings) -> Worker:
     return Worker(spec, runtime_options(spec.name, settings, topics))
 
 
+def permissions_of(role: Role, topics: Topics) -> tuple[Permission, ...]:
+    """The least that a role must be allowed on the cluster. No setting but the names of the topics changes it."""
+    if role not in STAGES:
+        return command_permissions(role, topics)
+    defaults = Settings(kafka=KafkaSettings(topic_prefix=topics.prefix))
+    return stage_permissions(importlib.import_module(AGENTS[role.value]).stage_spec(defaults, topics), topics)
+
+
 def runtime_options(stage: str, settings: Settings, topics: Topics) -> RuntimeOptions:
     kafka, runtime = settings.kafka, settings.runtime
-    if runtime.guarantee != "exactly_once":
-        raise SettingsError(
-            f"runtime.guarantee: {runtime.guarantee} is not available; only exactly_once is, which needs a broker with "
-            "transactions"
-        )
     return RuntimeOptions(
         kafka=client_access(kafka),
         group=topics.group(stage),
@@ -52,6 +56,11 @@ def runtime_options(stage: str, settings: Settings, topics: Topics) -> RuntimeOp
         ),
         instance_id=runtime.instance_id,
         shutdown_timeout_s=runtime.shutdown_timeout_s,
+        transaction_timeout_ms=runtime.transaction_timeout_ms,
+        stall_timeout_s=runtime.stall_timeout_s,
+        silence_timeout_s=runtime.silence_timeout_s,
+        start_timeout_s=runtime.start_timeout_s,
+        guarantee=runtime.guarantee,
         web_host=settings.web.host,
         web_port=settings.web.port,
     )

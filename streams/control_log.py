@@ -15,8 +15,8 @@ from confluent_kafka import KafkaException
 
 from schemas.control import CatalogChange, Control, Erase, encode_control
 from streams.engine.program import Program
-from streams.errors import ExpectedError
-from streams.kafka_client import producer, reaching, timeout_s
+from streams.kafka_client import Complaints, absent, producer, reaching, timeout_s
+from streams.security.roles import CONTROL
 from streams.settings import Settings
 from streams.topics import Topics
 
@@ -51,10 +51,10 @@ def _write(
     at_ms = time.time_ns() // 1_000_000
     with reaching(settings.kafka) as complaints:
         # A name of its own: commands do not fence each other.
-        name = f"{topics.prefix}pegel.control.{uuid.uuid4().hex}"
+        name = f"{topics.group(CONTROL)}.{uuid.uuid4().hex}"
         client = producer(settings.kafka, complaints, {"transactional.id": name, "enable.idempotence": True})
         client.init_transactions(TRANSACTION_TIMEOUT_S)
-        partitions = _partitions(client, settings, topics.account_events)
+        partitions = _partitions(client, settings, complaints, topics.account_events)
         client.begin_transaction()
         try:
             for partition in partitions:
@@ -68,8 +68,8 @@ def _write(
     return Written(len(partitions), at_ms)
 
 
-def _partitions(client: Any, settings: Settings, topic: str) -> list[int]:
+def _partitions(client: Any, settings: Settings, complaints: Complaints, topic: str) -> list[int]:
     known = client.list_topics(timeout=timeout_s(settings.kafka)).topics.get(topic)
     if known is None:
-        raise ExpectedError(f"there is no topic {topic} at {settings.kafka.bootstrap}; create it: pegel topics apply")
+        raise absent(settings.kafka, complaints, topic)
     return sorted(known.partitions)

@@ -20,7 +20,7 @@ import msgspec
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaError, KafkaException, TopicPartition
 
 from streams.errors import ExpectedError
-from streams.kafka_client import consumer, reaching, timeout_s
+from streams.kafka_client import Complaints, absent, consumer, reaching, timeout_s
 from streams.settings import KafkaSettings
 
 BATCH_RECORDS: Final = 1_000
@@ -48,7 +48,7 @@ class TopicReader:
         with ExitStack() as stack, reaching(self._kafka) as complaints:
             client = consumer(self._kafka, complaints, _consumer_config())
             stack.callback(client.close)
-            partitions = self._partitions(client)
+            partitions = self._partitions(client, complaints)
             positions = dict.fromkeys(partitions, OFFSET_BEGINNING if from_beginning else OFFSET_END)
             if from_beginning:
                 for partition in partitions:
@@ -56,11 +56,11 @@ class TopicReader:
             if follow:
                 yield from self._on_and_on(client, positions)
 
-    def _partitions(self, client: Any) -> list[int]:
+    def _partitions(self, client: Any, complaints: Complaints) -> list[int]:
         # Asked for by name, a topic may come into being.
         known = client.list_topics(timeout=timeout_s(self._kafka)).topics.get(self._topic)
         if known is None:
-            raise ExpectedError(f"there is no topic {self._topic} at {self._kafka.bootstrap}; see: pegel topics show")
+            raise absent(self._kafka, complaints, self._topic)
         present = sorted(known.partitions)
         if self._wanted is None:
             return present

@@ -24,9 +24,6 @@ from streams.security.tokens import TokenSource, TokenUnavailableError
 from streams.settings import KafkaSettings, SecurityProtocol
 
 ANOTHER_ADDRESS: Final = "name another address (--bootstrap HOST:PORT)"
-# What librdkafka says of a first request that was hung up on.
-HUNG_UP: Final = "while requesting ApiVersion"
-OTHER_PROTOCOL: Final = "set kafka.security_protocol as the listener has it"
 COMPLAINT_WAIT_S: Final = 0.1
 # A broker that is just starting may need a moment until it listens.
 REFUSAL_PATIENCE_S: Final = 2.0
@@ -65,8 +62,7 @@ class Complaints:
         return self.last
 
     def note(self, error: Any) -> None:
-        # That all brokers are down follows from what was said of each, and says less.
-        if self.last is None or error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - says nothing of why
             self.last = str(error.str())
 
 
@@ -91,10 +87,9 @@ def reaching(kafka: KafkaSettings) -> Iterator[Complaints]:
             raise denied(kafka, cause.str()) from None
         if cause.code() not in UNREACHABLE_CODES:
             raise
-        reason = complaints.heard() or cause.str()
-        if kafka.security_protocol is SecurityProtocol.PLAINTEXT and HUNG_UP in reason:
-            reason = f"a listener that does not speak PLAINTEXT hung up; {OTHER_PROTOCOL}"
-        raise _unreachable(kafka, reason) from None
+        if (complaint := complaints.heard()) is None:
+            _require_admission(kafka)  # of a listener that hangs up librdkafka says nothing, and this says why
+        raise _unreachable(kafka, complaint or cause.str()) from None
 
 
 def denied(kafka: KafkaSettings, what: str) -> KafkaRefusedError:

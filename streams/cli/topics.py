@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streams.cli.options import BootstrapOption, ConfigOption, JsonOption, say, settings_for
+from streams.security.roles import Role
 
 if TYPE_CHECKING:
     from streams.topic_admin import Change, TopicState
@@ -68,6 +69,37 @@ def show(config: ConfigOption = None, bootstrap: BootstrapOption = None, as_json
             sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
         else:
             sys.stdout.write(f"{spec.name:<{width}}  {_standing(state, differing)}  # {spec.purpose}\n")
+
+
+@app.command()
+def acls(
+    role: Annotated[
+        Role | None,
+        typer.Argument(metavar="[ROLE]", help=f"One of {', '.join(Role)}; all without.", show_default=False),
+    ] = None,
+    principal: Annotated[
+        str, typer.Option(metavar="TYPE:NAME", help="Who is to be allowed; {role} stands for the role.")
+    ] = "User:pegel-{role}",
+    config: ConfigOption = None,
+    bootstrap: BootstrapOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the least that each role must be allowed on the brokers, as arguments of Kafka's kafka-acls.sh.
+
+    Asks no broker; the names follow the settings (kafka.topic_prefix).
+    """
+    from streams.app import permissions_of  # noqa: PLC0415
+    from streams.security.roles import PURPOSES, as_row, kafka_acls  # noqa: PLC0415
+    from streams.topics import Topics  # noqa: PLC0415
+
+    names = Topics(settings_for(config, bootstrap).kafka.topic_prefix)
+    for one in Role if role is None else (role,):
+        who, needed = principal.replace("{role}", one.value), permissions_of(one, names)
+        if as_json:
+            lines = [json.dumps({"role": one.value, "principal": who, **as_row(entry)}) for entry in needed]
+        else:
+            lines = [f"# {one.value}: {PURPOSES[one]}", *kafka_acls(who, needed)]
+        sys.stdout.write("\n".join(lines) + "\n")
 
 
 def _standing(state: "TopicState | None", differing: list[str]) -> str:

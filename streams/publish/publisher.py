@@ -17,8 +17,8 @@ from tempfile import TemporaryDirectory
 from threading import Event
 from typing import Any, Final
 
-from streams.errors import ExpectedError, SettingsError
-from streams.kafka_client import is_mock_cluster, producer, reaching, timeout_s
+from streams.errors import SettingsError
+from streams.kafka_client import Complaints, absent, is_mock_cluster, producer, reaching, timeout_s
 from streams.publish.pace import Pace, Schedule, Survey, schedule
 from streams.publish.record import BadLineError, BadLineReason, EventLine, KeyKind, read_event
 from streams.publish.shift import shifted
@@ -95,7 +95,7 @@ def publish(
         plan = _surveyed(readable) if readable.needs_survey else None
         with reaching(kafka) as complaints:
             client = producer(kafka, complaints, _producer_config())
-            _require_topic(client, kafka, readable.topic)
+            _require_topic(client, kafka, complaints, readable.topic)
             run = _Run(client, readable, plan, stop or Event(), on_progress)
             return run.run(lambda place, reason: on_bad_line(_shown(place, names), reason))
 
@@ -230,11 +230,11 @@ def _producer_config() -> dict[str, Any]:
     }
 
 
-def _require_topic(client: Any, kafka: KafkaSettings, topic: str) -> None:
+def _require_topic(client: Any, kafka: KafkaSettings, complaints: Complaints, topic: str) -> None:
     """All topics are asked for: to ask for one by name may make it, cut in another way than Pegel needs it."""
     metadata = client.list_topics(timeout=timeout_s(kafka))
     if topic not in metadata.topics and not is_mock_cluster(metadata):
-        raise ExpectedError(f"there is no topic {topic} at {kafka.bootstrap}; make it: pegel topics apply")
+        raise absent(kafka, complaints, topic)
 
 
 @contextmanager

@@ -1,0 +1,112 @@
+"""Who works on a deployment's topics, and the least that each must be allowed.
+
+A role is a principal of its own on the brokers, as far as an operator wants to tell them apart; nothing is lost by
+giving two roles to one principal. Workers are listed by what their stage says that it reads and writes.
+"""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, Protocol
+
+from streams.security.permissions import Operation, Permission, Resource, of_topics, of_worker
+
+if TYPE_CHECKING:
+    from streams.topics import Topics
+
+
+class Role(StrEnum):
+    INTAKE = "intake"
+    ENGAGEMENT = "engagement"
+    NOTIFIER = "notifier"
+    PUBLISHER = "publisher"
+    OPERATOR = "operator"
+    READER = "reader"
+    ADMINISTRATOR = "administrator"
+    DOCTOR = "doctor"
+
+
+CONTROL: Final = "control"
+"""Commands that write control records do so in transactions; their ids begin as a stage's would that is called so."""
+STAGES: Final = (Role.INTAKE, Role.ENGAGEMENT, Role.NOTIFIER)
+
+PURPOSES: Final = {
+    Role.INTAKE: "runs 'pegel worker intake'",
+    Role.ENGAGEMENT: "runs 'pegel worker engagement'",
+    Role.NOTIFIER: "runs 'pegel worker notifier'",
+    Role.PUBLISHER: "sends events, with 'pegel publish' or by a producer of your own",
+    Role.OPERATOR: "writes control records and reads them back: 'pegel catalog apply', 'catalog history', 'erase'",
+    Role.READER: "reads what came of it: 'pegel dump', 'explain --from-kafka', consumers of your own",
+    Role.ADMINISTRATOR: "lays the topics out: 'pegel topics apply'",
+    Role.DOCTOR: "looks at everything and changes nothing",
+}
+
+
+class Shape(Protocol):
+    """What a stage reads and writes; a `StageSpec` says it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def input_topic(self) -> str: ...
+    @property
+    def changelog_topic(self) -> str: ...
+    @property
+    def output_topics(self) -> tuple[str, ...]: ...
+
+
+def stage_permissions(stage: Shape, topics: "Topics") -> tuple[Permission, ...]:
+    return of_worker(stage.input_topic, stage.changelog_topic, stage.output_topics, topics.group(stage.name))
+
+
+def command_permissions(role: Role, topics: "Topics") -> tuple[Permission, ...]:
+    """For the roles that are no worker."""
+    match role:
+        case Role.PUBLISHER:
+            return tuple(of_topics([topics.product_events], Operation.WRITE))
+        case Role.OPERATOR:
+            ids = f"{topics.group(CONTROL)}."
+            control = Permission(Resource.TRANSACTIONAL_ID, ids, Operation.WRITE, prefixed=True)
+            return (
+                *of_topics([topics.account_events, topics.catalogs], Operation.READ, Operation.WRITE),
+                control,
+            )
+        case Role.READER:
+            return tuple(of_topics(topics.all(), Operation.READ))
+        case Role.ADMINISTRATOR:
+            return tuple(
+                of_topics(
+                    topics.all(),
+                    Operation.CREATE,
+                    Operation.ALTER,
+                    Operation.DESCRIBE_CONFIGS,
+                    Operation.ALTER_CONFIGS,
+                )
+            )
+        case Role.DOCTOR:
+            groups = (Permission(Resource.GROUP, topics.group(one.value), Operation.DESCRIBE) for one in STAGES)
+            return (*of_topics(topics.all(), Operation.READ, Operation.DESCRIBE_CONFIGS), *groups)
+        case Role.INTAKE | Role.ENGAGEMENT | Role.NOTIFIER:
+            raise AssertionError(f"{role} is a worker: its stage says what it needs")
+
+
+def kafka_acls(principal: str, permissions: tuple[Permission, ...]) -> list[str]:
+    """Arguments of Kafka's own tool: a line for each thing, with all that is allowed on it."""
+    things: dict[tuple[Resource, str, bool], list[Operation]] = {}
+    for one in permissions:
+        things.setdefault((one.resource, one.name, one.prefixed), []).append(one.operation)
+    return [
+        f"--add --allow-principal {principal} "
+        + " ".join(f"--operation {operation}" for operation in operations)
+        + f" --{resource} {name}"
+        + (" --resource-pattern-type prefixed" if prefixed else "")
+        for (resource, name, prefixed), operations in things.items()
+    ]
+
+
+def as_row(permission: Permission) -> dict[str, str]:
+    """An entry for machines; keys are stable."""
+    return {
+        "resource": permission.resource.value,
+        "name": permission.name,
+        "pattern": "prefixed" if permission.prefixed else "literal",
+        "operation": permission.operation.value,
+    }
