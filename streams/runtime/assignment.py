@@ -134,6 +134,8 @@ class Assignment:
         finally:
             self.loadings = []
         self._held |= {partition.number: partition for partition in fresh}
+        # With more workers than partitions some have none. Faust seeks nothing for them, so nothing activates them.
+        self.settled = not self.assigned
         return True
 
     async def _make_ready(

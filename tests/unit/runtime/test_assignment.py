@@ -110,6 +110,14 @@ async def test_a_rebalance_waits_until_fencing_is_done(world: World) -> None:
     assert not await loading
 
 
+async def test_a_worker_without_partitions_is_settled_once_it_knows(world: World) -> None:
+    await world.assignment.suspend()
+    await world.assignment.retain([])
+    assert not world.assignment.settled
+    assert await world.assignment.load([], world.read_committed)
+    assert world.assignment.settled  # Faust does not seek for it: nothing else would say so
+
+
 async def test_close_lets_go_of_everything(world: World) -> None:
     await world.assign(0, 1)
     await world.assignment.close()
