@@ -3,11 +3,14 @@
 A dead letter keeps the key, the value's original bytes and the record's own headers; what Pegel has to add stands
 in headers whose names begin with `pegel-`. `RejectReason` is closed: the same words are metric labels, dead-letter
 headers and the lines of a report.
+
+A dead letter can be tried again (`streams.dead_letters`): its original record is written once more, with two headers
+that say since when and how often it was refused. Should it be refused again, the next dead letter keeps them.
 """
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -20,7 +23,24 @@ ORIGINAL_OFFSET_HEADER: Final = "pegel-original-offset"
 REASON_HEADER: Final = "pegel-reason"
 DETAIL_HEADER: Final = "pegel-detail"
 FIRST_SEEN_HEADER: Final = "pegel-first-seen"
+ORIGINAL_TIMESTAMP_HEADER: Final = "pegel-original-timestamp"
+STAGE_HEADER: Final = "pegel-stage"
+RETRIES_HEADER: Final = "pegel-retries"
 ORIGINAL_BYTES_HEADER: Final = "pegel-original-bytes"
+ORIGINAL_KEY_BYTES_HEADER: Final = "pegel-original-key-bytes"
+ORIGINAL_HEADERS_HEADER: Final = "pegel-original-headers"
+KEPT_HEADER_PREFIX: Final = "pegel-original-header-"
+"""Before the name of a header of Pegel's own that the original record had."""
+DELIVERY_HEADER: Final = "pegel-delivery-id"
+DESTINATION_HEADER: Final = "pegel-destination"
+PLAY_HEADER: Final = "pegel-play"
+RETRY_DELIVERY_HEADER: Final = "pegel-retry-delivery"
+"""On a transition that is tried again: the one delivery that is wanted."""
+UNREADABLE_HEADER: Final = "pegel-unreadable"
+"""The last header of a record that the reader of the wire could not read whole (`streams.runtime.batches`)."""
+
+StageName = Literal["intake", "engagement", "notifier"]
+RETRIES_MAX: Final = 1_000_000
 
 
 class RejectReason(StrEnum):
@@ -37,6 +57,9 @@ class RejectReason(StrEnum):
     UNKNOWN_TYPE = "unknown_type"
     MISSING_EVENT = "missing_event"
     UNREADABLE_TIMESTAMP = "unreadable_timestamp"
+    # The record on the wire (any stage)
+    BAD_HEADERS = "bad_headers"
+    BAD_BATCH = "bad_batch"
     # The record (intake)
     NULL_VALUE = "null_value"
     MISSING_ACCOUNT = "missing_account"
@@ -82,9 +105,12 @@ class DeadLetter(BaseModel):
                     "original_topic": "product.events.v1",
                     "original_partition": 3,
                     "original_offset": 128_411,
+                    "original_timestamp": "2026-03-01T12:34:56.789Z",
                     "reason": "missing_account",
                     "detail": "no groupId, no context.groupId, and the user is of no known account",
+                    "stage": "intake",
                     "first_seen": "2026-03-01T12:34:56.789Z",
+                    "retries": 0,
                 }
             ]
         },
@@ -93,41 +119,59 @@ class DeadLetter(BaseModel):
     original_topic: str = Field(description="Topic the record came from.")
     original_partition: int = Field(ge=0, description="Its partition there.")
     original_offset: int = Field(ge=0, description="Its offset there.")
+    original_timestamp: str | None = Field(default=None, description="Its own Kafka timestamp, RFC 3339.")
     reason: RejectReason = Field(description="Why it was refused.")
     detail: str = Field(
         max_length=DETAIL_CHARS_MAX, description="What is wrong, in words; never a part of the payload."
     )
-    first_seen: str = Field(description="The record's own Kafka timestamp, RFC 3339.")
+    stage: StageName | None = Field(default=None, description="Who refused it.")
+    first_seen: str = Field(
+        description="The Kafka timestamp of the record when it was refused first, RFC 3339; kept over retries."
+    )
+    retries: int = Field(default=0, ge=0, le=RETRIES_MAX, description="How often it was tried again.")
 
     original_bytes: int | None = Field(
         default=None, ge=0, description="Size of the original value, where it was too large to be kept whole."
     )
+    original_key_bytes: int | None = Field(
+        default=None, ge=0, description="Size of the original key, where it was too large to be kept whole."
+    )
+    original_headers: int | None = Field(
+        default=None, ge=0, description="Number of the original headers, where they could not all be kept."
+    )
+
+    @property
+    def whole(self) -> bool:
+        """Whether key and value are the original ones, every byte."""
+        return (
+            self.original_bytes is None
+            and self.original_key_bytes is None
+            and self.reason is not RejectReason.BAD_BATCH
+        )
 
     def to_headers(self) -> list[tuple[str, bytes]]:
-        """As Kafka headers."""
-        headers = [
-            (ORIGINAL_TOPIC_HEADER, self.original_topic.encode()),
-            (ORIGINAL_PARTITION_HEADER, str(self.original_partition).encode()),
-            (ORIGINAL_OFFSET_HEADER, str(self.original_offset).encode()),
-            (REASON_HEADER, self.reason.value.encode()),
-            (DETAIL_HEADER, self.detail.encode()),
-            (FIRST_SEEN_HEADER, self.first_seen.encode()),
-        ]
-        if self.original_bytes is not None:
-            headers.append((ORIGINAL_BYTES_HEADER, str(self.original_bytes).encode()))
-        return headers
+        """As Kafka headers; what is not known is left out."""
+        found = {name: getattr(self, field) for field, name in _HEADERS.items()}
+        return [(name, str(value).encode()) for name, value in found.items() if value is not None]
 
     @classmethod
     def from_headers(cls, headers: Iterable[tuple[str, bytes | None]]) -> "DeadLetter":
         """Read back what `to_headers` wrote; raises pydantic's ValidationError if the record is no dead letter."""
         texts: Mapping[str, str] = {name: (value or b"").decode("utf-8", "replace") for name, value in headers}
-        wanted = {
-            "original_topic": ORIGINAL_TOPIC_HEADER,
-            "original_partition": ORIGINAL_PARTITION_HEADER,
-            "original_offset": ORIGINAL_OFFSET_HEADER,
-            "reason": REASON_HEADER,
-            "detail": DETAIL_HEADER,
-            "first_seen": FIRST_SEEN_HEADER,
-            "original_bytes": ORIGINAL_BYTES_HEADER,
-        }
-        return cls.model_validate({field: texts[header] for field, header in wanted.items() if header in texts})
+        return cls.model_validate({field: texts[name] for field, name in _HEADERS.items() if name in texts})
+
+
+_HEADERS: Final[Mapping[str, str]] = {
+    "original_topic": ORIGINAL_TOPIC_HEADER,
+    "original_partition": ORIGINAL_PARTITION_HEADER,
+    "original_offset": ORIGINAL_OFFSET_HEADER,
+    "original_timestamp": ORIGINAL_TIMESTAMP_HEADER,
+    "reason": REASON_HEADER,
+    "detail": DETAIL_HEADER,
+    "stage": STAGE_HEADER,
+    "first_seen": FIRST_SEEN_HEADER,
+    "retries": RETRIES_HEADER,
+    "original_bytes": ORIGINAL_BYTES_HEADER,
+    "original_key_bytes": ORIGINAL_KEY_BYTES_HEADER,
+    "original_headers": ORIGINAL_HEADERS_HEADER,
+}

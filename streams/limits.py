@@ -8,6 +8,8 @@ from typing import Final
 
 # One record
 RECORD_BYTES_MAX: Final = 1 << 20
+BATCH_BYTES_MAX: Final = 64 << 20
+"""What a compressed batch of records may hold."""
 JSON_DEPTH_MAX: Final = 32
 JSON_KEYS_MAX: Final = 10_000
 ACCOUNT_ID_CHARS_MAX: Final = 255
@@ -20,6 +22,7 @@ HEADERS_MAX: Final = 64
 HEADERS_BYTES_MAX: Final = 16 << 10
 DEAD_LETTER_VALUE_BYTES_MAX: Final = 2 * RECORD_BYTES_MAX
 DEAD_LETTER_KEY_BYTES_MAX: Final = 64 << 10
+DEAD_LETTER_HEADERS_BYTES_MAX: Final = RECORD_BYTES_MAX
 
 # One account
 USERS_MAX: Final = 1_000

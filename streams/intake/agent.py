@@ -3,8 +3,9 @@
 from streams.errors import SettingsError
 from streams.intake.adapters import Adapter, segment
 from streams.intake.identity import Identity, Path, account_path
-from streams.intake.rejects import RejectWindow
 from streams.intake.stage import IntakeStage, Route
+from streams.runtime.alignment import Alignment
+from streams.runtime.rejects import RejectLimits, RejectWindow
 from streams.runtime.stage import StageSpec
 from streams.settings import IntakeSettings, Settings
 from streams.topics import Topics
@@ -18,9 +19,11 @@ def stage_spec(settings: Settings, topics: Topics, adapt: Adapter = segment.adap
     path = _path(intake)
     route = Route(source=topics.product_events, accepted=topics.account_events, refused=topics.product_events_dlq)
 
+    limits = RejectLimits(intake.reject_sample_min, intake.reject_ratio_max, "PEGEL_INTAKE__REJECT_RATIO_MAX")
+
     def stage(partition: int) -> IntakeStage:
         identity = Identity(path, learns=intake.learn_users)
-        window = RejectWindow(intake.reject_sample_min, intake.reject_ratio_max)
+        window = RejectWindow(limits)
         return IntakeStage(partition, route, adapt, identity, window)
 
     return StageSpec(
@@ -29,6 +32,7 @@ def stage_spec(settings: Settings, topics: Topics, adapt: Adapter = segment.adap
         changelog_topic=topics.identity_changelog,
         factory=stage,
         output_topics=(topics.account_events, topics.product_events_dlq),
+        alignment=Alignment(intake.alignment_ms) if intake.alignment_ms else None,
     )
 
 

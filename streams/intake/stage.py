@@ -4,7 +4,7 @@ Theory of operation. Each record of `product.events.v1` is adapted (`adapters/`)
 and it leaves as a record of `account.events.v1`: keyed by the account, its bytes and its Kafka timestamp - its
 arrival - unchanged, so that the engine decides on what the producer sent and on when it came, not on when intake
 saw it. A record for which that is impossible leaves as a dead letter with the reason (`dead_letters`), unless too
-many do (`rejects`).
+many do (`streams.runtime.rejects`).
 
 The stage's state is what it knows of users, and the window of refusals. Both are rows of the changelog; the
 window's key begins with a NUL, as no learned user's does. A flush writes what changed since the last one, each row
@@ -20,9 +20,9 @@ from typing import Final
 from schemas.dead_letter import Rejected, RejectReason
 from streams.intake.adapters import Adapter
 from streams.intake.identity import Identity
-from streams.intake.rejects import RejectWindow
-from streams.runtime.dead_letters import dead_letter
-from streams.runtime.headers import passed_on
+from streams.runtime.dead_letters import RefusedAt, dead_letter
+from streams.runtime.headers import passed_on, require_readable
+from streams.runtime.rejects import RejectWindow
 from streams.runtime.stage import Drained, InputRecord, Output
 
 WINDOW_KEY: Final = b"\x00rejects"
@@ -44,13 +44,11 @@ class IntakeStage:
     """State and logic of one partition of product events; see `streams.runtime.stage.Stage`."""
 
     def __init__(self, partition: int, route: Route, adapt: Adapter, identity: Identity, window: RejectWindow) -> None:
-        self._source = (route.source, partition)
+        self._refused_at = RefusedAt("intake", route.source, partition, route.refused)
         self._route = route
         self._adapt = adapt
         self._identity = identity
         self._window = window
-        self._window_moved = False
-        """Whether the row of the window has to be written again: it ages while anything is in it."""
         self._outputs: list[Output] = []
         self._undrained_bytes = 0
         self._rejected: dict[RejectReason, int] = dict.fromkeys(RejectReason, 0)
@@ -72,7 +70,7 @@ class IntakeStage:
     def restore(self, key: bytes, value: bytes | None) -> None:
         """Take one row of the changelog."""
         if key == WINDOW_KEY:
-            self._window.restore(value or b"")
+            self._window.restore(value)
         else:
             self._identity.users.restore(key.decode(), None if value is None else value.decode())
 
@@ -82,35 +80,35 @@ class IntakeStage:
     def apply(self, records: Sequence[InputRecord]) -> None:
         """Turn a batch into outputs; raises `RejectRatioExceededError`."""
         adapt, take, topic, append = self._adapt, self._identity.take, self._route.accepted, self._outputs.append
-        was_quiet = self._window.quiet
         noted = 0
         size_bytes = 0
         for index, record in enumerate(records):
             value = record.value
+            headers = record.headers
             if value is None:
                 rejected = Rejected(RejectReason.NULL_VALUE, "the record has no value")
             else:
                 try:
+                    if headers:
+                        require_readable(headers)
                     event, passed = adapt(value)
                     key = take(event).encode()
                 except Rejected as refusal:
                     rejected = refusal
                 else:
                     size_bytes += len(passed)
-                    headers = record.headers
                     append(Output(topic, key, passed, passed_on(headers) if headers else (), None, record.timestamp))
                     continue
             self._window.accept(index - noted)
             noted = index + 1
             self._refuse(record, rejected)
         self._window.accept(len(records) - noted)
-        self._window_moved = self._window_moved or noted > 0 or not was_quiet
         self._undrained_bytes += size_bytes
 
     def _refuse(self, record: InputRecord, rejected: Rejected) -> None:
         self._window.reject(rejected.reason)
         self._rejected[rejected.reason] += 1
-        letter = dead_letter(record, rejected, self._source, self._route.refused)
+        letter = dead_letter(record, rejected, self._refused_at)
         self._outputs.append(letter)
         self._undrained_bytes += len(letter.value or b"")
 
@@ -129,14 +127,12 @@ class IntakeStage:
             (user.encode(), None if account is None else account.encode())
             for user, account in self._identity.users.take_changes().items()
         ]
-        if self._window_moved:
-            self._window_moved = False
-            changes.append((WINDOW_KEY, self._window.encode() or None))
+        changes += self._window.changes(WINDOW_KEY)
         return Drained(outputs, changes)
 
     def dirty(self) -> bool:
         """Whether there is anything to drain."""
-        return bool(self._outputs) or self._window_moved or self._identity.users.changed
+        return bool(self._outputs) or self._window.moved or self._identity.users.changed
 
     def saturated(self) -> bool:
         """Whether the flushes have fallen behind."""

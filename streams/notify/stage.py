@@ -23,7 +23,14 @@ from typing import Final
 import msgspec
 
 from schemas.action import DETAIL_CHARS_MAX, Action, ActionOutcome, Reason
-from schemas.dead_letter import DeadLetter, Rejected, RejectReason
+from schemas.dead_letter import (
+    DELIVERY_HEADER,
+    DESTINATION_HEADER,
+    PLAY_HEADER,
+    RETRY_DELIVERY_HEADER,
+    Rejected,
+    RejectReason,
+)
 from schemas.timestamps import format_ms
 from schemas.transition import ANNOUNCE_HEADER
 from streams.notify.deliver.desk import Desk
@@ -31,18 +38,17 @@ from streams.notify.deliver.dispatch import Settled
 from streams.notify.outbox import UnreadableRowError, decode, encode
 from streams.notify.plan.delivery import Delivery, Source
 from streams.notify.plan.news import read
-from streams.notify.plan.planning import Decision, decisions
+from streams.notify.plan.planning import Decision, decisions, retry_of
 from streams.notify.plan.retry import Verdict
 from streams.notify.playbooks import Playbooks
+from streams.runtime.dead_letters import RefusedAt, dead_letter
+from streams.runtime.headers import require_readable
 from streams.runtime.stage import Drained, InputRecord, Output, StageFailure
 from streams.topics import Topics
 
 WAITING_OUTPUTS_MAX: Final = 20_000
 """Outputs not yet flushed; with more the stage takes no more input."""
 
-DELIVERY_HEADER: Final = "pegel-delivery-id"
-DESTINATION_HEADER: Final = "pegel-destination"
-PLAY_HEADER: Final = "pegel-play"
 NO_CONNECTOR: Final = "none"
 
 
@@ -60,6 +66,8 @@ class NotifierStage:
         self._desk = desk
         self._playbooks = playbooks
         self._topics = topics
+        own = frozenset({ANNOUNCE_HEADER, RETRY_DELIVERY_HEADER})
+        self._refused_at = RefusedAt("notifier", topics.transitions, partition, topics.transitions_dlq, own)
         self._max_age_h = max_age_h
         self._clock = clock
         self._open: dict[str, Delivery] = {}
@@ -112,13 +120,11 @@ class NotifierStage:
                 self._partition, record.offset, record.timestamp, record.key, record.value, tuple(record.headers)
             )
             try:
-                announced = any(name == ANNOUNCE_HEADER for name, _ in record.headers)
-                news = read(record.value, announced=announced)
+                made = self._decide(source, now_ms)
             except Rejected as rejected:
                 self._counts[f"rejected:{rejected.reason}"] += 1
-                self._dead_letter(source, rejected.reason, rejected.detail)
+                self._dead_letter(source, rejected)
                 continue
-            made = decisions(news, source, self._playbooks.plays, now_ms, self._max_age_h)
             if not made:
                 self._counts[f"deliveries:{NO_CONNECTOR}:{Reason.NO_PLAY}"] += 1
             for decision in made:
@@ -164,6 +170,19 @@ class NotifierStage:
 
     # -- deliveries --------------------------------------------------------------------------------------------------
 
+    def _decide(self, source: Source, now_ms: int) -> list[Decision]:
+        """What becomes of a transition; raises `Rejected`."""
+        require_readable(source.headers)
+        named = dict(source.headers)
+        news = read(source.value, announced=ANNOUNCE_HEADER in named)
+        wanted = named.get(RETRY_DELIVERY_HEADER)
+        if wanted is None:
+            return decisions(news, source, self._playbooks.plays, now_ms, self._max_age_h)
+        retried = retry_of(wanted.decode("utf-8", "replace"), news, source, self._playbooks.plays, now_ms)
+        if retried is None:
+            raise Rejected(RejectReason.PLAY_REMOVED, "no play asks for the delivery that was to be tried again")
+        return [retried]
+
     def _take(self, decision: Decision) -> None:
         """Open a delivery, or say why not."""
         delivery, reason = decision.delivery, decision.reason
@@ -196,7 +215,7 @@ class NotifierStage:
         else:
             del self._open[name]
         if verdict.outcome is ActionOutcome.DEAD_LETTERED:
-            self._dead_letter(delivery.source, RejectReason(verdict.reason.value), detail, delivery)
+            self._dead_letter(delivery.source, Rejected(RejectReason(verdict.reason.value), detail), delivery)
         self._act(delivery, verdict.outcome, verdict.reason, verdict.attempts, detail, ref)
 
     def _go_on(self) -> None:
@@ -250,20 +269,12 @@ class NotifierStage:
             )
         )
 
-    def _dead_letter(self, source: Source, reason: RejectReason, detail: str, delivery: Delivery | None = None) -> None:
-        letter = DeadLetter(
-            original_topic=self._topics.transitions,
-            original_partition=source.partition,
-            original_offset=source.offset,
-            reason=reason,
-            detail=detail[:DETAIL_CHARS_MAX],
-            first_seen=format_ms(max(source.timestamp_ms, 0)),
-        )
-        headers: list[tuple[str, bytes | None]] = [*source.headers, *letter.to_headers()]
+    def _dead_letter(self, source: Source, rejected: Rejected, delivery: Delivery | None = None) -> None:
+        more: list[tuple[str, bytes]] = []
         if delivery is not None:
-            headers += [
+            more = [
                 (DELIVERY_HEADER, delivery.delivery_id.encode()),
                 (DESTINATION_HEADER, delivery.destination.encode()),
                 (PLAY_HEADER, delivery.play.encode()),
             ]
-        self._outputs.append(Output(self._topics.transitions_dlq, source.key, source.value, headers))
+        self._outputs.append(dead_letter(source, rejected, self._refused_at, more))

@@ -29,6 +29,11 @@ class Source:
     value: bytes | None = field(repr=False)
     headers: tuple[tuple[str, bytes | None], ...] = field(default=(), repr=False)
 
+    @property
+    def timestamp(self) -> int:
+        """As a fetched record calls it."""
+        return self.timestamp_ms
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:

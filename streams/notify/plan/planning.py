@@ -33,3 +33,9 @@ def decisions(
         delivery = Delivery(known, play.id, play.destination, play.template, now_ms, news, source, order=len(found))
         found[known] = Decision(delivery, reason)
     return list(found.values())
+
+
+def retry_of(wanted: str, news: News, source: Source, plays: Sequence[Play], now_ms: int) -> Decision | None:
+    """The one delivery that somebody wants tried again, however old the news is; None if no play asks for it now."""
+    found = [one for one in decisions(news, source, plays, now_ms, None) if one.delivery.delivery_id == wanted]
+    return Decision(found[0].delivery, Reason.PLANNED) if found else None

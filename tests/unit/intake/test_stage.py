@@ -14,7 +14,6 @@ from aiokafka.record.memory_records import MemoryRecords
 from schemas.dead_letter import DeadLetter, RejectReason
 from streams.errors import SettingsError
 from streams.intake.agent import identity_of, stage_spec
-from streams.intake.rejects import RejectRatioExceededError
 from streams.intake.stage import UNDRAINED_RECORDS_MAX, WINDOW_KEY
 from streams.limits import (
     DEAD_LETTER_KEY_BYTES_MAX,
@@ -25,6 +24,7 @@ from streams.limits import (
 )
 from streams.metrics import STAGE_COUNTS, STAGE_GAUGES
 from streams.runtime.headers import passed_on
+from streams.runtime.rejects import RejectRatioExceededError
 from streams.runtime.stage import Drained, Output, Stage
 from streams.settings import IntakeSettings, Settings
 from streams.topics import Topics

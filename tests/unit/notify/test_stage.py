@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given, settings
@@ -14,9 +15,10 @@ from streams.connectors.outcome import Outcome, OutcomeKind, ok, throttled
 from streams.notify.deliver import dispatch
 from streams.notify.outbox import decode, encode
 from streams.notify.plan.delivery import delivery_id
+from streams.runtime.dead_letters import original_headers, retry_headers
 from streams.runtime.stage import StageFailure
 from tests.unit.notify.harness import TOPICS, FakeConnector, Harness, playbooks
-from tests.unit.notify.world import NOW_MS, delivery, play, raw
+from tests.unit.notify.world import NOW_MS, Record, delivery, play, raw
 
 K = OutcomeKind
 T1 = delivery_id("team", "t-acme-1", "plain")
@@ -87,7 +89,8 @@ async def test_what_is_refused_for_good_becomes_a_dead_letter_that_names_the_del
             "pegel-original-topic": TOPICS.transitions.encode(), "pegel-original-partition": b"0",
             "pegel-original-offset": b"0", "pegel-reason": reason.encode(), "pegel-detail": b"400 invalid_payload",
             "pegel-first-seen": b"2026-03-01T12:34:58.000Z", "pegel-delivery-id": T1.encode(),
-            "pegel-destination": b"team", "pegel-play": b"team",
+            "pegel-destination": b"team", "pegel-play": b"team", "pegel-stage": b"notifier", "pegel-retries": b"0",
+            "pegel-original-timestamp": b"2026-03-01T12:34:58.000Z",
         }  # fmt: skip
         [action] = h.actions()
         assert (action["outcome"], action["reason"], action["attempt"]) == ("dead_lettered", reason, 1)
@@ -433,3 +436,41 @@ def _require_order(took: list[tuple[str, str]], h: Harness) -> None:
         first.setdefault((name, account), []).append(sequence)
     for sequences in first.values():
         assert sequences == sorted(sequences)
+
+
+async def test_a_delivery_that_is_tried_again_is_the_only_one_and_however_old() -> None:
+    names = ("team", "other")
+    connectors = {name: FakeConnector(lambda _: Outcome(K.REJECTED, "400")) for name in names}
+    h = Harness(connectors, playbooks(names=names))
+    async with h.worker():
+        await h.through(raw())
+        [letter] = [one for one in h.dead_letters() if dict(one.headers)["pegel-destination"] == b"team"]
+        for connector in connectors.values():
+            connector.answer = lambda _: ok()
+        h.clock.now_ms += 400 * 86_400_000
+        told = DeadLetter.from_headers(letter.headers)
+        retry = [*original_headers(letter.headers), *retry_headers(told), ("pegel-retry-delivery", T1.encode())]
+        h.log.append(replace(Record(1, letter.value), headers=retry))
+        await h.through()
+        assert (h.connectors["team"].ids, len(h.connectors["other"].ids)) == ([T1, T1], 1)
+        assert [a["outcome"] for a in h.actions()].count("delivered") == 1
+
+
+async def test_a_retry_that_no_play_asks_for_any_more_is_a_dead_letter_again_with_its_history() -> None:
+    async with harness().worker() as h:
+        retry = [
+            ("pegel-retry-delivery", b"gone"),
+            ("pegel-first-seen", b"2026-01-01T00:00:00Z"),
+            ("pegel-retries", b"2"),
+        ]
+        h.log.append(replace(Record(0, raw()), headers=retry))
+        await h.through()
+        [letter] = h.dead_letters()
+        told = DeadLetter.from_headers(letter.headers)
+        assert (told.reason, told.retries, told.first_seen) == (
+            RejectReason.PLAY_REMOVED,
+            2,
+            "2026-01-01T00:00:00.000Z",
+        )
+        assert ("pegel-retry-delivery", b"gone") in original_headers(letter.headers)
+        assert h.connectors["team"].ids == []

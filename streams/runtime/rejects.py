@@ -10,51 +10,70 @@ otherwise let a few hundred bad records through with each start.
 
 import struct
 from collections import deque
+from dataclasses import dataclass
 from typing import Final
 
-from streams.errors import ExpectedError
+from streams.runtime.stage import StageFailure
 
 _UNSIGNED: Final = ">%dI"
 _NUMBER_BYTES: Final = 4
 
 
-class RejectRatioExceededError(ExpectedError):
-    """Too many records are refused. The text is for the operator."""
+class RejectRatioExceededError(StageFailure):
+    """Too many records are refused. The text is for the operator: the worker logs it and ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class RejectLimits:
+    """How large a share may be refused, over how many records, and which setting says so."""
+
+    sample: int
+    ratio_max: float
+    setting: str
+
+
+UNLIMITED: Final = RejectLimits(1, 1.0, "nothing")
+"""For what reads a log again: its records were judged once."""
 
 
 class RejectWindow:
-    """Which of the last `size` records were refused.
+    """Which of the last records were refused.
 
     Only refusals are kept, by the running number of their record; an accepted record costs one addition.
     """
 
-    def __init__(self, size: int, ratio_max: float) -> None:
-        self._size = size
-        self._rejected_max = ratio_max * size
-        self._ratio_max = ratio_max
+    def __init__(self, limits: RejectLimits) -> None:
+        self._limits = limits
+        self._size = limits.sample
+        self._rejected_max = limits.ratio_max * limits.sample
         self._seen = 0
         self._rejected: deque[int] = deque()
+        self.moved = False
+        """Whether the row has to be written again: it ages while anything is in it."""
 
     def accept(self, records: int = 1) -> None:
         self._seen += records
+        self.moved = self.moved or bool(self._rejected)
 
     def reject(self, reason: str) -> None:
         """Count a refusal; raises `RejectRatioExceededError` if it is one too many."""
         self._seen += 1
         self._rejected.append(self._seen)
+        self.moved = True
         self._forget_old()
         if len(self._rejected) > self._rejected_max:
             raise RejectRatioExceededError(
                 f"{len(self._rejected)} of the last {self._size} records were refused, more than "
-                f"{self._ratio_max:.0%}; the last one: {reason}. Nothing of the last batch was written. "
-                "Mend the producer or the rule, or dead-letter them all with PEGEL_INTAKE__REJECT_RATIO_MAX=1"
+                f"{self._limits.ratio_max:.0%}; the last one: {reason}. Nothing of the last batch was written. "
+                f"Mend the producer or the rule, or dead-letter them all with {self._limits.setting}=1"
             )
 
-    @property
-    def quiet(self) -> bool:
-        """Whether none of the last records was refused."""
-        self._forget_old()
-        return not self._rejected
+    def changes(self, key: bytes) -> list[tuple[bytes, bytes | None]]:
+        """The changelog row since the last call, if there is one; a tombstone once nothing is refused any more."""
+        if not self.moved:
+            return []
+        self.moved = False
+        return [(key, self.encode() or None)]
 
     def encode(self) -> bytes:
         """The window as a row: how many records ago each refusal was."""
@@ -62,9 +81,9 @@ class RejectWindow:
         ages = [self._seen - number for number in self._rejected]
         return struct.pack(_UNSIGNED % len(ages), *ages)
 
-    def restore(self, row: bytes) -> None:
+    def restore(self, row: bytes | None) -> None:
         """Take back what `encode` wrote, perhaps under another size."""
-        ages = struct.unpack(_UNSIGNED % (len(row) // _NUMBER_BYTES), row)
+        ages = struct.unpack(_UNSIGNED % (len(row or b"") // _NUMBER_BYTES), row or b"")
         self._seen = self._size
         self._rejected = deque(self._seen - age for age in ages if age < self._size)
 
