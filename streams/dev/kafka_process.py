@@ -86,6 +86,7 @@ class Node:
     copies: int = 1
     copies_min: int = 1
     heap_mb: int = HEAP_MB
+    java_options: tuple[str, ...] = ()
     side_door: SideDoor | None = None
 
 
@@ -138,10 +139,10 @@ class KafkaProcess:
         if not is_free(self._port):
             raise BrokerFailedError(f"port {self._port} is taken; name another")
         properties = self.prepare()
-        heap = ["-Xms128m", f"-Xmx{self._node.heap_mb}m", "-XX:+UseSerialGC", "-Dlog4j2.level=WARN"]
+        heap = ["-Xms128m", f"-Xmx{self._node.heap_mb}m", "-XX:+UseSerialGC", *self._node.java_options]
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                self._tethered([*heap, "-cp", self._classpath, "kafka.Kafka", str(properties)]),
+                self._tethered([*heap, "-Dlog4j2.level=WARN", "-cp", self._classpath, "kafka.Kafka", str(properties)]),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -3,14 +3,15 @@
 import os
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import pytest
 
 from streams.dev.jars import UnavailableError, find_classpath, find_java
 from streams.dev.kafka_cluster import KafkaCluster
-from streams.dev.kafka_process import KafkaProcess, Node, SideDoor
 from streams.dev.ports import LOOPBACK, lasting_ports
 from tests.chaos.proxy import ProxyThread
 from tests.chaos.storm import note
@@ -22,10 +23,16 @@ SEED: Final = 20261122
 class World:
     """Brokers, and proxies in front of them through which workers must go."""
 
-    brokers: KafkaCluster | KafkaProcess
+    brokers: KafkaCluster
     proxies: ProxyThread
-    copies: int
-    copies_min: int
+
+    @property
+    def copies(self) -> int:
+        return len(self.brokers.servers)
+
+    @property
+    def copies_min(self) -> int:
+        return self.copies // 2 + 1
 
     @property
     def bootstrap(self) -> str:
@@ -68,34 +75,22 @@ def seed(request: pytest.FixtureRequest, *, long_form: bool) -> int:
     return seed
 
 
-@pytest.fixture(scope="module")
-def cluster(java: Java, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    doors = lasting_ports(3)
+@contextmanager
+def world(java: Java, folder: Path, servers: int) -> Iterator[World]:
+    doors = lasting_ports(servers)
     proxies = ProxyThread()
-    cluster = KafkaCluster(
-        java=java.java, classpath=java.classpath, folder=tmp_path_factory.mktemp("cluster"), advertised=doors
-    )
+    brokers = KafkaCluster(java=java.java, classpath=java.classpath, folder=folder, servers=servers, advertised=doors)
     try:
-        for door, side in zip(doors, cluster.side_ports, strict=True):
+        for door, side in zip(doors, brokers.side_ports, strict=True):
             proxies.add(door, side)
-        cluster.start()
-        yield World(cluster, proxies, 3, 2)
+        brokers.start()
+        yield World(brokers, proxies)
     finally:
-        cluster.kill()
+        brokers.kill()
         proxies.close()
 
 
-@pytest.fixture
-def single(java: Java, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    own, side, door = lasting_ports(3)
-    folder = tmp_path_factory.mktemp("single")
-    node = Node(heap_mb=256, side_door=SideDoor(side, door))
-    broker = KafkaProcess(java=java.java, classpath=java.classpath, folder=folder, port=own, node=node)
-    proxies = ProxyThread()
-    try:
-        proxies.add(door, side)
-        broker.start()
-        yield World(broker, proxies, 1, 1)
-    finally:
-        broker.kill()
-        proxies.close()
+@pytest.fixture(scope="package")
+def cluster(java: Java, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with world(java, tmp_path_factory.mktemp("cluster"), servers=3) as three:
+        yield three

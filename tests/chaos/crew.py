@@ -190,9 +190,13 @@ class Crew:
             time.sleep(LOOK_S / 5)
         return False
 
-    def log(self, name: str) -> str:
+    def log_text(self, name: str) -> str:
         log = self._posts[name].log
-        return log.read_bytes()[-LOG_TAIL_BYTES:].decode("utf-8", "replace") if log.exists() else ""
+        return log.read_text(errors="replace") if log.exists() else ""
+
+    def log(self, name: str) -> str:
+        """The end of it."""
+        return self.log_text(name)[-LOG_TAIL_BYTES:]
 
     @property
     def logs(self) -> str:

@@ -1,9 +1,9 @@
 """What goes wrong when, from a seed: the same seed is the same schedule.
 
-Theory of operation. Two lanes go on side by side, each a list of steps with a pause before each: one breaks workers,
-the other breaks brokers and the network. A lane is shuffled decks: each deck holds every kind of the mix as often as
-the mix says, so that a short schedule has every kind at least once and a long one all of them evenly. What is random is
-the order, the pauses, how long a fault lasts and whom it hits (a place, taken modulo whoever is there).
+Theory of operation. Lanes go on side by side, each a list of steps with a pause before each: some break workers, one
+breaks brokers and the network. A lane is shuffled decks: each deck holds every kind of the mix as often as the mix
+says, so that a short schedule has every kind at least once and a long one all of them evenly. What is random is the
+order, the pauses, how long a fault lasts and whom it hits (a place, taken modulo whoever is there).
 """
 
 import random
@@ -83,13 +83,6 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
-    seed: int
-    workers: tuple[Step, ...]
-    cluster: tuple[Step, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Mix:
     """How often each kind is in a deck, how many steps, and the pause before each."""
 
@@ -98,12 +91,9 @@ class Mix:
     pause_s: Range
 
 
-def schedule(seed: int, workers: Mix, cluster: Mix) -> Schedule:
+def schedule(seed: int, mix: Mix) -> tuple[Step, ...]:
+    """A lane's steps."""
     rng = random.Random(seed)
-    return Schedule(seed, _lane(rng, workers), _lane(rng, cluster))
-
-
-def _lane(rng: random.Random, mix: Mix) -> tuple[Step, ...]:
     kinds: list[Kind] = []
     while len(kinds) < mix.steps:
         deck = [kind for kind, times in mix.deck.items() for _ in range(times)]

@@ -1,9 +1,9 @@
-"""Carries out a schedule against a crew of workers and the brokers they talk to.
+"""Carries out a schedule: one lane against each crew of workers, one against the brokers and the network.
 
-Theory of operation. The workers' lane runs in a thread that only sends signals; the brokers' lane runs in the thread
-that called `run`, for a broker dies with the thread that started it. A fault of the network is one at a time, over
-both lanes. A broker is only taken away while all copies are in sync, and comes back before the next one goes: that is
-what the cluster promises to survive. At the end everything is healed, and every zombie must end by itself.
+Theory of operation. A lane against workers runs in a thread that only sends signals; the lane against brokers runs in
+the thread that called `run_lanes`, for a broker dies with the thread that started it. A fault of the network is one at
+a time, over all lanes. A server is only taken away while all copies are in sync, and comes back before the next one
+goes: that is what a cluster promises to survive. At the end everything is healed, and every zombie must end by itself.
 """
 
 import sys
@@ -12,13 +12,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, Protocol
 
 from streams.dev.kafka_cluster import KafkaCluster
-from streams.dev.kafka_process import KafkaProcess
 from tests.chaos.crew import Crew
 from tests.chaos.proxy import HEALTHY, Fault, FaultKind, Proxy, ProxyThread
-from tests.chaos.schedule import Kind, Schedule, Step
+from tests.chaos.schedule import Kind, Step
 
 LATENCY_MS: Final = 120
 FLUSH_LATENCY_MS: Final = 60
@@ -49,31 +48,74 @@ def timed(what: str) -> Iterator[None]:
     note(f"  {what}: {time.monotonic() - began:.1f} s")
 
 
-class Storm:
-    """`posts_max` is per role; a role is what comes before the dash in a worker's name."""
+class Network:
+    """The proxies, with one fault at a time."""
+
+    def __init__(self, proxies: ProxyThread) -> None:
+        self.proxies = proxies
+        self._one_at_a_time = threading.Lock()
+
+    @contextmanager
+    def suffering(self, fault: Fault, hit: Sequence[Proxy]) -> Iterator[None]:
+        with self._one_at_a_time:
+            for proxy in hit:
+                self.proxies.suffer(proxy, fault)
+            try:
+                yield
+            finally:
+                for proxy in hit:
+                    self.proxies.suffer(proxy, HEALTHY)
+
+
+class Lane(Protocol):
+    """What can suffer steps."""
+
+    def suffer(self, step: Step) -> None: ...
+
+
+def run_lanes(brokers: tuple[Lane, Sequence[Step]], *workers: tuple[Lane, Sequence[Step]]) -> Counter[Kind]:
+    """All lanes to their ends, the first one in this thread; counts what was done, raises the first failure."""
+    done: Counter[Kind] = Counter()
+    failures: list[BaseException] = []
+
+    def go(lane: Lane, steps: Sequence[Step]) -> None:
+        try:
+            for step in steps:
+                time.sleep(step.pause_s)
+                if failures:
+                    return
+                began = time.monotonic()
+                lane.suffer(step)
+                done[step.kind] += 1
+                note(f"{step.kind} at {step.place}, {time.monotonic() - began:.1f} s")
+        except BaseException as error:  # noqa: BLE001 - raised below, once every lane has come to its end
+            failures.append(error)
+
+    threads = [threading.Thread(target=go, args=one) for one in workers]
+    for thread in threads:
+        thread.start()
+    go(*brokers)
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+    return done
+
+
+class WorkersLane:
+    """`posts_min` and `posts_max` are per role; a role is what comes before the dash in a worker's name."""
 
     def __init__(
-        self,
-        crew: Crew,
-        roles: Sequence[str],
-        brokers: KafkaCluster | KafkaProcess,
-        proxies: ProxyThread,
-        *,
-        posts_max: int = 4,
-        posts_min: int = 1,
+        self, crew: Crew, roles: Sequence[str], network: Network, *, posts_max: int = 4, posts_min: int = 1
     ) -> None:
         self._crew = crew
         self._roles = tuple(roles)
-        self._brokers = brokers
-        self._proxies = proxies
-        self._network = threading.Lock()
+        self._network = network
         self._posts_max, self._posts_min = posts_max, posts_min
         self._joined = 0
-        self._failure: BaseException | None = None
-        self.done: Counter[Kind] = Counter()
         self.kills = 0
         self.zombies = 0
-        self._act: Mapping[Kind, Callable[[Step], None]] = {
+        self._acts: Mapping[Kind, Callable[[Step], None]] = {
             Kind.KILL: self._kill,
             Kind.KILL_IN_FLUSH: self._kill_in_flush,
             Kind.KILL_WHILE_LOADING: self._kill_while_loading,
@@ -82,23 +124,10 @@ class Storm:
             Kind.ZOMBIE_EXPIRED: self._zombie_expired,
             Kind.JOIN: self._join,
             Kind.LEAVE: self._leave,
-            Kind.BROKER_KILL: self._break_broker,
-            Kind.BROKER_STOP: self._break_broker,
-            **dict.fromkeys(NETWORK, self._disturb),
         }
 
-    def run(self, schedule: Schedule) -> None:
-        """Both lanes to their ends; raises the first failure of either."""
-        workers = threading.Thread(target=self._guarded_lane, args=(schedule.workers,), name="workers' lane")
-        workers.start()
-        try:
-            self._lane(schedule.cluster)
-        except BaseException as error:  # noqa: BLE001 - the other lane must be waited for before anybody is told
-            self._failure = self._failure or error
-        workers.join()
-        self._proxies.heal()
-        if self._failure is not None:
-            raise self._failure
+    def suffer(self, step: Step) -> None:
+        self._acts[step.kind](step)
 
     def await_calm(self) -> None:
         """Return when no zombie is left and every post is filled."""
@@ -106,24 +135,6 @@ class Storm:
         while self._crew.zombies or len(self._crew.pids()) < len(self._crew.names):
             assert time.monotonic() < deadline, f"{self._crew.zombies} zombies do not end:\n{self._crew.logs}"
             time.sleep(LOOK_S)
-
-    def _guarded_lane(self, steps: Sequence[Step]) -> None:
-        try:
-            self._lane(steps)
-        except BaseException as error:  # noqa: BLE001 - raised by `run`, in the test's own thread
-            self._failure = self._failure or error
-
-    def _lane(self, steps: Sequence[Step]) -> None:
-        for step in steps:
-            if self._failure is not None:
-                return
-            time.sleep(step.pause_s)
-            began = time.monotonic()
-            self._act[step.kind](step)
-            self.done[step.kind] += 1
-            note(f"{step.kind} at {step.place}, {time.monotonic() - began:.1f} s")
-
-    # -- workers -----------------------------------------------------------------------------------------------------
 
     def _victim(self, step: Step, other_than: str = "") -> str:
         """A worker that runs; who just ended is waited for."""
@@ -143,7 +154,7 @@ class Storm:
 
     def _kill_in_flush(self, step: Step) -> None:
         name = self._victim(step)
-        with self._network_fault(Fault(FaultKind.LATENCY, delay_ms=FLUSH_LATENCY_MS), self._proxies.all):
+        with self._network.suffering(Fault(FaultKind.LATENCY, delay_ms=FLUSH_LATENCY_MS), self._network.proxies.all):
             time.sleep(0.3 + step.lasts_s)
             self._kill_now(name)
 
@@ -201,44 +212,36 @@ class Storm:
         else:
             self._crew.leave(present[step.place % len(present)])
 
-    # -- brokers -----------------------------------------------------------------------------------------------------
 
-    def _break_broker(self, step: Step) -> None:
-        brokers = self._brokers
-        several = isinstance(brokers, KafkaCluster)
-        server = brokers.servers[step.place % len(brokers.servers)] if several else brokers
+class BrokersLane:
+    def __init__(self, brokers: KafkaCluster, network: Network) -> None:
+        self._brokers = brokers
+        self._network = network
+
+    def suffer(self, step: Step) -> None:
+        if step.kind in NETWORK:
+            self._disturb(step)
+        else:
+            self._break_server(step)
+
+    def _break_server(self, step: Step) -> None:
+        server = self._brokers.servers[step.place % len(self._brokers.servers)]
         with timed("in sync before"):
-            if several:
-                brokers.await_in_sync()
-        with timed("down and leaders elected"):
+            self._brokers.await_in_sync()
+        with timed("down, and leaders elected among the others"):
             if step.kind is Kind.BROKER_KILL:
                 server.kill()
             else:
                 server.stop()
-            if several:
-                brokers.await_leaders()
+            if len(self._brokers.servers) > 1:
+                self._brokers.await_leaders()
         time.sleep(step.lasts_s)
-        with timed("up again"):
+        with timed("up again and in sync"):
             server.start()
-        with timed("in sync"):
-            if several:
-                brokers.await_in_sync()
-
-    # -- network -----------------------------------------------------------------------------------------------------
+            self._brokers.await_in_sync()
 
     def _disturb(self, step: Step) -> None:
-        every = self._proxies.all
+        every = self._network.proxies.all
         hit = every if step.everywhere else [every[step.place % len(every)]]
-        with self._network_fault(NETWORK[step.kind], hit):
+        with self._network.suffering(NETWORK[step.kind], hit):
             time.sleep(step.lasts_s)
-
-    @contextmanager
-    def _network_fault(self, fault: Fault, hit: Sequence[Proxy]) -> Iterator[None]:
-        with self._network:
-            for proxy in hit:
-                self._proxies.suffer(proxy, fault)
-            try:
-                yield
-            finally:
-                for proxy in hit:
-                    self._proxies.suffer(proxy, HEALTHY)
