@@ -42,6 +42,7 @@ COMMANDS: Final[dict[str, str]] = {
     "catalog": "streams.cli.catalog",
     "playbook": "streams.cli.playbook",
     "erase": "streams.cli.erase",
+    "doctor": "streams.cli.doctor",
     "schemas": "streams.cli.schemas",
     "config": "streams.cli.config",
 }
