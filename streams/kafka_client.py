@@ -8,6 +8,7 @@ words that name the setting, what librdkafka would only find out by trying until
 topic by topic, is said with the command that lists what must be allowed.
 """
 
+import logging
 import socket
 import time
 from collections.abc import Iterator
@@ -46,6 +47,11 @@ UNREACHABLE_CODES: Final = frozenset(
         KafkaError._TRANSPORT,  # noqa: SLF001
     }
 )
+
+# Even at its highest level librdkafka would write to standard error; what matters comes by `error_cb` and exceptions.
+_SILENT: Final = logging.getLogger("streams.librdkafka")
+_SILENT.addHandler(logging.NullHandler())
+_SILENT.propagate = False
 
 
 @dataclass(slots=True)
@@ -179,7 +185,8 @@ def is_mock_cluster(metadata: Any) -> bool:
 
 
 def _config(kafka: KafkaSettings, complaints: Complaints, extra: dict[str, Any]) -> dict[str, Any]:
-    config = {**kafka.librdkafka(), "client.id": "pegel", "log_level": 0, "error_cb": complaints.note, **extra}
+    config = {**kafka.librdkafka(), "client.id": "pegel", "error_cb": complaints.note, **extra}
+    config |= {"log_level": 0, "logger": _SILENT}
     if (source := token_source(kafka)) is not None:
         config["oauth_cb"] = _Tokens(source, complaints)
     return config

@@ -189,7 +189,7 @@ class TopicAdmin:
         with reaching(self._kafka) as complaints:
             admin = admin_client(self._kafka, complaints)
             futures = admin.delete_topics(list(names), **_PATIENCE)
-            _await_all(futures.values(), unless=KafkaError.UNKNOWN_TOPIC_OR_PART)
+            _await_all(futures, unless=KafkaError.UNKNOWN_TOPIC_OR_PART)
 
     def names(self) -> tuple[str, ...]:
         with reaching(self._kafka) as complaints:
@@ -203,7 +203,7 @@ class TopicAdmin:
         futures = admin.describe_configs(
             [ConfigResource(ResourceType.TOPIC, name) for name in names], request_timeout=timeout_s(self._kafka)
         )
-        _await_all(futures.values(), unless=KafkaError.UNKNOWN_TOPIC_OR_PART)
+        _await_all(futures, unless=KafkaError.UNKNOWN_TOPIC_OR_PART)
         return {
             resource.name: {entry.name: entry.value for entry in future.result().values() if entry.value is not None}
             for resource, future in futures.items()
@@ -227,7 +227,7 @@ class TopicAdmin:
                 ],
                 **_PATIENCE,
             )
-            _await_all(futures.values(), unless=KafkaError.TOPIC_ALREADY_EXISTS)
+            _await_all(futures, unless=KafkaError.TOPIC_ALREADY_EXISTS)
 
     def _grow(self, wanted: Sequence[Difference]) -> None:
         if not wanted:
@@ -237,7 +237,7 @@ class TopicAdmin:
             futures = admin.create_partitions(
                 [NewPartitions(one.topic, int(one.wanted)) for one in wanted], **_PATIENCE
             )
-            _await_all(futures.values())
+            _await_all(futures)
 
     def _alter(self, wanted: Sequence[Difference]) -> None:
         if not wanted:
@@ -256,18 +256,20 @@ class TopicAdmin:
         ]
         with reaching(self._kafka) as complaints:
             admin = admin_client(self._kafka, complaints)
-            _await_all(admin.incremental_alter_configs(resources, request_timeout=timeout_s(self._kafka)).values())
+            futures = admin.incremental_alter_configs(resources, request_timeout=timeout_s(self._kafka))
+            _await_all({resource.name: future for resource, future in futures.items()})
 
 
-def _await_all(futures: Iterable[Future[Any]], unless: int | None = None) -> None:
-    """Wait for every future before raising the first failure: none is left to report to nobody."""
+def _await_all(futures: Mapping[str, Future[Any]], unless: int | None = None) -> None:
+    """Wait for every topic's future before raising the first failure: none is left to report to nobody."""
     failures: list[KafkaException] = []
-    for future in futures:
+    for topic, future in futures.items():
         try:
             future.result()
         except KafkaException as error:
-            if error.args[0].code() != unless:
-                failures.append(error)
+            cause = error.args[0]
+            if cause.code() != unless:
+                failures.append(KafkaException(KafkaError(cause.code(), f"topic {topic}: {cause.str()}")))
     if failures:
         raise failures[0]
 

@@ -9,7 +9,8 @@ Of groups and transactional ids only the right to see them is asked, which all o
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
@@ -25,6 +26,7 @@ from streams.security.permissions import OPERATION_CODES, Permission, Resource
 from streams.security.refusals import refusal_of
 
 CLIENT_ID: Final = "pegel-admission"
+ADVERTISED_TRIED_MAX: Final = 3
 GROUP_COORDINATOR: Final = 0
 TRANSACTION_COORDINATOR: Final = 1
 UNKNOWN_TOPIC: Final = 3
@@ -102,6 +104,14 @@ class Sight:
     denied: tuple[Permission, ...]
 
 
+class _NotLetIn(Exception):  # noqa: N818 - becomes one of the errors of `look`
+    """One address, why it does not let us in, and whether that stays."""
+
+    def __init__(self, text: str, *, final: bool) -> None:
+        super().__init__(text)
+        self.final = final
+
+
 async def look(access: KafkaAccess, topics: Iterable[str], needed: Iterable[Permission]) -> Sight:
     """Ask the first broker that lets us in for topics and permissions.
 
@@ -111,42 +121,72 @@ async def look(access: KafkaAccess, topics: Iterable[str], needed: Iterable[Perm
     """
     needed = tuple(needed)
     names = sorted({*topics, *(one.name for one in needed if one.resource is Resource.TOPIC)})
-    reasons: list[str] = []
-    final = False
+    failures: list[_NotLetIn] = []
     for address in access.bootstrap.split(","):
         try:
-            return await _look_from(address, access, names, needed)
-        except (KafkaError, OSError, asyncio.TimeoutError) as error:  # noqa: UP041 - aiokafka may raise either
-            refusal = refusal_of(error, access.client["security_protocol"], shows_certificate=access.shows_certificate)
-            if refusal is None:
-                reasons.append(f"{address}: {_words(error)}")
-            else:
-                kind, reason = refusal
-                final = final or kind.final
-                reasons.append(f"{address}: {reason}; {kind.value}")
-    if final:
-        raise KafkaRefusedError(f"Kafka does not let us in at {'; '.join(reasons)}")
-    raise KafkaUnreachableError(f"Kafka does not answer at {'; '.join(reasons)}")
+            async with _entered(address, access) as connection:
+                answer = await connection.send(_MetadataRequest(names))
+                denied = [one for one in needed if await _coordination_denied(connection, one)]
+            await _try_advertised(answer.brokers, access)
+        except _NotLetIn as failure:
+            failures.append(failure)
+        else:
+            return _sight(answer.topics, needed, denied)
+    listed = "; ".join(str(one) for one in failures)
+    if any(one.final for one in failures):
+        raise KafkaRefusedError(f"Kafka does not let us in at {listed}")
+    raise KafkaUnreachableError(f"Kafka does not answer at {listed}")
 
 
-async def _look_from(address: str, access: KafkaAccess, names: list[str], needed: tuple[Permission, ...]) -> Sight:
+@asynccontextmanager
+async def _entered(address: str, access: KafkaAccess) -> AsyncIterator[Any]:
+    """A connection that is logged in; what goes wrong on it is told by `_NotLetIn`."""
     host, _, port = address.rpartition(":")
-    connection = await create_conn(
-        host, int(port), client_id=CLIENT_ID, request_timeout_ms=access.request_timeout_ms, **access.client
-    )
+    protocol = access.client["security_protocol"]
     try:
-        answer = await connection.send(_MetadataRequest(names))
-        denied = [one for one in needed if await _coordination_denied(connection, one)]
-    finally:
-        await _closed(connection)
-    errors = {topic[1]: topic[0] for topic in answer.topics}
-    operations = {topic[1]: 0 if topic[0] == TOPIC_DENIED else topic[4] for topic in answer.topics}
+        connection = await create_conn(
+            host, int(port), client_id=CLIENT_ID, request_timeout_ms=access.request_timeout_ms, **access.client
+        )
+        try:
+            yield connection
+        finally:
+            if (closing := connection.close()) is not None:
+                await closing
+    except (KafkaError, OSError, asyncio.TimeoutError) as error:  # noqa: UP041 - aiokafka may raise either
+        refusal = refusal_of(error, protocol, shows_certificate=access.shows_certificate)
+        if refusal is None:
+            raise _NotLetIn(f"{address}: {_words(error)}", final=False) from None
+        kind, reason = refusal
+        raise _NotLetIn(f"{address}: {reason}; {kind.value}", final=kind.final) from None
+
+
+async def _try_advertised(brokers: Iterable[Sequence[Any]], access: KafkaAccess) -> None:
+    """Work goes to the addresses that brokers tell, not to those that were configured: certificates must fit both.
+
+    A few will do: they are made by one hand. One that is away for the moment is no matter.
+    """
+    if "ssl_context" not in access.client:
+        return
+    configured = access.bootstrap.split(",")
+    told = [f"{host}:{port}" for _, host, port, *_ in brokers]
+    for address in [one for one in told if one not in configured][:ADVERTISED_TRIED_MAX]:
+        try:
+            async with _entered(address, access):
+                pass
+        except _NotLetIn as failure:
+            if failure.final:
+                raise _NotLetIn(f"{failure} (the brokers tell clients this address)", final=True) from None
+
+
+def _sight(topics: Sequence[Any], needed: tuple[Permission, ...], denied: list[Permission]) -> Sight:
+    errors = {name: error for error, name, *_ in topics}
+    operations = {one[1]: 0 if one[0] == TOPIC_DENIED else one[4] for one in topics}
+    there = {one[1]: len(one[3]) for one in topics if one[0] not in (UNKNOWN_TOPIC, TOPIC_DENIED)}
     denied += [
         one
         for one in needed
         if one.resource is Resource.TOPIC and errors.get(one.name) != UNKNOWN_TOPIC and not _allows(operations, one)
     ]
-    there = {topic[1]: len(topic[3]) for topic in answer.topics if topic[0] not in (UNKNOWN_TOPIC, TOPIC_DENIED)}
     return Sight(there, tuple(sorted(denied)))
 
 
@@ -172,11 +212,6 @@ async def _coordination_denied(connection: Any, permission: Permission) -> bool:
     name = permission.name + "0" if permission.prefixed else permission.name
     answer = await connection.send(FindCoordinatorRequest(name, kind))
     return answer.error_code in COORDINATION_DENIED
-
-
-async def _closed(connection: Any) -> None:
-    if (closing := connection.close()) is not None:
-        await closing
 
 
 def _words(error: BaseException) -> str:

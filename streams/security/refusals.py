@@ -41,7 +41,9 @@ class Refusal(StrEnum):
     CERTIFICATE_DEMANDED = "give kafka.ssl_cert_file and kafka.ssl_key_file"
     CERTIFICATE_REFUSED = "give a certificate (kafka.ssl_cert_file) that is valid and of an authority the brokers trust"
     NO_TLS_HERE = "set kafka.security_protocol to PLAINTEXT or SASL_PLAINTEXT, or name the listener with TLS"
-    WANTS_OTHER_PROTOCOL = "set kafka.security_protocol as the listener has it (SSL, SASL_SSL or SASL_PLAINTEXT)"
+    WANTS_OTHER_PROTOCOL = (
+        "set kafka.security_protocol as the listener has it (PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL)"
+    )
     OTHER_TLS = "let client and broker have a TLS version and cipher in common"
 
     @property
@@ -59,13 +61,11 @@ def refusal_of(error: BaseException, protocol: str, *, shows_certificate: bool) 
     for one in chain:
         if isinstance(one, ssl.SSLError) and (found := _tls_refusal(one, shows_certificate)) is not None:
             return found
-    if protocol in TLS_PROTOCOLS:
-        if any(isinstance(one, ConnectionResetError) for one in chain):
-            return Refusal.NO_TLS_HERE, "the connection was closed during the TLS handshake"
-        return None
-    hung_up = isinstance(error, KafkaConnectionError | asyncio.IncompleteReadError | ConnectionResetError)
-    if hung_up and any(isinstance(one, asyncio.IncompleteReadError | ConnectionResetError) for one in chain):
+    hung_up = any(isinstance(one, asyncio.IncompleteReadError | ConnectionResetError) for one in chain)
+    if hung_up and isinstance(error, KafkaConnectionError):
         return Refusal.WANTS_OTHER_PROTOCOL, f"a listener that does not speak {protocol} hung up"
+    if hung_up and protocol in TLS_PROTOCOLS:
+        return Refusal.NO_TLS_HERE, "the connection was closed during the TLS handshake"
     return None
 
 
