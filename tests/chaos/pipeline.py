@@ -11,10 +11,12 @@ Theory of operation. Three comparisons, each of logs with logs, after the last w
 import gzip
 import json
 import re
+import subprocess
 import threading
 import time
 import urllib.error
 import urllib.request
+import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,15 +26,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from streams.dumping import TopicReader
-from streams.settings import Settings
+from streams.settings import KafkaSettings, Settings
 from streams.topic_admin import TopicAdmin
 from streams.topics import Topics, specs
 from tests.chaos.crew import Crew
-from tests.kafka.test_pipeline import EVENTS, Transitions, dumped, replayed, require_equal, written
+from tests.chaos.worlds import World
+from tests.kafka.test_pipeline import EVENTS, Transitions, replayed, require_equal, written
 from tests.kafka.workers import PEGEL, environment, pegel
 
 CHUNK_LINES: Final = 2_000
-CATALOG: Final = "oss"
 POLL_S: Final = 0.5
 STILL_LOOKS: Final = 3
 ADDRESS: Final = r"health and metrics of \w+ at (http://\S+)"
@@ -44,6 +46,9 @@ class Pipeline:
 
     settings: Settings
     door: str
+    catalog: str
+    clock: str
+    more: Mapping[str, str]
 
     def create_topics(self) -> None:
         TopicAdmin(self.settings.kafka).apply(specs(self.settings))
@@ -52,7 +57,7 @@ class Pipeline:
         """Workers that were there from the start are static members, those that join are not."""
         stage = name.partition("-")[0]
         through_door = self.settings.kafka.model_copy(update={"bootstrap": self.door})
-        more = {"PEGEL_ENGAGEMENT__CATALOG": CATALOG, "PEGEL_ENGAGEMENT__CLOCK": "log"}
+        more = {"PEGEL_ENGAGEMENT__CATALOG": self.catalog, "PEGEL_ENGAGEMENT__CLOCK": self.clock, **self.more}
         static = [] if "joined" in name else ["--instance-id", name]
         return [*PEGEL, "worker", stage, "--port", "0", *static], environment(
             self.settings.model_copy(update={"kafka": through_door}), more
@@ -103,23 +108,43 @@ class Pipeline:
             if not page.get("ready") or any(one.get("lag") != 0 for one in page["partitions"]):
                 return False
             at_work[page["stage"]] += len(page["partitions"])
-        return at_work == dict.fromkeys(("intake", "engagement"), self.settings.kafka.partitions)
+        return at_work == dict.fromkeys((name.partition("-")[0] for name in crew.names), self.settings.kafka.partitions)
 
     # -- verdict -----------------------------------------------------------------------------------------------------
 
-    def require_right(self) -> "Figures":
+    def require_right(self, folder: Path) -> "Figures":
+        """Compare; logs are read as streams and events told apart by hash, for there may be a million of them."""
         topics = Topics(self.settings.kafka.topic_prefix)
-        sent = Counter(record["payload"] for record in dumped(self.settings, topics.product_events))
-        log = pegel(self.settings, "dump", topics.account_events)
-        assert log.returncode == 0, log.stderr.decode()
-        records = [json.loads(line) for line in log.stdout.splitlines()]
-        refused = Counter(record["payload"] for record in dumped(self.settings, topics.product_events_dlq))
-        passed = Counter(record["payload"] for record in records if not record["headers"])
-        assert passed + refused == sent, "intake lost or repeated events"
+        log = folder / "account-events.ndjson"
+        self._dump(topics.account_events, log)
+        passed, controls = self._passed_on(log)
+        sent = self._payloads(topics.product_events)
+        assert passed + self._payloads(topics.product_events_dlq) == sent, "intake lost or repeated events"
         found = written(self.settings)
-        require_equal(found, replayed(self.settings, "-", "--catalog", CATALOG, stdin=log.stdout))
+        require_equal(found, replayed(self.settings, str(log), "--catalog", self.catalog))
         self._require_members(found)
-        return Figures(sent.total(), len(records) - passed.total(), len(found), sum(map(len, found.values())))
+        return Figures(sent.total(), controls, len(found), sum(map(len, found.values())))
+
+    def _dump(self, topic: str, path: Path) -> None:
+        with path.open("wb") as file:
+            subprocess.run([*PEGEL, "dump", topic], env=environment(self.settings), stdout=file, check=True)
+
+    @staticmethod
+    def _passed_on(log: Path) -> tuple[Counter[int], int]:
+        """Events of the account log by hash, and how many records are not events."""
+        passed: Counter[int] = Counter()
+        controls = 0
+        with log.open("rb") as lines:
+            for line in lines:
+                record = json.loads(line)
+                if record["headers"]:
+                    controls += 1
+                else:
+                    passed[hash(record["payload"].encode())] += 1
+        return passed, controls
+
+    def _payloads(self, topic: str) -> Counter[int]:
+        return Counter(hash(message.value()) for message in TopicReader(self.settings.kafka, topic).records())
 
     def _require_members(self, found: Transitions) -> None:
         members: dict[str, dict[str, Any]] = {}
@@ -130,6 +155,22 @@ class Pipeline:
             transitions = found.get(account, [])
             assert member["sequence"] == len(transitions), account
             assert {one["segment"]: one["entered_at"] for one in member["segments"]} == led_to(transitions), account
+
+
+def pipeline_on(
+    world: World, catalog: str = "oss", clock: str = "log", more: Mapping[str, str] | None = None
+) -> Pipeline:
+    """A deployment with a prefix of its own; no topic exists yet."""
+    kafka = KafkaSettings(
+        bootstrap=world.bootstrap,
+        topic_prefix=f"p{uuid.uuid4().hex[:8]}.",
+        replication_factor=world.copies,
+        min_insync_replicas=world.copies_min,
+        session_timeout_ms=6_000,
+        heartbeat_interval_ms=1_000,
+        request_timeout_ms=60_000,
+    )
+    return Pipeline(Settings(kafka=kafka), world.door, catalog, clock, more or {})
 
 
 @dataclass(frozen=True, slots=True)

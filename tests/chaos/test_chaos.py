@@ -13,14 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from streams.settings import KafkaSettings, Settings
-from tests.chaos.conftest import Java, World, world
 from tests.chaos.counting import Counting, Feed
 from tests.chaos.crew import Crew
 from tests.chaos.disk import small_disk
-from tests.chaos.pipeline import Pipeline
+from tests.chaos.pipeline import Pipeline, pipeline_on
 from tests.chaos.schedule import CLUSTER_KINDS, WORKER_KINDS, Kind, Mix, Range, each, schedule
 from tests.chaos.storm import BrokersLane, Network, WorkersLane, note, run_lanes, timed
+from tests.chaos.worlds import Java, World, world
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(3_600)]
 
@@ -65,6 +64,7 @@ def test_whatever_breaks_what_is_written_is_what_the_logs_say(
 ) -> None:
     form = LONG if long_form else SHORT
     counting, pipeline = counting_on(cluster), pipeline_on(cluster)
+    pipeline.create_topics()
     feed, network, began = Feed(counting), Network(cluster.proxies), time.monotonic()
     with ended(counting.crew(tmp_path)) as counters, ended(pipeline.crew(tmp_path)) as stages:
         for name in ("toy-1", "toy-2", "toy-3"):
@@ -85,7 +85,7 @@ def test_whatever_breaks_what_is_written_is_what_the_logs_say(
                 lane.await_calm()
             note(f"the storm is over after {time.monotonic() - began:.0f} s")
         require_exact(counting, feed, counters)
-        require_as_replayed(pipeline, stages)
+        require_as_replayed(pipeline, stages, tmp_path)
         report(counting_lane, counters)
         report(stages_lane, stages)
         note(f"{time.monotonic() - began:.0f} s; " + ", ".join(f"{kind} {n}" for kind, n in sorted(done.items())))
@@ -132,25 +132,13 @@ def counting_on(world: World) -> Counting:
     return counting
 
 
-def pipeline_on(world: World) -> Pipeline:
-    kafka = KafkaSettings(
-        bootstrap=world.bootstrap,
-        topic_prefix=f"p{uuid.uuid4().hex[:8]}.",
-        replication_factor=world.copies,
-        min_insync_replicas=world.copies_min,
-        session_timeout_ms=6_000,
-        heartbeat_interval_ms=1_000,
-        request_timeout_ms=60_000,
-    )
-    pipeline = Pipeline(Settings(kafka=kafka), world.door)
-    pipeline.create_topics()
-    return pipeline
-
-
 def require_ready(*crews: Crew) -> None:
+    deadline = time.monotonic() + READY_WITHIN_S
     for crew in crews:
         for name in crew.names:
-            assert crew.wait_for_line(name, "ready: partitions", 0, READY_WITHIN_S), crew.log(name)
+            while not crew.wait_for_line(name, "ready: partitions", 0, 1):
+                crew.require_expected_ends()
+                assert time.monotonic() < deadline, crew.log(name)
 
 
 def require_exact(counting: Counting, feed: Feed, crew: Crew) -> None:
@@ -165,13 +153,13 @@ def require_exact(counting: Counting, feed: Feed, crew: Crew) -> None:
     note(f"{verdict.inputs} records counted once; {verdict.aborted} outputs stood in transactions that were aborted")
 
 
-def require_as_replayed(pipeline: Pipeline, crew: Crew) -> None:
+def require_as_replayed(pipeline: Pipeline, crew: Crew, folder: Path) -> None:
     with timed("worked off to the end"):
         pipeline.wait_until_done(crew, SETTLED_WITHIN_S)
     for name in crew.names:
         crew.leave(name)
     crew.require_expected_ends()
-    figures = pipeline.require_right()
+    figures = pipeline.require_right(folder)
     note(
         f"{figures.events} events and {figures.controls} control records; {figures.transitions} transitions of "
         f"{figures.accounts} accounts as replayed"
