@@ -27,9 +27,12 @@ has records that were fetched              the level of the next one (spread: of
 has more, but none of it was fetched yet   the level it has reached, or nothing at all may pass before it is known:
                                            for ``PATIENCE_S``; a partition that cannot be read must not stop the rest,
                                            and from then on it is overlooked, which is counted
-is at the end of its log                   none; for the spread the level it has reached for ``IDLE_S`` more, since a
-                                           writer that publishes history fills its partitions in turns
+is at the end of its log                   none; but where history is read, for the spread, the level it has reached,
+                                           for ``IDLE_S`` after its last record and after history began to come: who
+                                           publishes history fills the partitions in turns
 =========================================  ==========================================================================
+
+*History* is what arrived more than ``HISTORY_MS`` ago. Who reads the present waits for no partition that is at its end.
 
 A worker aligns the partitions that it holds; it knows nothing of another worker's.
 """
@@ -42,6 +45,7 @@ from typing import Final
 
 LEAD_MAX_MS: Final = 60_000
 """The engine's grace: what comes out of order by less moves nothing. Costs no throughput, so it is no setting."""
+HISTORY_MS: Final = 300_000
 PATIENCE_S: Final = 10.0
 IDLE_S: Final = 1.0
 
@@ -73,7 +77,7 @@ class Place:
     at_end: bool
     """Nothing that can be read is left to hand out."""
     silent_s: float
-    """Since it brought a record."""
+    """Since it brought a record, or since history began to come."""
     awaited_s: float
     """Since it is known, or must be feared, to have more than it has brought."""
 
@@ -113,14 +117,28 @@ def overlooked(place: Place) -> bool:
     return place.next_ms is None and not place.at_end and place.awaited_s >= PATIENCE_S
 
 
-def allowances(places: Sequence[Place], alignment: Alignment | None) -> list[Allowance]:
+def allowances(places: Sequence[Place], alignment: Alignment | None, now_ms: int) -> list[Allowance]:
     """Say for each partition what it may hand out, the one furthest behind first."""
     if alignment is None:
         return [_unaligned(place) for place in places]
     leads = _Floors([(_lead_floor(place), place.number) for place in places])
     spreads = _Floors([(_spread_floor(place), place.number) for place in places])
+    waited = _Floors([(min(_spread_floor(place), _end_floor(place)), place.number) for place in places])
     by_age = sorted(places, key=lambda place: (inf if place.next_ms is None else place.next_ms, place.number))
-    return [_allowance(place, alignment, leads.of_others(place), spreads.of_others(place)) for place in by_age]
+    return [
+        _allowance(
+            place,
+            alignment,
+            leads.of_others(place),
+            (waited if is_history(place, now_ms) else spreads).of_others(place),
+        )
+        for place in by_age
+    ]
+
+
+def is_history(place: Place, now_ms: int) -> bool:
+    """Say whether the next record is of the past."""
+    return place.next_ms is not None and place.next_ms < now_ms - HISTORY_MS
 
 
 def _unaligned(place: Place) -> Allowance:
@@ -155,9 +173,11 @@ def _spread_floor(place: Place) -> float:
         return place.uncommitted_ms
     if place.next_ms is not None:
         return place.next_ms
-    if place.at_end:
-        return inf if place.reached_ms is None or place.silent_s >= IDLE_S else place.reached_ms
-    return inf if overlooked(place) else _reached(place)
+    return inf if place.at_end or overlooked(place) else _reached(place)
+
+
+def _end_floor(place: Place) -> float:
+    return _reached(place) if place.at_end and place.silent_s < IDLE_S else inf
 
 
 def _reached(place: Place) -> float:

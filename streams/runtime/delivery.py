@@ -10,9 +10,11 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from math import inf
 from typing import Final
 
-from streams.runtime.alignment import Allowance, Reason, allowances, overlooked
+from streams.runtime.alignment import IDLE_S, Allowance, Place, Reason, allowances, is_history, overlooked
 from streams.runtime.assignment import Assignment
 from streams.runtime.partition import Batch, Partition
 
@@ -27,10 +29,18 @@ WAITING: Final = frozenset({Reason.AHEAD, Reason.UNCOMMITTED, Reason.UNKNOWN})
 class Delivery:
     """Hands out batches of the partitions of one worker. Lives in the event loop's thread."""
 
-    def __init__(self, assignment: Assignment, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        assignment: Assignment,
+        clock: Callable[[], float] = time.monotonic,
+        wall_ms: Callable[[], int] = lambda: int(time.time() * 1000),
+    ) -> None:
         self._assignment = assignment
         self._clock = clock
+        self._wall_ms = wall_ms
         self._overlooked: set[int] = set()
+        self._history_from_s = self._history_at_s = -inf
+        """When history began to come, and was seen last."""
         self.waits_for_commit = False
         """The last release ended because a partition may not go on before another one commits."""
 
@@ -60,13 +70,22 @@ class Delivery:
             await asyncio.sleep(IDLE_POLL_S)  # it is waited for more records, not for a commit
 
     def _allowances(self) -> list[tuple[Partition, Allowance]]:
-        now_s = self._clock()
+        now_s, now_ms = self._clock(), self._wall_ms()
         active = {partition.number: partition for partition in self._assignment.active()}
         places = [partition.place(now_s) for partition in active.values()]
         alignment = self._assignment.alignment
         if alignment is not None:
             self._count_overlooked({place.number for place in places if overlooked(place)})
-        return [(active[one.number], one) for one in allowances(places, alignment)]
+            if any(is_history(place, now_ms) for place in places):
+                places = self._in_history(places, now_s)
+        return [(active[one.number], one) for one in allowances(places, alignment, now_ms)]
+
+    def _in_history(self, places: list[Place], now_s: float) -> list[Place]:
+        if now_s - self._history_at_s > IDLE_S:
+            self._history_from_s = now_s
+        self._history_at_s = now_s
+        since_s = now_s - self._history_from_s
+        return [replace(place, silent_s=min(place.silent_s, since_s)) for place in places]
 
     def _note(self, allowed: list[tuple[Partition, Allowance]]) -> None:
         for partition, allowance in allowed:

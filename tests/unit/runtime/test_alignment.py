@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.runtime.alignment import (
+    HISTORY_MS,
     IDLE_S,
     LEAD_MAX_MS,
     PATIENCE_S,
@@ -20,6 +21,7 @@ from streams.runtime.alignment import (
 )
 
 SPREAD_MS = 1_000
+NOW_MS = 10**12
 ALIGNED = Alignment(SPREAD_MS)
 EMPTY = Place(0, None, None, None, None, at_end=False, silent_s=0.0, awaited_s=0.0)
 ENDED = replace(EMPTY, at_end=True)
@@ -32,7 +34,7 @@ def holding(number: int, next_ms: int, top_ms: int | None = None, uncommitted_ms
 def allowed(place: Place, *others: Place) -> Allowance:
     """What a partition may hand out beside others."""
     numbered = [place, *(replace(other, number=index) for index, other in enumerate(others, place.number + 1))]
-    return next(one for one in allowances(numbered, ALIGNED) if one.number == place.number)
+    return next(one for one in allowances(numbered, ALIGNED, NOW_MS) if one.number == place.number)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +51,8 @@ def allowed(place: Place, *others: Place) -> Allowance:
         pytest.param(replace(EMPTY, reached_ms=4_000), Reason.CUT, 5_000, id="it is at least where it was"),
         pytest.param(replace(EMPTY, reached_ms=3_999), Reason.AHEAD, -inf, id="... which is far behind"),
         pytest.param(replace(EMPTY, awaited_s=PATIENCE_S), Reason.FREE, inf, id="it was waited for long enough"),
-        pytest.param(ENDED, Reason.FREE, inf, id="it has nothing, and never had"),
+        pytest.param(ENDED, Reason.UNKNOWN, -inf, id="it has nothing, but history has only begun to come"),
+        pytest.param(replace(ENDED, silent_s=IDLE_S), Reason.FREE, inf, id="it has nothing, and never had"),
         pytest.param(replace(ENDED, reached_ms=100), Reason.UNCOMMITTED, -inf, id="it has nothing more, just now"),
         pytest.param(
             replace(ENDED, reached_ms=100, silent_s=IDLE_S), Reason.FREE, inf, id="it has had nothing for long"
@@ -66,8 +69,14 @@ def test_a_partition_waits_for_the_one_that_is_furthest_behind() -> None:
     assert allowed(holding(0, 5_000), holding(0, 5_000), holding(0, 10)).reason is Reason.AHEAD
 
 
+def test_the_present_does_not_wait_for_a_partition_at_its_end() -> None:
+    place, ended = holding(0, NOW_MS - HISTORY_MS), replace(ENDED, number=1)
+    assert [one.reason for one in allowances([place, ended], ALIGNED, NOW_MS)] == [Reason.FREE, Reason.NOTHING]
+    assert allowances([place, ended], ALIGNED, NOW_MS + 1)[0].reason is Reason.UNKNOWN
+
+
 def test_a_partition_does_not_wait_for_its_own_commit() -> None:
-    assert allowed(holding(0, 9_000, uncommitted_ms=1), ENDED).reason is Reason.FREE
+    assert allowed(holding(0, 9_000, uncommitted_ms=1), replace(ENDED, silent_s=IDLE_S)).reason is Reason.FREE
 
 
 def test_what_holds_nothing_may_hand_out_nothing() -> None:
@@ -76,7 +85,7 @@ def test_what_holds_nothing_may_hand_out_nothing() -> None:
 
 def test_without_alignment_everything_goes() -> None:
     places = [holding(0, 1), holding(1, 10**12), replace(EMPTY, number=2)]
-    assert [one.reason for one in allowances(places, None)] == [Reason.FREE, Reason.FREE, Reason.NOTHING]
+    assert [one.reason for one in allowances(places, None, NOW_MS)] == [Reason.FREE, Reason.FREE, Reason.NOTHING]
 
 
 def test_the_lead_is_never_more_than_the_spread() -> None:
@@ -108,19 +117,19 @@ def places(draw: st.DrawFn) -> list[Place]:
     return found
 
 
-@given(places())
-def test_somebody_may_go_on_or_something_is_to_be_waited_for_that_comes(found: list[Place]) -> None:
+@given(places(), st.sampled_from([0, NOW_MS]))
+def test_somebody_may_go_on_or_something_is_to_be_waited_for_that_comes(found: list[Place], now_ms: int) -> None:
     """No deadlock: a commit, a fetch or time alone lets the partition furthest behind go on."""
     if all(place.next_ms is None for place in found):
         return
     settled = [replace(place, uncommitted_ms=None, silent_s=IDLE_S, awaited_s=PATIENCE_S) for place in found]
-    decided = allowances(settled, ALIGNED)
+    decided = allowances(settled, ALIGNED, now_ms)
     assert decided[0].passes
 
 
 @given(places())
 def test_whoever_is_not_overlooked_is_never_passed_by_more_than_the_spread(found: list[Place]) -> None:
-    for one in allowances(found, ALIGNED):
+    for one in allowances(found, ALIGNED, NOW_MS):
         if not one.passes:
             continue
         top = min(one.until_ms, found[one.number].top_ms or 0)
@@ -135,8 +144,8 @@ def test_whoever_is_not_overlooked_is_never_passed_by_more_than_the_spread(found
 def test_the_order_in_which_places_are_told_decides_nothing(found: list[Place], random: object) -> None:
     shuffled = list(found)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
-    by_number = {one.number: one for one in allowances(found, ALIGNED)}
-    assert {one.number: one for one in allowances(shuffled, ALIGNED)} == by_number
+    by_number = {one.number: one for one in allowances(found, ALIGNED, NOW_MS)}
+    assert {one.number: one for one in allowances(shuffled, ALIGNED, NOW_MS)} == by_number
 
 
 # -- a model of a worker: partitions with their whole history readable, handed out and committed as allowed ------------
@@ -180,7 +189,7 @@ def test_all_is_handed_out_and_nothing_committed_comes_after_what_is_younger_by_
     written: list[int] = []
     while any(one.committed < len(one.levels) for one in partitions):
         before = [(one.given, one.committed) for one in partitions]
-        for allowance in allowances([one.place() for one in partitions], ALIGNED)[:1]:
+        for allowance in allowances([one.place() for one in partitions], ALIGNED, NOW_MS)[:1]:
             if allowance.passes:
                 partitions[allowance.number].give(allowance.until_ms)
         stuck = before == [(one.given, one.committed) for one in partitions]

@@ -1,6 +1,6 @@
 """Which of the fetched records go on, over partitions of an assignment."""
 
-from streams.runtime.alignment import PATIENCE_S, Alignment
+from streams.runtime.alignment import IDLE_S, PATIENCE_S, Alignment
 from streams.runtime.delivery import Delivery
 from streams.runtime.partition import Batch, Partition, Standing
 from tests.unit.runtime.fakes import FakeRecord
@@ -16,7 +16,7 @@ class Line:
     def __init__(self, world: World, alignment: Alignment | None) -> None:
         self.world, self.now_s = world, 0.0
         world.assignment.alignment = alignment
-        self.delivery = Delivery(world.assignment, lambda: self.now_s)
+        self.delivery = Delivery(world.assignment, lambda: self.now_s, lambda: NOW_MS)
 
     def partition(self, number: int) -> Partition:
         found = self.world.assignment.get(number)
@@ -101,10 +101,22 @@ async def test_nobody_goes_on_before_every_partition_was_heard_but_not_for_ever(
     assert one.partition(1).times_overlooked == 1, "counted once"
 
 
-async def test_a_partition_at_its_end_holds_nobody_back() -> None:
+async def test_a_partition_at_its_end_holds_nobody_back_who_reads_the_present() -> None:
     one = await line(0, 1)
     one.fetched(1, 0, end=0)
+    one.fetched(0, 0, NOW_MS - 1_000, NOW_MS)
+    assert one.released() == [(0, [0, 1])]
+
+
+async def test_history_waits_a_little_for_a_partition_that_may_get_its_share_yet() -> None:
+    one = await line(0, 1)
+    one.fetched(1, 0, end=0)
+    one.now_s += 3_600
     one.fetched(0, 0, 10, 10_000)
+    assert one.released() == []
+    one.now_s += IDLE_S / 2
+    assert one.released() == []
+    one.now_s += IDLE_S / 2
     assert one.released() == [(0, [0, 1])]
 
 
