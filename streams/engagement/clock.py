@@ -28,6 +28,7 @@ class ClockReason(StrEnum):
     OFF = "off"
     NOT_CAUGHT_UP = "not_caught_up"
     UNDER_WAY = "under_way"
+    BEHIND = "behind"
     HISTORY = "history"
     NOTHING_DUE = "nothing_due"
 
@@ -66,11 +67,16 @@ class PartitionClock:
             return ClockReason.HISTORY, 0
         return ClockReason.DUE, at
 
-    def decide(self, deadline: int, floor: int, *, caught_up: bool) -> tuple[ClockReason, int]:
-        """Whether to write a clock record now, and its time."""
+    def decide(self, deadline: int, floor: int, *, caught_up: bool, behind: bool) -> tuple[ClockReason, int]:
+        """Whether to write a clock record now, and its time.
+
+        `behind`: the last one has not reached all accounts; what is due since waits until it has.
+        """
         reason, at = self.time(caught_up=caught_up)
         if reason is not ClockReason.DUE:
             return reason, 0
+        if behind:
+            return ClockReason.BEHIND, 0
         if deadline + GRACE_MS > at or at < floor + SPACING_MS:
             return ClockReason.NOTHING_DUE, 0
         if self._written > floor:

@@ -7,8 +7,10 @@
 
 Both steps are outputs of transactions and inputs of the log: nobody waits for anybody, a restart at any point goes
 on where the log stands, and what an account is compared with is in the very log that decides it. A look costs one pass
-over the partition's accounts, and only where the catalog has rules about the population. A day that some partition
-never reports is dropped when a later day is complete.
+over the partition's accounts, and only where the catalog has rules about the population. It is taken some accounts at a
+time, between records: whether it sees what comes meanwhile is left open, for nothing rests on it but the percentiles
+that it writes. A look that a restart or another catalog breaks off is taken again from the start. A day that some
+partition never reports is dropped when a later day is complete.
 """
 
 from collections.abc import Mapping
@@ -16,8 +18,9 @@ from collections.abc import Mapping
 from schemas.control import Sketch, Thresholds
 from schemas.timestamps import format_day, parse_day
 from streams.engagement.rows import SketchKey
-from streams.engagement.sketches import merged
+from streams.engagement.sketches import Sketches, merged
 from streams.engine.calendar import Calendar
+from streams.engine.partition import Partition
 from streams.limits import GRACE_MS
 
 COORDINATOR: int = 0
@@ -36,6 +39,34 @@ class Looks:
         if self.day is None or day > self.day:
             return day
         return None
+
+
+class Look:
+    """A look at a partition's accounts that is under way."""
+
+    def __init__(self, day: int, now_ms: int, engine: Partition) -> None:
+        self.day = day
+        self.now_ms = now_ms
+        self._at_ms = engine.program.calendar.start_of(day)
+        self._begin(engine)
+
+    def _begin(self, engine: Partition) -> None:
+        self._program = engine.program
+        self._left = engine.account_ids()
+        self._sketches = Sketches(self._program.slots.ranked)
+
+    def go_on(self, engine: Partition, accounts_max: int) -> bool:
+        """Look at up to so many accounts; whether all have been looked at."""
+        if self._program is not engine.program:
+            self._begin(engine)
+        for _ in range(min(accounts_max, len(self._left))):
+            values = engine.look_at(self._left.pop(), self._at_ms)
+            if values is not None:
+                self._sketches.add(values)
+        return not self._left
+
+    def sketch(self, partition: int) -> Sketch:
+        return Sketch(day=format_day(self.day), partition=partition, measures=self._sketches.encoded())
 
 
 class Coordinator:

@@ -19,14 +19,20 @@ from streams.engine.population import PERCENTILES, Values
 SKETCH_K: Final = 2_048
 
 
-def sketched(values: Iterable[Values], names: Iterable[str]) -> dict[str, str]:
-    """Of each name a sketch of the values that are known, base64; values come in the order of the names."""
-    sketches = {name: kll_doubles_sketch(SKETCH_K) for name in names}
-    for of_account in values:
-        for sketch, value in zip(sketches.values(), of_account, strict=True):
+class Sketches:
+    """Of each name a sketch in the making."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._sketches = {name: kll_doubles_sketch(SKETCH_K) for name in names}
+
+    def add(self, values: Values) -> None:
+        """One account's values, in the order of the names; those that are not known are left out."""
+        for sketch, value in zip(self._sketches.values(), values, strict=True):
             if value is not None:
                 sketch.update(float(value))
-    return {name: base64.b64encode(sketch.serialize()).decode() for name, sketch in sketches.items()}
+
+    def encoded(self) -> dict[str, str]:
+        return {name: base64.b64encode(sketch.serialize()).decode() for name, sketch in self._sketches.items()}
 
 
 def merged(parts: Iterable[Mapping[str, str]]) -> dict[str, MeasureThresholds]:

@@ -11,6 +11,11 @@ applied record by record; what it changed is encoded when a flush asks for it, s
 row per flush however many events it took. The partition's own row keeps the clock, the thresholds and the catalog in
 force with its content: state and rules are restored together, whatever the settings say by then.
 
+What concerns every account at once - the clock, percentiles, another catalog, a user to be forgotten - is told to the
+engine when it is read, and reaches the accounts afterwards, `SLICE_ACCOUNTS` at a time (`work_off`): a million
+deadlines that are due at once hold up no event. Its record may be committed long before it has reached everyone, for
+the row keeps what is pending.
+
 What wall-clock time leads to - a clock record, a look at the population, the catalog of a new log - is written into the
 log and takes effect when it is read there, never before.
 """
@@ -37,25 +42,31 @@ from schemas.control import (
 )
 from schemas.dead_letter import Rejected, RejectReason
 from schemas.membership import encode_membership
-from schemas.timestamps import format_day, format_ms
+from schemas.timestamps import format_ms
 from schemas.transition import ANNOUNCE_HEADER, encode_transition, transition_headers
 from schemas.wire import decode_event
 from streams.engagement import rows
 from streams.engagement.clock import ClockMode, ClockReason, PartitionClock
-from streams.engagement.population import COORDINATOR, Coordinator, Looks
-from streams.engagement.sketches import sketched
+from streams.engagement.population import COORDINATOR, Coordinator, Look, Looks
+from streams.engagement.standing import operations_of, row_of, stored_percentiles, stored_program
+from streams.engine.operations import Basis
 from streams.engine.outgoing import wire_membership, wire_transition
-from streams.engine.partition import Outcome, Partition
+from streams.engine.partition import Outcome, Partition, Standing
 from streams.engine.population import Thresholds as PopulationThresholds
 from streams.engine.program import Program, compile_catalog
 from streams.engine.record import account_of_key
 from streams.engine.rules.errors import CatalogError
-from streams.runtime.dead_letters import dead_letter
-from streams.runtime.headers import passed_on
+from streams.runtime.dead_letters import RefusedAt, dead_letter
+from streams.runtime.headers import passed_on, require_readable
+from streams.runtime.rejects import UNLIMITED, RejectLimits, RejectWindow
 from streams.runtime.stage import Drained, InputRecord, Output
 from streams.topics import Topics
 
 PENDING_OUTPUTS_MAX: Final = 20_000
+SLICE_ACCOUNTS: Final = 20
+"""Accounts between two looks at the time: a few milliseconds."""
+SLICED_RECORDS_MAX: Final = 4_000
+"""Outputs and rows that wait for a flush before slices wait too: a flush must not grow long, nor hold up events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +78,7 @@ class EngagementConfig:
     partitions: int
     clock: ClockMode
     clock_hold_ms: int
+    rejects: RejectLimits = UNLIMITED
 
 
 class EngagementStage:
@@ -76,9 +88,13 @@ class EngagementStage:
         self._number = number
         self._config = config
         self._topics = config.topics
+        log, letters = config.topics.account_events, config.topics.account_events_dlq
+        self._refused_at = RefusedAt("engagement", log, number, letters, frozenset({CONTROL_HEADER}))
+        self._rejects = RejectWindow(config.rejects)
         self._engine = Partition(config.program)
         self._clock = PartitionClock(config.clock, config.clock_hold_ms)
         self._looks = Looks()
+        self._look: Look | None = None
         self._coordinator = Coordinator(config.partitions)
         self._outputs: list[Output] = []
         self._changes: list[tuple[bytes, bytes | None]] = []
@@ -107,6 +123,8 @@ class EngagementStage:
         engine = self._engine
         if key == rows.PARTITION:
             self._row = value
+        elif key == rows.REJECTS:
+            self._rejects.restore(value)
         elif key.startswith(rows.ERASED_ACCOUNT):
             engine.erased_accounts.add(key[len(rows.ERASED_ACCOUNT) :].decode())
         elif key.startswith(rows.ERASED_USER):
@@ -122,29 +140,34 @@ class EngagementStage:
             return
         row = msgspec.msgpack.decode(self._row, type=rows.PartitionRow)
         engine = self._engine
-        engine.floor = row.floor
-        engine.thresholds = PopulationThresholds(row.ranked_at, row.percentiles)
         self._clock.newest_arrival = row.newest_arrival
         self._announced = row.announced
         self._looks.day, self._coordinator.decided_day = row.looked_day, row.decided_day
-        program = compile_catalog(Catalog.model_validate(row.catalog), "the catalog in force")
-        if program.version != engine.program.version:
-            engine.program = program
+        program = stored_program(row.catalog)
+        if program.version == engine.program.version:
+            program = engine.program
+        basis = Basis(program, PopulationThresholds(row.ranked_at, row.percentiles))
+        engine.resume(Standing(row.floor, basis, row.number, operations_of(row.pending, basis)))
 
     # Records
 
     def apply(self, records: Sequence[InputRecord]) -> None:
-        for record in records:
+        noted = 0
+        for index, record in enumerate(records):
             try:
                 self._apply(record)
             except Rejected as rejected:
-                source = (self._topics.account_events, self._number)
-                self._outputs.append(dead_letter(record, rejected, source, self._topics.account_events_dlq))
+                self._rejects.accept(index - noted)
+                noted = index + 1
+                self._rejects.reject(rejected.reason)
+                self._outputs.append(dead_letter(record, rejected, self._refused_at))
                 self._counts[f"rejected:{rejected.reason}"] += 1
+        self._rejects.accept(len(records) - noted)
         self._collect()
 
     def _apply(self, record: InputRecord) -> None:
         value = record.value
+        require_readable(record.headers)
         for name, kind in record.headers:
             if name == CONTROL_HEADER:
                 self._control(decode_control(kind, value), record.timestamp)
@@ -158,14 +181,15 @@ class EngagementStage:
             headers, at = passed_on(record.headers), record.timestamp
             self._outputs.append(Output(self._topics.account_events_late, record.key, value, headers, timestamp_ms=at))
 
-    def _collect(self, headers: Sequence[tuple[str, bytes]] = ()) -> None:
+    def _collect(self) -> None:
         """Turn what the engine found into outputs."""
         emitted_at = self._clock.wall_ms
         for found in self._engine.take_transitions():
             transition = wire_transition(found, emitted_at)
-            value, event_headers = encode_transition(transition), transition_headers(transition)
-            key = found.account_id.encode()
-            self._outputs.append(Output(self._topics.transitions, key, value, [*event_headers, *headers]))
+            value, headers = encode_transition(transition), [*transition_headers(transition)]
+            if found.announced:
+                headers.append((ANNOUNCE_HEADER, b"true"))
+            self._outputs.append(Output(self._topics.transitions, found.account_id.encode(), value, headers))
             self._counts[f"transitions:{found.direction}"] += 1
 
     # Control records
@@ -174,11 +198,11 @@ class EngagementStage:
         self._row_due = True
         match control:
             case Clock():
-                self._engine.advance_clock(control.at_ms)
+                self._engine.tell_clock(control.at_ms)
                 self._counts["controls:clock"] += 1
             case Thresholds():
                 at_ms = self.program.calendar.start_of(control.day_number)
-                self._engine.apply_thresholds(PopulationThresholds(at_ms, control.percentiles))
+                self._engine.tell_thresholds(PopulationThresholds(at_ms, control.percentiles))
                 self._counts["controls:thresholds"] += 1
             case CatalogChange():
                 self._change_catalog(control, arrival_ms)
@@ -193,14 +217,11 @@ class EngagementStage:
                 assert_never(control)
 
     def _change_catalog(self, change: CatalogChange, arrival_ms: int) -> None:
-        """From here on another catalog. What was found before it stays as it is, what it causes says so."""
+        """From here on another catalog."""
         self._announced = True
         if change.version == self.program.version:
             return
-        program = self._program_of(change)
-        self._collect()
-        self._engine.apply_catalog(program, arrival_ms)
-        self._collect([(ANNOUNCE_HEADER, b"true")] if change.announce else ())
+        self._engine.tell_catalog(self._program_of(change), arrival_ms, announce=change.announce)
 
     def _program_of(self, change: CatalogChange) -> Program:
         if change.version == self._config.program.version:
@@ -224,7 +245,7 @@ class EngagementStage:
             self._engine.erase_account(erase.account_id)
             self._changes.append((rows.ERASED_ACCOUNT + erase.account_id.encode(), b""))
         elif erase.user_id is not None:
-            self._engine.erase_user(erase.user_id)
+            self._engine.tell_erased_user(erase.user_id)
             self._changes.append((rows.ERASED_USER + erase.user_id.encode(), b""))
 
     def _take_sketch(self, sketch: Sketch, arrival_ms: int) -> None:
@@ -245,19 +266,17 @@ class EngagementStage:
         if reason is ClockReason.DUE:
             self._look_at_population(at)
         engine = self._engine
-        reason, at = self._clock.decide(engine.next_deadline(), engine.floor, caught_up=caught_up)
+        behind = engine.is_behind()
+        reason, at = self._clock.decide(engine.next_deadline(), engine.floor, caught_up=caught_up, behind=behind)
         if reason is ClockReason.DUE:
             self._write_control(Clock(at=format_ms(at)), at, self._number)
             self._clock.wrote(at)
 
     def _look_at_population(self, now_ms: int) -> None:
-        ranked, calendar = self.program.slots.ranked, self.program.calendar
-        day = self._looks.due(now_ms, calendar) if ranked else None
+        program = self.program
+        day = self._looks.due(now_ms, program.calendar) if program.slots.ranked and self._look is None else None
         if day is not None:
-            self._looks.day = day
-            measures = sketched(self._engine.look(calendar.start_of(day)).values(), ranked)
-            sketch = Sketch(day=format_day(day), partition=self._number, measures=measures)
-            self._write_control(sketch, now_ms, COORDINATOR)
+            self._look = Look(day, now_ms, self._engine)
 
     def _announce_catalog(self, now_ms: int) -> None:
         """The first worker on a log writes which catalog applies; the content goes to the catalogs topic too."""
@@ -275,21 +294,57 @@ class EngagementStage:
             Output(self._topics.account_events, None, value, (header,), partition=partition, timestamp_ms=at)
         )
 
+    # What concerns every account
+
+    def has_backlog(self) -> bool:
+        return self._engine.is_behind() or self._look is not None
+
+    def work_off(self) -> bool:
+        """Do a slice of what concerns every account; False if there is none, or what it made has yet to be flushed."""
+        if len(self._outputs) + len(self._changes) > SLICED_RECORDS_MAX:
+            return False
+        if self._engine.is_behind():
+            self._bring_through()
+            return True
+        if self._look is not None:
+            self._go_on_looking(self._look)
+            return True
+        return False
+
+    def _bring_through(self) -> None:
+        """Of what a slice changes, rows and outputs are made at once: no flush has thousands of accounts to encode."""
+        engine = self._engine
+        changed = engine.work(SLICE_ACCOUNTS)
+        self._collect()
+        self._outputs += self._due_memberships(changed)
+        self._changes += _account_rows(engine.take_changes(changed))
+        self._row_due |= not engine.is_behind()
+
+    def _go_on_looking(self, look: Look) -> None:
+        if not look.go_on(self._engine, SLICE_ACCOUNTS):
+            return
+        self._look = None
+        if self.program.slots.ranked:
+            self._looks.day = look.day
+            self._write_control(look.sketch(self._number), look.now_ms, COORDINATOR)
+
     # Flush
 
     def position(self, next_offset: int) -> int:
         return next_offset
 
     def dirty(self) -> bool:
-        return bool(self._outputs or self._changes or self._row_due) or self._engine.has_changes()
+        return (
+            bool(self._outputs or self._changes or self._row_due or self._rejects.moved) or self._engine.has_changes()
+        )
 
     def saturated(self) -> bool:
         return len(self._outputs) > PENDING_OUTPUTS_MAX
 
     def drain(self) -> Drained:
         memberships = self._due_memberships()
-        accounts = self._engine.take_changes()
-        changes = [*self._changes, *((rows.ACCOUNT + account_id.encode(), encoded) for account_id, encoded in accounts)]
+        changes = [*self._changes, *_account_rows(self._engine.take_changes())]
+        changes += self._rejects.changes(rows.REJECTS)
         outputs = [*self._outputs, *memberships]
         if outputs or changes or self._row_due:
             row = self._partition_row()
@@ -300,27 +355,34 @@ class EngagementStage:
         return Drained(outputs, changes)
 
     def _partition_row(self) -> bytes:
-        engine = self._engine
+        standing = self._engine.standing()
+        thresholds = standing.basis.thresholds
         return msgspec.msgpack.encode(
             rows.PartitionRow(
-                floor=engine.floor,
+                floor=standing.floor,
                 newest_arrival=self._clock.newest_arrival,
-                catalog=self.program.content,
+                catalog=msgspec.Raw(standing.basis.program.packed),
                 announced=self._announced,
                 looked_day=self._looks.day,
                 decided_day=self._coordinator.decided_day,
-                ranked_at=engine.thresholds.at_ms,
-                percentiles={name: list(found) for name, found in engine.thresholds.percentiles.items()},
+                ranked_at=thresholds.at_ms,
+                percentiles=stored_percentiles(thresholds),
+                number=standing.number,
+                pending=[row_of(number, operation) for number, operation in standing.pending],
             )
         )
 
-    def _due_memberships(self) -> list[Output]:
-        """Memberships of the accounts that had a transition, or their first activity of a day, since the last flush."""
+    def _due_memberships(self, accounts: Sequence[str] | None = None) -> list[Output]:
+        """Memberships of the accounts that had a transition, or their first activity of a day, since the last time."""
         due = []
-        for account_id, account, working in self._engine.take_reportable():
+        for account_id, account, working in self._engine.take_reportable(accounts):
             membership = wire_membership(account_id, account, working)
             due.append(Output(self._topics.membership, account_id.encode(), encode_membership(membership)))
         return due
 
     def close(self) -> None:
         self._outputs.clear()
+
+
+def _account_rows(changes: Sequence[tuple[str, bytes]]) -> list[tuple[bytes, bytes | None]]:
+    return [(rows.ACCOUNT + account_id.encode(), stored) for account_id, stored in changes]

@@ -55,6 +55,7 @@ class Account(msgspec.Struct, array_like=True):
     ranks: tuple[int, ...] | None = None  # as of the latest thresholds
     members: dict[str, int] = {}  # segment -> entered at
     exits: dict[str, int] = {}  # segment -> last exit
+    operation: int = 0  # the number of the last operation that this account was brought through
 
     def trait(self, key: str) -> Any:
         found = self.traits.get(key)

@@ -4,17 +4,22 @@ Theory of operation. Accounts do not know of each other; a partition is a map of
 not touched stays as the bytes it was stored as. The first touch decodes it and builds its working set; beyond
 `LIVE_ACCOUNTS_MAX` the longest decoded go back to bytes.
 
+What concerns all accounts - the clock, percentiles, another catalog, a user to be forgotten - is an operation
+(`operations`): the `tell_` methods note it, `work` brings so and so many accounts through what is pending, and whatever
+touches an account brings that one through first. The methods of the same names without `tell_` do both at once.
+
 Deadlines wait in a heap. An account has at most one entry that counts, `_scheduled`, which is never later than its true
 next deadline: a deadline that moves ahead is rescheduled when the old entry comes up, so that an event usually costs
-the heap nothing. The heap is only asked by clock records and by `advance_to`; an account's own records fire its own
-deadlines.
+the heap nothing. The heap says whom an `Advance` concerns; an account's own records fire its own deadlines. Other
+operations take a walk over all accounts, which decodes each of them for the moment.
 
 Transitions and changed accounts gather until they are taken; `take_changes` encodes each account once, however many
 records it took.
 """
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -24,16 +29,29 @@ from streams.engine import codec
 from streams.engine.account import MINUS_INFINITY, Account
 from streams.engine.apply import NPS_EVENT, Counts, Noted, apply_record, bounded_identity, is_activity, names_of
 from streams.engine.clock import fire_deadlines, horizon, settle
-from streams.engine.population import NO_THRESHOLDS, Thresholds, Values, cuts_of, ranks_of
+from streams.engine.operations import (
+    Advance,
+    Basis,
+    Forget,
+    Govern,
+    Live,
+    Operation,
+    Pending,
+    Rank,
+    values_at,
+)
+from streams.engine.population import NO_THRESHOLDS, Thresholds, Values
 from streams.engine.program import Program
 from streams.engine.record import Record, record_of
 from streams.engine.rules.linear import NEVER
-from streams.engine.switch import switch
 from streams.engine.transitions import Transition, evaluate
 from streams.engine.working import Working
 from streams.limits import CLOCK_SKEW_NOTED_MS, GRACE_MS, MESSAGE_ID_AGE_MAX_MS, MESSAGE_IDS_MAX, RETENTION_DAYS
 
 LIVE_ACCOUNTS_MAX: Final = 50_000
+OPERATIONS_PENDING_MAX: Final = 32
+"""Beyond so many, what is pending is worked off at once: operations come by the day, clocks in a row are one."""
+
 _FACT_EVENTS: Final = frozenset({*BILLING_EVENTS, NPS_EVENT})
 
 
@@ -46,12 +64,17 @@ class Outcome(StrEnum):
     SUPPRESSED = "suppressed"
 
 
-class _Live:
-    __slots__ = ("account", "working")
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a partition remembers beside its accounts: to be stored with them, and given to `resume`.
 
-    def __init__(self, account: Account, working: Working) -> None:
-        self.account = account
-        self.working = working
+    `basis` is what applied before the first of the pending operations; `number` is that of the latest operation.
+    """
+
+    floor: int
+    basis: Basis
+    number: int = 0
+    pending: Sequence[tuple[int, Operation]] = ()
 
 
 class Partition:
@@ -64,12 +87,17 @@ class Partition:
         self.erased_accounts: set[str] = set()
         self.erased_users: set[str] = set()
         self.counts = Counts()
-        self._live: dict[str, _Live] = {}
+        self._live: dict[str, Live] = {}
         self._stored: dict[str, bytes] = {}
+        self._passing: set[str] = set()  # decoded for an operation alone: stored again once they are taken
         self._changed: dict[str, None] = {}
         self._transitions: list[Transition] = []
         self._heap: list[tuple[int, str]] = []
         self._scheduled: dict[str, int] = {}
+        self._pending = Pending()
+        self._due_until = -NEVER  # entries of the heap up to here may concern a pending Advance
+        self._aside: list[tuple[int, str]] = []  # such entries that do not: they come back when nothing is pending
+        self._walk: list[str] = []  # accounts that the other pending operations have yet to reach, last one first
 
     # Records
 
@@ -97,9 +125,9 @@ class Partition:
 
     def _apply_first(self, account_id: str, record: Record) -> Outcome:
         """The first record of an account, which exists only if the record is applied."""
-        account = Account(arrival=record.a, floor=self.floor)
+        account = Account(arrival=record.a, floor=self.floor, operation=self._pending.number)
         record = self._not_ahead(account, record)
-        live = _Live(account, Working(self.program, account, self.thresholds))
+        live = Live(account, Working(self.program, account, self.thresholds))
         outcome = self._apply_at(account_id, live, record, horizon(record.t, account.arrival))
         if account.first_seen < NEVER:
             self._live[account_id] = live
@@ -115,7 +143,7 @@ class Partition:
             self.counts[Noted.CLOCK_AHEAD] += 1
         return Record(record.event, account.arrival, record.a, record.message_hash, record.message_id)
 
-    def _apply_at(self, account_id: str, live: _Live, record: Record, until: int) -> Outcome:
+    def _apply_at(self, account_id: str, live: Live, record: Record, until: int) -> Outcome:
         """Step 3: the clock moves to the horizon, the record is applied and the account evaluated."""
         account, working = live.account, live.working
         account.now = max(account.now, until)
@@ -131,6 +159,8 @@ class Partition:
             apply_record(account, working, record, names, self.counts, too_late=late)
         if account.first_seen == NEVER:
             return Outcome.TOO_LATE
+        # The next percentiles may give it the rank that the last ones gave, and yet not the one that it has now.
+        account.ranks = None
         found = evaluate(account_id, account, working, (record.message_id, record.event.type))
         if found:
             self._transitions += found
@@ -141,27 +171,159 @@ class Partition:
         self.counts[Noted.APPLIED] += 1
         return Outcome.APPLIED
 
-    # Clock
+    # Operations
 
-    def advance_clock(self, at_ms: int) -> None:
+    def tell_clock(self, at_ms: int) -> None:
         """A clock record: arrival time has reached `at_ms` for every account."""
         self.floor = max(self.floor, at_ms)
-        self.advance_to(at_ms - GRACE_MS)
+        self._tell(Advance(at_ms - GRACE_MS))
+
+    def tell_thresholds(self, thresholds: Thresholds, looked: Mapping[str, Values] | None = None) -> None:
+        """A thresholds record: from its moment on, accounts are compared with these percentiles.
+
+        `looked` is `look` as of that moment, if the caller has just taken it.
+        """
+        if self.program.slots.ranked:  # else no rule asks for percentiles
+            self._tell(Rank.of(thresholds, self.program, looked))
+
+    def tell_catalog(self, program: Program, arrival_ms: int, *, announce: bool = False) -> None:
+        """A catalog record: from here on `program` applies. Every account is brought to this moment and evaluated."""
+        if program.version != self.program.version:
+            self.tell_clock(arrival_ms)
+            self._tell(Govern(program, arrival_ms - GRACE_MS, announce))
+
+    def tell_erased_user(self, user: str) -> None:
+        """A user is forgotten in every account, and their later events are suppressed."""
+        self.erased_users.add(user)
+        self._tell(Forget(bounded_identity(user, Counts())))
+
+    def advance_clock(self, at_ms: int) -> None:
+        self.tell_clock(at_ms)
+        self.work_off()
+
+    def apply_thresholds(self, thresholds: Thresholds, looked: Mapping[str, Values] | None = None) -> None:
+        self.tell_thresholds(thresholds, looked)
+        self.work_off()
+
+    def apply_catalog(self, program: Program, arrival_ms: int) -> None:
+        self.tell_catalog(program, arrival_ms)
+        self.work_off()
+
+    def erase_user(self, user: str) -> None:
+        self.tell_erased_user(user)
+        self.work_off()
 
     def advance_to(self, until: int) -> None:
         """Fire every deadline of every account up to and including `until`."""
-        heap = self._heap
-        while heap and heap[0][0] <= until:
-            at, account_id = heapq.heappop(heap)
-            if self._scheduled.get(account_id) != at:
-                continue  # an entry that was overtaken by an earlier one
-            del self._scheduled[account_id]
-            live = self._require(account_id)
-            if live.account.next_at <= until:
-                self.counts[Noted.DEADLINE] += 1
-                self._transitions += fire_deadlines(account_id, live.account, live.working, until)
-                self._changed[account_id] = None
-            self._schedule(account_id, live.account.next_at)
+        self._tell(Advance(until))
+        self.work_off()
+
+    def _tell(self, operation: Operation) -> None:
+        if len(self._pending.told) >= OPERATIONS_PENDING_MAX:
+            self.work_off()
+        if isinstance(operation, Advance):
+            if not self._pending.told and self.next_deadline() > operation.until:
+                return  # it concerns nobody
+            self._due_until = max(self._due_until, operation.until)
+        else:
+            self._walk = [*self._live, *self._stored]
+            self._walk.reverse()
+        basis = self._pending.tell(operation, Basis(self.program, self.thresholds))
+        self.program, self.thresholds = basis.program, basis.thresholds
+
+    # Working off
+
+    def is_behind(self) -> bool:
+        """Whether an operation is pending."""
+        return bool(self._pending.told)
+
+    def work_off(self) -> None:
+        """Bring all accounts through all that is pending."""
+        while self.is_behind():
+            self.work(len(self._heap) + len(self._walk) + 1)
+
+    def work(self, accounts_max: int) -> list[str]:
+        """Bring up to so many accounts through what is pending; return those that it changed."""
+        changed: list[str] = []
+        for _ in range(accounts_max):
+            if self._heap and self._heap[0][0] <= self._due_until:
+                account_id = self._next_due()
+            elif self._walk:
+                account_id = self._walk.pop()
+            else:
+                self._caught_up()
+                break
+            if account_id is not None and self._pass(account_id):
+                changed.append(account_id)
+        return changed
+
+    def _next_due(self) -> str | None:
+        """Take the first entry off the heap: the account whose deadline is due, or None if it was not the true one."""
+        at, account_id = heapq.heappop(self._heap)
+        if self._scheduled.get(account_id) != at:
+            return None  # an entry that was overtaken by an earlier one
+        del self._scheduled[account_id]
+        live = self._live.get(account_id)
+        next_at = codec.next_deadline(self._stored[account_id]) if live is None else live.account.next_at
+        if next_at > self._due_until:
+            self._schedule(account_id, next_at)
+            return None
+        return account_id
+
+    def _pass(self, account_id: str) -> bool:
+        """Bring an account through what is pending, and leave it stored if it was and nothing changes."""
+        live = self._live.get(account_id)
+        if live is None:
+            stored = self._stored.get(account_id)
+            if stored is None:
+                return False  # erased since
+            account = codec.decode(stored)
+            if any(operation.concerns(account) for operation in self._pending.unseen(account.operation)):
+                live = self._decoded(account)
+        changed = live is not None and self._catch_up(account_id, live)
+        if changed and account_id not in self._live:
+            assert live is not None, "it was changed"
+            del self._stored[account_id]
+            self._live[account_id] = live
+            self._passing.add(account_id)
+        self._reschedule(account_id)
+        return changed
+
+    def _reschedule(self, account_id: str) -> None:
+        """An entry for an account that has lost its own, be it one that has to wait until nothing is pending."""
+        if account_id in self._scheduled:
+            return
+        live = self._live.get(account_id)
+        next_at = codec.next_deadline(self._stored[account_id]) if live is None else live.account.next_at
+        if next_at <= self._due_until:
+            self._scheduled[account_id] = next_at
+            self._aside.append((next_at, account_id))
+        else:
+            self._schedule(account_id, next_at)
+
+    def _catch_up(self, account_id: str, live: Live) -> bool:
+        """Bring an account through what it has not seen; whether that changed it."""
+        account, changed = live.account, False
+        for operation in self._pending.unseen(account.operation):
+            found = operation.reach(account_id, live)
+            if found is not None:
+                changed = True
+                self._transitions += found
+                self.counts[Noted.DEADLINE] += isinstance(operation, Advance)
+        account.operation = self._pending.number
+        if changed:
+            self._changed[account_id] = None
+            if account.next_at < self._scheduled.get(account_id, NEVER):
+                self._schedule(account_id, account.next_at)
+        return changed
+
+    def _caught_up(self) -> None:
+        self._pending.clear()
+        self._due_until = -NEVER
+        for at, account_id in self._aside:
+            if self._scheduled.get(account_id) == at:
+                heapq.heappush(self._heap, (at, account_id))
+        self._aside = []
 
     def next_deadline(self) -> int:
         """The earliest moment at which a deadline may be due, in ms; `NEVER` if there is none."""
@@ -174,83 +336,30 @@ class Partition:
 
     # Population
 
+    def account_ids(self) -> list[str]:
+        return [*self._live, *self._stored]
+
     def look(self, at_ms: int) -> dict[str, Values]:
-        """What every account is ranked by, as of `at_ms`. Changes none: stored accounts are decoded for the moment."""
-        program = self.program
-        ranked_values, day_of = program.ranked_values, program.calendar.day_of
-        looked = {}
-        for account_id in [*self._live, *self._stored]:
-            live = self._peek(account_id)
-            account, working = live.account, live.working
-            if working.counted:
-                working.roll(day_of(max(account.now, at_ms)))
-            looked[account_id] = ranked_values(account, working, at_ms, working.members)
-        return looked
+        """What every account is ranked by, as of `at_ms`."""
+        looked = {account_id: self.look_at(account_id, at_ms) for account_id in self.account_ids()}
+        return {account_id: values for account_id, values in looked.items() if values is not None}
 
-    def apply_thresholds(self, thresholds: Thresholds, looked: Mapping[str, Values] | None = None) -> None:
-        """A thresholds record: from its moment on, accounts are compared with these percentiles.
+    def look_at(self, account_id: str, at_ms: int) -> Values | None:
+        """What an account is ranked by, as of `at_ms`; None if there is no such account.
 
-        Only accounts whose rank it changes are brought to that moment and evaluated. `looked` is `look` as of that
-        moment, if the caller has just taken it.
+        Changes nothing: a stored account is decoded for the moment, for all of them decoded would be gigabytes.
         """
-        if not self.program.slots.ranked:
-            return  # percentiles that no rule asks for
-        at_ms = thresholds.at_ms
-        cuts = cuts_of(thresholds, self.program.slots.ranked)
-        for account_id, values in (self.look(at_ms) if looked is None else looked).items():
-            ranks = ranks_of(values, cuts)
-            if ranks == self._read(account_id).ranks:
-                continue
-            live = self._require(account_id)
-            account, working = live.account, live.working
-            self._transitions += fire_deadlines(account_id, account, working, at_ms)
-            account.ranks = ranks
-            working.thresholds = thresholds
-            account.now = max(account.now, at_ms)
-            self._transitions += evaluate(account_id, account, working, "thresholds")
-            self._changed[account_id] = None
-            if account.next_at < self._scheduled.get(account_id, NEVER):
-                self._schedule(account_id, account.next_at)
-        self.thresholds = thresholds
-
-    def _peek(self, account_id: str) -> _Live:
-        """An account to be read and left as it is: a look at all of them must not keep all of them decoded."""
         live = self._live.get(account_id)
-        if live is not None:
-            return live
-        account = self._read(account_id)
-        return _Live(account, Working(self.program, account, self.thresholds))
-
-    def _read(self, account_id: str) -> Account:
-        live = self._live.get(account_id)
-        return codec.decode(self._stored[account_id]) if live is None else live.account
-
-    def _require(self, account_id: str) -> _Live:
-        live = self._touch(account_id)
-        assert live is not None, "the account exists"
-        return live
-
-    # Catalog
-
-    def apply_catalog(self, program: Program, arrival_ms: int) -> None:
-        """A catalog record: from here on `program` applies. Every account is brought to this moment and evaluated."""
-        if program.version == self.program.version:
-            return
-        self.advance_clock(arrival_ms)
-        old, self.program = self.program, program
-        before, after = old.catalog.definitions, program.catalog.definitions
-        known = self.thresholds.percentiles
-        self.thresholds = Thresholds(
-            self.thresholds.at_ms, {name: known[name] for name in known if before.get(name) == after.get(name)}
-        )
-        for account_id in [*self._live, *self._stored]:
-            live = self._require(account_id)
+        if live is None:
+            stored = self._stored.get(account_id)
+            if stored is None:
+                return None
+            account = codec.decode(stored)
+        elif live.working.program is self.program:
+            return values_at(live, at_ms)
+        else:  # another catalog has yet to reach it
             account = live.account
-            account.now = max(account.now, arrival_ms - GRACE_MS)
-            live.working, found = switch(account_id, account, old, program, self.thresholds)
-            self._transitions += found
-            self._changed[account_id] = None
-            self._schedule(account_id, account.next_at)
+        return values_at(Live(account, Working(self.program, account, self.thresholds)), at_ms)
 
     # Erasure
 
@@ -261,20 +370,7 @@ class Partition:
         self._stored.pop(account_id, None)
         self._scheduled.pop(account_id, None)
         self._changed.pop(account_id, None)
-
-    def erase_user(self, user: str) -> None:
-        """Forget a user in every account and suppress their later events; evaluation follows with the next record."""
-        self.erased_users.add(user)
-        known = bounded_identity(user, Counts())
-        for account_id in [*self._live, *self._stored]:
-            account = self._read(account_id)
-            if known in account.users or known in account.nps:
-                live = self._require(account_id)
-                account = live.account
-                account.users.pop(known, None)
-                account.nps.pop(known, None)
-                live.working = Working(self.program, account, self.thresholds)
-                self._changed[account_id] = None
+        self._passing.discard(account_id)
 
     # State
 
@@ -297,27 +393,52 @@ class Partition:
         self._stored[account_id] = stored
         self._schedule(account_id, codec.next_deadline(stored))
 
+    def standing(self) -> Standing:
+        """What is to be stored beside the accounts."""
+        pending = self._pending
+        basis = pending.basis or Basis(self.program, self.thresholds)
+        return Standing(self.floor, basis, pending.number, tuple(pending.told))
+
+    def resume(self, standing: Standing) -> None:
+        """Go on from what was stored, after all accounts have been restored."""
+        self.floor = standing.floor
+        self.program, self.thresholds = standing.basis.program, standing.basis.thresholds
+        for number, operation in standing.pending:
+            self._pending.number = number - 1
+            self._tell(operation)
+        self._pending.number = standing.number
+
     def take_transitions(self) -> list[Transition]:
         """The transitions since the last call, in the order in which they were found."""
         taken, self._transitions = self._transitions, []
         return taken
 
-    def take_changes(self) -> list[tuple[str, bytes]]:
-        """The accounts that changed since the last call, encoded, in the order of their first change."""
-        changes = [(account_id, codec.encode(self._live[account_id].account)) for account_id in self._changed]
-        self._changed = {}
-        while len(self._live) > LIVE_ACCOUNTS_MAX:
+    def take_changes(self, accounts: Iterable[str] | None = None) -> list[tuple[str, bytes]]:
+        """The accounts that changed since the last call, encoded, in the order of their first change.
+
+        `accounts`: of these alone, each of which has changed.
+        """
+        changes = []
+        for account_id in [*self._changed] if accounts is None else accounts:
+            del self._changed[account_id]
+            stored = codec.encode(self._live[account_id].account)
+            changes.append((account_id, stored))
+            if account_id in self._passing:
+                self._passing.discard(account_id)
+                del self._live[account_id]
+                self._stored[account_id] = stored
+        while accounts is None and len(self._live) > LIVE_ACCOUNTS_MAX:
             account_id = next(iter(self._live))
             self._stored[account_id] = codec.encode(self._live.pop(account_id).account)
         return changes
 
-    def take_reportable(self) -> list[tuple[str, Account, Working]]:
+    def take_reportable(self, accounts: Iterable[str] | None = None) -> list[tuple[str, Account, Working]]:
         """The changed accounts whose membership is due to be written: after a transition, and once a day if active.
 
-        To be asked before `take_changes`, since it notes in the state what was written.
+        To be asked before `take_changes`, since it notes in the state what was written. `accounts` as there.
         """
         reportable = []
-        for account_id in self._changed:
+        for account_id in self._changed if accounts is None else accounts:
             live = self._live[account_id]
             self._as_of_itself(live)
             account, today = live.account, live.working.today
@@ -339,22 +460,30 @@ class Partition:
         self._as_of_itself(live)
         return live.account, live.working
 
-    def _as_of_itself(self, live: _Live) -> None:
+    def _as_of_itself(self, live: Live) -> None:
         """Bring the windows back to the account's own day: a look at the population may have taken them ahead."""
-        live.working.roll(self.program.calendar.day_of(live.account.now))
+        live.working.roll(live.working.program.calendar.day_of(live.account.now))
 
-    def _touch(self, account_id: str) -> _Live | None:
+    def _touch(self, account_id: str) -> Live | None:
         live = self._live.get(account_id)
         if live is None:
             stored = self._stored.pop(account_id, None)
             if stored is None:
                 return None
-            account = codec.decode(stored)
-            live = self._live[account_id] = _Live(account, Working(self.program, account, self.thresholds))
-        if self.floor > live.account.floor:
-            settle(live.account, self.floor)
+            live = self._live[account_id] = self._decoded(codec.decode(stored))
+        account = live.account
+        if account.operation != self._pending.number:
+            self._catch_up(account_id, live)
+        if self.floor > account.floor:
+            settle(account, self.floor)
         live.working.thresholds = self.thresholds
         return live
+
+    def _decoded(self, account: Account) -> Live:
+        """A stored account under what applied after the last operation that it has seen."""
+        present = Basis(self.program, self.thresholds)
+        basis = self._pending.basis_of(account.operation, present) if self._pending.told else present
+        return Live(account, Working(basis.program, account, basis.thresholds))
 
 
 def _is_duplicate(account: Account, record: Record) -> bool:

@@ -88,6 +88,11 @@ class Program:
         return self.catalog.model_dump(mode="json")
 
     @cached_property
+    def packed(self) -> bytes:
+        """`content` as msgpack: every flush stores it, so it is made once."""
+        return msgspec.msgpack.encode(self.content)
+
+    @cached_property
     def ranked_values(self) -> Ranked:
         """The values of the definitions by which accounts are ranked, in the order of `slots.ranked`."""
         nodes = [self.definition_nodes[name] for name in self.slots.ranked]

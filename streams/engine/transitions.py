@@ -26,6 +26,7 @@ class Transition:
     """A change of membership. Times in ms UTC; `entered_at` is when the left membership began.
 
     `forecast` is how the membership entered ends if no record comes; None where none was entered, or none ends.
+    `announced`: of a catalog change that is to be told to people.
     """
 
     account_id: str
@@ -40,6 +41,7 @@ class Transition:
     trigger: Trigger
     entered_at: int | None
     forecast: Forecast | None = None
+    announced: bool = False
 
 
 def evaluate(account_id: str, account: Account, working: Working, trigger: Trigger) -> list[Transition]:

@@ -56,7 +56,7 @@ def restarted(partition: Partition, stored: dict[str, bytes]) -> Partition:
     other = Partition(PROGRAM)
     for account_id, row in stored.items():
         other.restore(account_id, row)
-    other.floor = partition.floor
+    other.resume(partition.standing())
     return other
 
 

@@ -10,6 +10,7 @@ from schemas.timestamps import format_ms
 from streams.engagement.clock import ClockMode
 from streams.engagement.stage import EngagementConfig, EngagementStage
 from streams.engine.program import compile_catalog
+from streams.runtime.rejects import RejectLimits
 from streams.runtime.stage import Output
 from streams.topics import Topics
 
@@ -47,7 +48,7 @@ def config(
     content: dict[str, Any] = CATALOG, *, clock: ClockMode = "wall", partitions: int = 1, hold_ms: int = 30_000
 ) -> EngagementConfig:
     program = compile_catalog(Catalog.model_validate(content))
-    return EngagementConfig(program, TOPICS, partitions, clock, hold_ms)
+    return EngagementConfig(program, TOPICS, partitions, clock, hold_ms, RejectLimits(1_000, 0.5, "THE_SETTING"))
 
 
 def event(account: str, message_id: str, at: int, name: str = "seen", **more: Any) -> bytes:
@@ -82,7 +83,7 @@ class World:
             for number in range(len(self.stages)):
                 self.step(number, now)
             if all(self.applied[n] == len(log) for n, log in enumerate(self.logs)) and not any(
-                stage.dirty() for stage in self.stages
+                stage.dirty() or stage.has_backlog() for stage in self.stages
             ):
                 return
         raise AssertionError("the log never comes to rest")
@@ -93,6 +94,8 @@ class World:
             stage.apply(log[self.applied[number] :])
             self.applied[number] = len(log)
         stage.on_tick(now, caught_up=True)
+        while stage.work_off():
+            pass
         self.flush(number)
 
     def flush(self, number: int) -> None:

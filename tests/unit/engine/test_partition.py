@@ -18,7 +18,7 @@ def restored(log: Log, *more: tuple[str, bytes | None]) -> Log:
     other = Log(log.program)
     for account_id, stored in [*log.partition.take_changes(), *more]:
         other.partition.restore(account_id, stored)
-    other.partition.floor = log.partition.floor
+    other.partition.resume(log.partition.standing())
     other.ids = log.ids
     return other
 
