@@ -10,7 +10,8 @@ methods are called in the event loop's thread, one at a time, and none of them a
    a key wins; ``None`` is a tombstone), then ``restored()`` once;
 3. ``apply(records)`` with records in offset order, from the committed offset on, each exactly once as far as the stage
    can see: after a crash a new object starts from the state and the offset of the last committed flush;
-4. ``on_tick(now_ms, caught_up=...)`` about every 200 ms, between batches;
+4. ``on_tick(now_ms, caught_up=...)`` about every 200 ms, between batches; where the stage is ``Sliced``, ``work_off()``
+   again and again while it has a backlog, batches and flushes having their turns in between;
 5. ``close()`` when the partition is revoked, the worker stops, or the runtime has failed.
 
 A *flush* takes ``drain()`` and ``position(next_offset)`` together, with no await in between, and writes both as one
@@ -147,6 +148,22 @@ class Settling(Protocol):
         """Begin nothing more until the next ``apply`` or ``on_tick``, and wait a few seconds for what is under way.
 
         Called before the last flush of a revocation or a stop, which then knows how it ended.
+        """
+        ...
+
+
+@runtime_checkable
+class Sliced(Protocol):
+    """A stage whose records may cause more work than may be done at once."""
+
+    def has_backlog(self) -> bool:
+        """Say whether any such work is left."""
+        ...
+
+    def work_off(self) -> bool:
+        """Do a few milliseconds of it; ``False`` if nothing was done: none is left, or a flush has to come first.
+
+        What is left at a crash is found again in the rows that were flushed.
         """
         ...
 

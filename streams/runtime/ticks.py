@@ -1,26 +1,67 @@
-"""Wall clock for stages: a tick about every 200 ms, and a look whether a stage has something to write."""
+"""Wall clock for stages: a tick about every 200 ms, and between ticks the work that stages do in slices.
+
+Theory of operation. A stage with a backlog (``Sliced``) gets ``SLICE_S`` at a time, then everything else that waits in
+the event loop has its turn: batches, flushes, heartbeats. So an event waits at most one slice of each partition at each
+of its stations, and while events keep the loop busy they get most of it. Without a backlog nothing is asked between two
+ticks.
+"""
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Final
 
 from streams.runtime.assignment import Assignment
 from streams.runtime.failure import FailReason, FailStop
+from streams.runtime.partition import Partition
+from streams.runtime.stage import Sliced
 
 TICK_S: Final = 0.2
+SLICE_S: Final = 0.005
+FLUSH_WAIT_S: Final = 0.01
+"""While a backlog waits for a flush."""
 
 
 async def tick_for_ever(assignment: Assignment, failure: FailStop) -> None:
-    while not failure.failed:
-        await asyncio.sleep(TICK_S)
-        for partition in assignment.active():
-            # Between two awaits nothing is revoked: who is active here may be ticked here.
-            if not partition.active or failure.failed:
-                continue
-            try:
+    loop = asyncio.get_running_loop()
+    try:
+        while not failure.failed:
+            await _work_off(assignment, failure, loop.time() + TICK_S)
+            for partition in assignment.active():
+                # Between two awaits nothing is revoked: who is active here may be ticked here.
+                if not partition.active or failure.failed:
+                    continue
                 partition.stage.on_tick(int(time.time() * 1000), caught_up=partition.caught_up())
                 if partition.stage.dirty() or partition.moved():
                     partition.work.set()
-            except Exception as error:  # noqa: BLE001 - any error of a stage is the end of the worker
-                failure.fail(FailReason.STAGE, error)
-            await asyncio.sleep(0)
+                await asyncio.sleep(0)
+    except Exception as error:  # noqa: BLE001 - any error of a stage is the end of the worker
+        failure.fail(FailReason.STAGE, error)
+
+
+async def _work_off(assignment: Assignment, failure: FailStop, until: float) -> None:
+    """Let stages work off what they have, in slices, until it is time for the next tick."""
+    now = asyncio.get_running_loop().time
+    while not failure.failed and (left_s := until - now()) > 0:
+        backlogged = False
+        worked = False
+        for partition in assignment.active():
+            if partition.active and isinstance(partition.stage, Sliced) and partition.stage.has_backlog():
+                backlogged = True
+                worked |= _slice(partition, partition.stage, now)
+                await asyncio.sleep(0)
+        if not worked:
+            await asyncio.sleep(min(left_s, FLUSH_WAIT_S) if backlogged else left_s)
+
+
+def _slice(partition: Partition, stage: Sliced, now: Callable[[], float]) -> bool:
+    """Work until the time of a slice is over; whether anything was done."""
+    end = now() + SLICE_S
+    worked = False
+    while stage.work_off():
+        worked = True
+        if now() >= end:
+            break
+    if partition.stage.dirty():
+        partition.work.set()
+    return worked
