@@ -340,6 +340,12 @@ def state_readable(facts: Facts) -> Finding:
             f"{_counted(unreadable, 'row')} of another version or damaged: no worker can load them",
             f"run the version that wrote them, or {REBUILD}",
         )
+    stray = [f"{one.stray} in partition {one.partition}" for one in state.partitions if one.stray]
+    if stray and facts.settings.runtime.guarantee == "exactly_once":
+        return fail(
+            f"rows that no flush ended with, so somebody else wrote them: {_some(stray)}; no worker can load them",
+            REBUILD,
+        )
     return ok(f"{sum(one.accounts for one in state.partitions)} rows of accounts")
 
 

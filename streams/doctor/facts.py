@@ -112,6 +112,8 @@ class StatePartition:
     """Rows of accounts, superseded ones included."""
     unreadable: int
     """Rows that this version cannot read."""
+    stray: int
+    """Rows after the last one that counts: no flush ended with them."""
     catalog: tuple[str, str] | None
     """Name and version of the catalog in force."""
     log_begin: int

@@ -47,6 +47,7 @@ class _Changelog:
     position: int | None = None
     accounts: int = 0
     unreadable: int = 0
+    stray: int = 0
     row: bytes | None = None
 
 
@@ -87,6 +88,7 @@ def _read_changelog(reader: LogReader, topics: Topics, partition: int, sample: S
     extent = reader.extent(topics.accounts_changelog, partition)
     found = _Changelog(partition, reader.extent(topics.account_events, partition))
     found.position = ending.position.next if ending.found else None
+    found.stray = len(ending.rejected)
     on_total(ending.end - extent.begin)
     for key, value in ending.admit(reader.records(topics.accounts_changelog, partition, extent.begin, ending.end)):
         if key == rows.PARTITION:
@@ -169,7 +171,7 @@ def _memberships(
 
 def _facts_of(one: _Changelog, side: _Sides) -> StatePartition:
     catalog = None if one.row is None else (side.kept.program.catalog.name, side.kept.program.version)
-    return StatePartition(one.partition, one.position, one.accounts, one.unreadable, catalog, one.log.begin)
+    return StatePartition(one.partition, one.position, one.accounts, one.unreadable, one.stray, catalog, one.log.begin)
 
 
 def _held_against(account_id: str, stored: bytes | None, sides: _Sides) -> tuple[Verdict, tuple[str, ...]]:
