@@ -24,6 +24,7 @@ from pydantic_settings.exceptions import SettingsError as EnvironmentFormatError
 from pydantic_settings.sources import EnvSettingsSource
 
 from streams.errors import SettingsError
+from streams.runtime.options import Guarantee
 
 ENV_PREFIX: Final = "PEGEL_"
 ENV_DELIMITER: Final = "__"
@@ -300,8 +301,34 @@ class RuntimeSettings(_Section):
     shutdown_timeout_s: float = Field(
         20, gt=0, le=600, description="How long a worker may take to flush and leave on SIGTERM."
     )
-    guarantee: Literal["exactly_once"] = Field(
-        "exactly_once", description="Outputs, state and offsets go in one Kafka transaction: exactly_once."
+    stall_timeout_s: float = Field(
+        60,
+        ge=5,
+        le=3_600,
+        description="A worker ends itself when its loop, a commit, or a partition with records to read stands still "
+        "for so long. Longer where brokers need longer to elect new leaders.",
+    )
+    silence_timeout_s: float = Field(
+        300,
+        ge=5,
+        le=86_400,
+        description="A worker ends itself when the brokers say nothing, or a rebalance does not end, for so long.",
+    )
+    start_timeout_s: float = Field(
+        60, ge=0, le=3_600, description="How long a worker that starts waits for brokers and topics to be there."
+    )
+    transaction_timeout_ms: int = Field(
+        30_000,
+        ge=1_000,
+        le=900_000,
+        description="The brokers abort what a worker has begun to write and not committed after so long; until then "
+        "readers wait for it. At most the brokers' transaction.max.timeout.ms.",
+    )
+    guarantee: Guarantee = Field(
+        Guarantee.EXACTLY_ONCE,
+        description="exactly_once: outputs, state and offset go in one Kafka transaction. at_least_once, for brokers "
+        "without transactions: outputs, then state, then offset; after a crash outputs come again with the same ids. "
+        "Stop every worker of a stage before changing it, and run 'pegel topics apply' afterwards.",
     )
 
 
@@ -327,6 +354,12 @@ class IntakeSettings(_Section):
         "producer is better waited out than dead-lettered.",
     )
     reject_sample_min: int = Field(1_000, ge=1, description="The share counts over at least so many records.")
+    alignment_ms: int = Field(
+        86_400_000,
+        ge=0,
+        description="A worker that catches up writes no account event after one that arrived more than so much later: "
+        "its partitions wait for each other. Less is a better order and slower over sparse history; 0: off.",
+    )
 
 
 class EngagementSettings(_Section):
@@ -345,6 +378,13 @@ class EngagementSettings(_Section):
         description="While history is being published (records that arrived more than five minutes ago), and "
         "so long after it, the wall clock writes no clock record: it would make the rest of that history late.",
     )
+    reject_ratio_max: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="As for intake: what others wrote to the log may be a bad deploy too.",
+    )
+    reject_sample_min: int = Field(1_000, ge=1, description="The share counts over at least so many records.")
 
 
 class NotifySettings(_Section):

@@ -16,6 +16,8 @@ from enum import StrEnum
 from typing import Final
 
 from streams.limits import RECORD_BYTES_MAX
+from streams.runtime.ending import COMPACTION_LAG_MS
+from streams.runtime.options import Guarantee
 from streams.settings import Settings
 
 LONG_MAX: Final = (1 << 63) - 1
@@ -81,6 +83,7 @@ class Topics:
     product_events_dlq: str = field(init=False)
     account_events_dlq: str = field(init=False)
     transitions_dlq: str = field(init=False)
+    dead_letter_marks: str = field(init=False)
     identity_changelog: str = field(init=False)
     accounts_changelog: str = field(init=False)
     deliveries_changelog: str = field(init=False)
@@ -116,6 +119,7 @@ NAMES: Final[dict[str, str]] = {
     "product_events_dlq": "product.events.v1.dlq",
     "account_events_dlq": "account.events.v1.dlq",
     "transitions_dlq": "segments.transitions.v1.dlq",
+    "dead_letter_marks": "dead.letters.v1.marks",
     "identity_changelog": "intake.identity.v1.changelog",
     "accounts_changelog": "engagement.accounts.v1.changelog",
     "deliveries_changelog": "notify.deliveries.v1.changelog",
@@ -127,6 +131,9 @@ CHANGELOG_CONFIGS: Final = (
     ("segment.bytes", str(CHANGELOG_SEGMENT_BYTES)),
     ("segment.ms", str(CHANGELOG_SEGMENT_MS)),
 )
+
+# Without transactions a row may have to be undone: until then compaction must leave what it replaced.
+ACKED_CHANGELOG_CONFIGS: Final = (("min.compaction.lag.ms", str(COMPACTION_LAG_MS)),)
 
 
 def specs(settings: Settings) -> tuple[TopicSpec, ...]:
@@ -143,25 +150,32 @@ def specs(settings: Settings) -> tuple[TopicSpec, ...]:
             kafka.min_insync_replicas, purpose,
         )  # fmt: skip
 
-    def compacted(name: str, purpose: str, partitions: int = kafka.partitions) -> TopicSpec:
+    def compacted(
+        name: str, purpose: str, partitions: int = kafka.partitions, more: tuple[tuple[str, str], ...] = ()
+    ) -> TopicSpec:
         return TopicSpec(
             name, partitions, kafka.replication_factor, Cleanup.COMPACT, FOREVER_MS, WRAPPED_BATCH_BYTES_MAX,
-            kafka.min_insync_replicas, purpose, CHANGELOG_CONFIGS,
+            kafka.min_insync_replicas, purpose, CHANGELOG_CONFIGS + more,
         )  # fmt: skip
+
+    def changelog(name: str, purpose: str) -> TopicSpec:
+        acked = settings.runtime.guarantee is Guarantee.AT_LEAST_ONCE
+        return compacted(name, purpose, more=ACKED_CHANGELOG_CONFIGS if acked else ())
 
     events, rejected = kept.event_retention_days, kept.dead_letter_retention_days
     return (
         spec(topics.product_events, "events as producers send them, any key", events),
         spec(topics.product_events_dlq, "what intake rejected, and why", rejected, WRAPPED_BATCH_BYTES_MAX),
-        compacted(topics.identity_changelog, "which account a user belongs to"),
+        changelog(topics.identity_changelog, "which account a user belongs to"),
         spec(topics.account_events, "events and control records, key = account: the engine's log", events),
         spec(topics.account_events_late, "activity older than the windows", events),
         spec(topics.account_events_dlq, "what engagement rejected, and why", rejected, WRAPPED_BATCH_BYTES_MAX),
-        compacted(topics.accounts_changelog, "engagement state of each account"),
+        changelog(topics.accounts_changelog, "engagement state of each account"),
         compacted(topics.catalogs, "catalogs by content hash", partitions=1),
         spec(topics.transitions, "who entered or left which segment", kept.transition_retention_days),
         compacted(topics.membership, "current segments of each account"),
         spec(topics.transitions_dlq, "what could not be delivered, and why", rejected, WRAPPED_BATCH_BYTES_MAX),
-        compacted(topics.deliveries_changelog, "open and settled deliveries"),
+        changelog(topics.deliveries_changelog, "open and settled deliveries"),
+        compacted(topics.dead_letter_marks, "which dead letters were tried again or dropped", partitions=1),
         spec(topics.actions, "what was delivered where, with the outcome", kept.action_retention_days),
     )

@@ -7,20 +7,25 @@ high watermark of a fetch made after the fence is asked, not only the offset tha
 transaction - which hides rows from the listing - is waited for and not read past.
 
 All partitions are read by one consumer of their own, raw records in large fetches, and handed to the stages row by row.
+
+A flush that is a transaction ends with its position row, so that row is the last of the log. Where it is not, somebody
+wrote without transactions and did not come to the end of a flush: then what stands there is not the state, and only the
+loader of ``acked.py`` can tell what is.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from aiokafka import TopicPartition
 
+from streams.runtime.ending import Ending
 from streams.runtime.failure import RuntimeFailure
 from streams.runtime.options import RuntimeOptions
-from streams.runtime.position import POSITION_KEY, decode_position
+from streams.runtime.position import POSITION_KEY, STAGED_MARK, Position, decode_position
 from streams.runtime.raw_records import RawConsumer
 from streams.runtime.stage import InputRecord, Stage
 
@@ -48,18 +53,43 @@ class Loading:
     input_begin: int = 0
     input_end: int = 0
     done: bool = False
+    ending: Ending | None = None
+    """Where a changelog without transactions ends well."""
+    _last: tuple[Position, int] | None = None
+    """The last position row, and where it stands."""
+    _read_last: int = -1
 
-    def take(self, records: Iterable[InputRecord]) -> None:
+    def take(self, records: Sequence[InputRecord]) -> None:
         restore = self.stage.restore
+        if self.ending is not None:
+            for row in self.ending.admit(records):
+                restore(*row)
+                self.rows += 1
+            return
         for record in records:
             key = record.key
             if key == POSITION_KEY:
-                self.position = decode_position(record.value)
+                self._last = decode_position(record.value), record.offset
+                self.position = self._last[0].next
             elif key is None:
                 raise RuntimeFailure(f"changelog partition {self.partition} has a row without a key")
-            else:
+            elif key[:1] != STAGED_MARK:
                 restore(key, record.value)
                 self.rows += 1
+        if records:
+            self._read_last = records[-1].offset
+
+    def finish(self) -> None:
+        """Note that everything was read."""
+        if self.ending is not None:
+            self.position = self.ending.position.next
+        elif self._last is not None and self._last[0].leaves_open(self._last[1], self._read_last):
+            raise RuntimeFailure(
+                f"changelog partition {self.partition} ends within a flush that was no transaction: start this stage "
+                "once with runtime.guarantee=at_least_once, and stop it with SIGTERM"
+            )
+        self.stage.restored()
+        self.done = True
 
 
 class Superseded(Exception):  # noqa: N818 - no error: a newer assignment came while this one was loading
@@ -102,7 +132,7 @@ class ChangelogLoader:
 
     async def _read(self, consumer: RawConsumer, loadings: list[Loading], is_current: Callable[[], bool]) -> None:
         by_tp = {TopicPartition(self._changelog, loading.partition): loading for loading in loadings}
-        await self._note_ends(consumer, by_tp)
+        await self._survey(consumer, by_tp)
         consumer.assign(list(by_tp))
         await consumer.seek_to_beginning(*by_tp)
         started = logged = moved = time.monotonic()
@@ -119,8 +149,7 @@ class ChangelogLoader:
                     loading.read_to, moved = read_to, now
                 high = consumer.highwater(tp)
                 if high is not None and read_to >= max(high, loading.end):
-                    loading.stage.restored()
-                    loading.done = True
+                    loading.finish()
                     del by_tp[tp]
                     moved = now
             if now - moved > STALL_S:
@@ -130,7 +159,7 @@ class ChangelogLoader:
                 _log_progress(loadings, now - started)
             await asyncio.sleep(0)
 
-    async def _note_ends(self, consumer: RawConsumer, by_tp: dict[TopicPartition, Loading]) -> None:
+    async def _survey(self, consumer: RawConsumer, by_tp: dict[TopicPartition, Loading]) -> None:
         inputs = {TopicPartition(self._input, tp.partition): loading for tp, loading in by_tp.items()}
         ends = await consumer.end_offsets([*by_tp, *inputs])
         begins = await consumer.beginning_offsets(list(inputs))

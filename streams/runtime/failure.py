@@ -46,6 +46,7 @@ class FailReason(StrEnum):
     COMMIT_STUCK = "commit_stuck"
     BROKER_SILENT = "broker_silent"
     REBALANCE_STUCK = "rebalance_stuck"
+    INSTANCE_REPLACED = "instance_replaced"
     SHUTDOWN_STUCK = "shutdown_stuck"
 
 

@@ -8,12 +8,14 @@ import asyncio
 from typing import Any, Final
 
 import faust
+from aiokafka.structs import OffsetAndMetadata
 from faust.app.base import BootStrategy
 from faust.tables import TableManager
 from yarl import URL
 
 from streams.runtime.assignment import Assignment
 from streams.runtime.failure import FailReason, FailStop
+from streams.runtime.membership import Membership
 from streams.runtime.options import RuntimeOptions
 from streams.runtime.partition import Batch
 from streams.runtime.transport import BatchTransport
@@ -47,6 +49,30 @@ class NoTables(TableManager):  # type: ignore[misc]
         await self.recovery.start()
 
 
+class ConsumerGroup:
+    """The app's consumer group, for writers. They are made before the app is."""
+
+    def __init__(self, membership: Membership) -> None:
+        self._membership = membership
+        self._thread: Any = None
+        self._client: Any = None
+
+    def join(self, thread: Any) -> None:
+        """Take the thread of the app's consumer, and look at what the group answers there. Called in the thread."""
+        self._thread, self._client = thread, thread._ensure_consumer()  # noqa: SLF001 - the seam
+        self._membership.watch(self._client._coordinator)  # noqa: SLF001
+
+    async def hold(self) -> None:
+        await self._membership.hold()
+
+    async def commit(self, tp: Any, offset: int) -> None:
+        await self._thread.call_thread(self._client.commit, {tp: OffsetAndMetadata(offset, "")})
+
+    async def end_of(self, tp: Any) -> int:
+        ends = await self._thread.call_thread(self._client.end_offsets, [tp])
+        return int(ends[tp])
+
+
 class StageApp(faust.App):  # type: ignore[misc]
     """A Faust app around the partitions of one stage."""
 
@@ -59,8 +85,10 @@ class StageApp(faust.App):  # type: ignore[misc]
         assignment: Assignment,
         failure: FailStop,
         vitals: Vitals,
+        group: ConsumerGroup,
     ) -> None:
         self.options = options
+        self._group = group
         self.input_topic = input_topic
         self.assignment = assignment
         self.failure = failure
@@ -89,6 +117,11 @@ class StageApp(faust.App):  # type: ignore[misc]
 
     def _new_transport(self) -> BatchTransport:
         return BatchTransport(self.conf.broker_consumer, self)
+
+    def on_rebalance_start(self) -> None:
+        """Watch the group before it is joined. Called in the consumer's thread, first of all."""
+        super().on_rebalance_start()
+        self._group.join(self.consumer._thread)  # noqa: SLF001 - the seam
 
     def _create_directories(self) -> None:
         """Create none: this app keeps no files."""

@@ -2,7 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
+
+
+class Guarantee(StrEnum):
+    """What a flush is: one transaction, or steps in an order that loses nothing."""
+
+    EXACTLY_ONCE = "exactly_once"
+    AT_LEAST_ONCE = "at_least_once"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +50,11 @@ class RuntimeOptions:
     transaction_timeout_ms: int = 30_000
     stall_timeout_s: float = 60.0
     """A loop, a commit or a lagging partition that stands still for so long ends the worker."""
+    silence_timeout_s: float = 300.0
+    """Brokers that do not answer, or a rebalance that does not end, for so long end the worker."""
+    start_timeout_s: float = 60.0
+    """Broker, topics and workers are often started together; so long a worker waits for the others."""
+    guarantee: Guarantee = Guarantee.EXACTLY_ONCE
 
     def transactional_id(self, partition: int) -> str:
         return f"{self.group}.{partition}"

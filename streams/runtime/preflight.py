@@ -14,8 +14,6 @@ from streams.security.permissions import of_worker
 
 log = logging.getLogger(__name__)
 
-PATIENCE_S: Final = 60.0
-"""Broker, topics and workers are often started together; so long a worker waits for the others."""
 RETRY_S: Final = 1.0
 
 
@@ -38,12 +36,12 @@ def topic_problems(spec: StageSpec, partitions: Mapping[str, int]) -> list[str]:
     return problems
 
 
-async def check_topics(spec: StageSpec, options: RuntimeOptions, patience_s: float = PATIENCE_S) -> None:
+async def check_topics(spec: StageSpec, options: RuntimeOptions) -> None:
     """Wait until brokers and topics are there; raise what is wrong once patience has run out.
 
     What no waiting mends is raised at once: a login that is refused, a permission that is missing.
     """
-    give_up_at = time.monotonic() + patience_s
+    give_up_at = time.monotonic() + options.start_timeout_s
     topics = (spec.input_topic, spec.changelog_topic, *spec.output_topics)
     needed = of_worker(spec.input_topic, spec.changelog_topic, spec.output_topics, options.group)
     told: list[str] = []

@@ -29,7 +29,7 @@ from aiokafka.structs import OffsetAndMetadata
 from streams.runtime.failure import RuntimeFailure
 from streams.runtime.options import RuntimeOptions
 from streams.runtime.partitioner import partition_of
-from streams.runtime.position import POSITION_KEY, encode_position
+from streams.runtime.position import POSITION_KEY, Row, encode_position, require_keys_of_stages
 from streams.runtime.stage import Headers, Output
 
 BATCH_BYTES_MAX: Final = 900_000
@@ -44,7 +44,7 @@ class Transaction:
     """What one flush of one partition writes."""
 
     outputs: Sequence[Output]
-    changes: Sequence[tuple[bytes, bytes | None]]
+    changes: Sequence[Row]
     position: int
 
 
@@ -65,7 +65,60 @@ class Writer(Protocol):
 WriterFactory = Callable[[int], Writer]
 
 
-class TransactionalWriter:
+class BatchingWriter:
+    """What writers have in common: outputs and rows packed into batches, and every batch awaited."""
+
+    def __init__(self, producer: Any, input_topic: str, changelog_topic: str, partition: int) -> None:
+        self._producer = producer
+        self._input = TopicPartition(input_topic, partition)
+        self._changelog = TopicPartition(changelog_topic, partition)
+        self._partitions: dict[str, int] = {}
+
+    async def start(self) -> None:
+        await self._producer.start()
+
+    async def stop(self) -> None:
+        await self._producer.stop()
+
+    def _packer(self) -> "Packer":
+        return Packer(self._producer.create_batch, int(time.time() * 1000))
+
+    async def _pack_outputs(self, packer: "Packer", outputs: Sequence[Output]) -> None:
+        for count, output in enumerate(outputs, 1):
+            topic = output.topic
+            partitions = self._partitions.get(topic) or await self._count_partitions(topic)
+            partition = output.partition
+            if partition is None:
+                key = output.key
+                partition = self._input.partition % partitions if key is None else partition_of(key, partitions)
+            packer.add(TopicPartition(topic, partition), output.key, output.value, output.timestamp_ms, output.headers)
+            if count % RECORDS_PACKED_AT_ONCE_MAX == 0:
+                await asyncio.sleep(0)
+
+    async def _pack_rows(self, packer: "Packer", rows: Sequence[Row]) -> None:
+        for count, (key, value) in enumerate(rows, 1):
+            packer.add(self._changelog, key, value, None, ())
+            if count % RECORDS_PACKED_AT_ONCE_MAX == 0:
+                await asyncio.sleep(0)
+
+    async def _delivered(self, batches: Sequence[tuple[TopicPartition, Any]]) -> list[Any]:
+        """Send everything, wait for everything - also after one has failed - and raise the first failure."""
+        sent = [await self._producer.send_batch(batch, tp.topic, partition=tp.partition) for tp, batch in batches]
+        results = await asyncio.gather(*sent, return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        return results
+
+    async def _count_partitions(self, topic: str) -> int:
+        known = await self._producer.partitions_for(topic)
+        if not known:
+            raise KafkaError(f"topic {topic} has no partitions")
+        self._partitions[topic] = len(known)
+        return len(known)
+
+
+class TransactionalWriter(BatchingWriter):
     """The writer for brokers with transactions."""
 
     def __init__(
@@ -76,10 +129,7 @@ class TransactionalWriter:
         partition: int,
         new_producer: Callable[..., Any] = AIOKafkaProducer,
     ) -> None:
-        self._group = options.group
-        self._input = TopicPartition(input_topic, partition)
-        self._changelog = changelog_topic
-        self._producer = new_producer(
+        producer = new_producer(
             **options.kafka.arguments(),
             transactional_id=options.transactional_id(partition),
             transaction_timeout_ms=options.transaction_timeout_ms,
@@ -89,54 +139,21 @@ class TransactionalWriter:
             retry_backoff_ms=RETRY_BACKOFF_MS,
             linger_ms=0,
         )
-        self._partitions: dict[str, int] = {}
-
-    async def start(self) -> None:
-        await self._producer.start()
-
-    async def stop(self) -> None:
-        await self._producer.stop()
+        super().__init__(producer, input_topic, changelog_topic, partition)
+        self._group = options.group
 
     async def write(self, transaction: Transaction) -> None:
         producer = self._producer
-        batches = await self._packed(transaction)
+        packer = self._packer()
+        await self._pack_outputs(packer, transaction.outputs)
+        require_keys_of_stages(transaction.changes)
+        await self._pack_rows(packer, transaction.changes)
+        packer.add(self._changelog, POSITION_KEY, encode_position(transaction.position), None, ())
         await producer.begin_transaction()
-        sent = [await producer.send_batch(batch, tp.topic, partition=tp.partition) for tp, batch in batches]
-        for result in await asyncio.gather(*sent, return_exceptions=True):
-            if isinstance(result, BaseException):
-                raise result
+        await self._delivered(packer.batches())
         offsets = {self._input: OffsetAndMetadata(transaction.position, "")}
         await producer.send_offsets_to_transaction(offsets, self._group)
         await producer.commit_transaction()
-
-    async def _packed(self, transaction: Transaction) -> list[tuple[TopicPartition, Any]]:
-        packer = Packer(self._producer.create_batch, int(time.time() * 1000))
-        for count, output in enumerate(transaction.outputs, 1):
-            topic = output.topic
-            partitions = self._partitions.get(topic) or await self._count_partitions(topic)
-            partition = output.partition
-            if partition is None:
-                key = output.key
-                partition = self._input.partition % partitions if key is None else partition_of(key, partitions)
-            packer.add(TopicPartition(topic, partition), output.key, output.value, output.timestamp_ms, output.headers)
-            if count % RECORDS_PACKED_AT_ONCE_MAX == 0:
-                await asyncio.sleep(0)
-        changelog = TopicPartition(self._changelog, self._input.partition)
-        for count, (key, value) in enumerate(transaction.changes, 1):
-            if not key:
-                raise RuntimeFailure("a changelog row without a key: the empty key is the runtime's own")
-            packer.add(changelog, key, value, None, ())
-            if count % RECORDS_PACKED_AT_ONCE_MAX == 0:
-                await asyncio.sleep(0)
-        packer.add(changelog, POSITION_KEY, encode_position(transaction.position), None, ())
-        return packer.batches()
-
-    async def _count_partitions(self, topic: str) -> int:
-        known = await self._producer.partitions_for(topic)
-        if not known:
-            raise KafkaError(f"topic {topic} has no partitions")
-        self._partitions[topic] = len(known)
-        return len(known)
 
 
 class Packer:

@@ -21,9 +21,6 @@ from streams.runtime.vitals import Vitals
 log = logging.getLogger(__name__)
 
 LOOK_S: Final = 1.0
-SILENT_BROKER_LOOKS: Final = 300
-"""A broker may be away for so long before its workers go: they cannot know better, but a fresh start can."""
-UNSETTLED_LOOKS: Final = 300
 
 Movements = Mapping[Hashable, object]
 
@@ -54,8 +51,13 @@ class Vigil:
         return any(still >= self.rule.looks_max for _, still in seen.values())
 
 
-def rules_for(assignment: Assignment, vitals: Vitals, stall_looks: int) -> list[Rule]:
-    """What must move in a worker."""
+def rules_for(assignment: Assignment, vitals: Vitals, stall_s: float, silence_s: float = 300.0) -> list[Rule]:
+    """What must move in a worker.
+
+    Brokers may be away for longer than anything else may hang: their workers cannot know better than to wait, and a
+    fresh start can not either.
+    """
+    stall_looks, silence_looks = max(1, round(stall_s / LOOK_S)), max(1, round(silence_s / LOOK_S))
 
     def loop() -> Movements:
         return {"beats": vitals.beats}
@@ -81,8 +83,8 @@ def rules_for(assignment: Assignment, vitals: Vitals, stall_looks: int) -> list[
         Rule(FailReason.POLL_STALLED, stall_looks, polls),
         Rule(FailReason.NO_PROGRESS, stall_looks, lagging),
         Rule(FailReason.COMMIT_STUCK, stall_looks, commits),
-        Rule(FailReason.BROKER_SILENT, SILENT_BROKER_LOOKS, responses),
-        Rule(FailReason.REBALANCE_STUCK, UNSETTLED_LOOKS, rebalance),
+        Rule(FailReason.BROKER_SILENT, silence_looks, responses),
+        Rule(FailReason.REBALANCE_STUCK, silence_looks, rebalance),
     ]
 
 

@@ -25,18 +25,20 @@ from typing import Any, Final
 
 from streams.metrics import Metrics
 from streams.runtime import logs, memory
+from streams.runtime.acked import AckedLoader, AckedWriter
 from streams.runtime.assignment import Assignment
 from streams.runtime.changelog import ChangelogLoader
 from streams.runtime.export import Exporter
 from streams.runtime.failure import EXIT_FAILED, EXIT_OK, FailReason, FailStop, RuntimeFailure
-from streams.runtime.faust_app import StageApp
+from streams.runtime.faust_app import ConsumerGroup, StageApp
 from streams.runtime.flush import Flusher
 from streams.runtime.health import health_server
-from streams.runtime.options import RuntimeOptions
+from streams.runtime.membership import Membership
+from streams.runtime.options import Guarantee, RuntimeOptions
 from streams.runtime.preflight import check_topics
 from streams.runtime.stage import StageSpec
 from streams.runtime.ticks import tick_for_ever
-from streams.runtime.transaction import TransactionalWriter
+from streams.runtime.transaction import TransactionalWriter, WriterFactory
 from streams.runtime.vitals import Vitals
 from streams.runtime.watchdog import Watchdog, end_after, rules_for
 
@@ -97,12 +99,15 @@ class _Life:
         stop.install()
         metrics = Metrics(spec.name, spec.output_topics)
         exporter = Exporter(metrics)
+        group = ConsumerGroup(Membership(options.session_timeout_ms, options.instance_id, failure))
+        new_writer, loader = durability(spec, options, group)
         assignment = Assignment(
             spec.factory,
-            lambda partition: TransactionalWriter(options, spec.input_topic, spec.changelog_topic, partition),
-            ChangelogLoader(options, spec.input_topic, spec.changelog_topic),
+            new_writer,
+            loader,
             Flusher(options.flush_interval_ms, failure, exporter.note_flush),
             exporter,
+            spec.alignment,
         )
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(
@@ -112,13 +117,13 @@ class _Life:
                 return EXIT_OK
             if spec.lifespan is not None:
                 await stack.enter_async_context(spec.lifespan())
-            app = StageApp(options, spec.input_topic, assignment, failure, vitals)
+            app = StageApp(options, spec.input_topic, assignment, failure, vitals, group)
             background = [
                 _watched(vitals.beat(), failure),
                 _watched(tick_for_ever(assignment, failure), failure),
                 _watched(exporter.export_for_ever(assignment), failure),
             ]
-            watchdog = Watchdog(rules_for(assignment, vitals, round(options.stall_timeout_s)))
+            watchdog = Watchdog(rules_for(assignment, vitals, options.stall_timeout_s, options.silence_timeout_s))
             watchdog.start()
             memory.settle()
             exit_code = await self._work(app, failure, stop)
@@ -162,6 +167,20 @@ class _Life:
             await asyncio.wait_for(app.stop(), GOODBYE_S)
         except Exception as error:  # noqa: BLE001 - the failure that matters was logged; this one is about manners
             log.warning("could not leave the group in order: %s", type(error).__name__)
+
+
+def durability(spec: StageSpec, options: RuntimeOptions, group: ConsumerGroup) -> tuple[WriterFactory, ChangelogLoader]:
+    """The one place where the guarantee makes a difference: who writes state, and who reads it back."""
+    topics = spec.input_topic, spec.changelog_topic
+    if options.guarantee is Guarantee.EXACTLY_ONCE:
+        return lambda partition: TransactionalWriter(options, *topics, partition), ChangelogLoader(options, *topics)
+    writers: dict[int, AckedWriter] = {}
+
+    def new_writer(partition: int) -> AckedWriter:
+        writer = writers[partition] = AckedWriter(options, *topics, partition, group)
+        return writer
+
+    return new_writer, AckedLoader(options, *topics, writers.__getitem__)
 
 
 def _watched(work: Coroutine[Any, Any, None], failure: FailStop) -> asyncio.Task[None]:

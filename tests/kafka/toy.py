@@ -191,6 +191,32 @@ class Toy:
             assert time.monotonic() < end, f"not done within {timeout_s} s:\n{self.logs}"
             time.sleep(0.2)
 
+    def wait_until_seen(self, timeout_s: float = 30.0) -> None:
+        """Wait until the last total of every key is there, however often."""
+        end = time.monotonic() + timeout_s
+        while {key: max(totals) for key, totals in self.totals().items()} != self.produced:
+            assert time.monotonic() < end, f"not done within {timeout_s} s:\n{self.logs}"
+            time.sleep(0.2)
+
+    def repeats(self) -> dict[bytes, list[int]]:
+        """By key, the totals that came again."""
+        return {key: [n for n, times in Counter(totals).items() if times > 1] for key, totals in self.totals().items()}
+
+    def assert_exact_once_seen(self) -> None:
+        """To a reader that drops what it has seen, totals are 1, 2, ... n in order: a repeat never runs ahead."""
+        totals = self.totals()
+        assert {key: max(found) for key, found in totals.items()} == self.produced
+        for key, found in totals.items():
+            seen = 0
+            for total in found:
+                assert total <= seen + 1, (key, total, seen)
+                seen = max(seen, total)
+
+    def state(self) -> dict[bytes, bytes]:
+        """What a loader that knows nothing of guarantees finds: the last row of each key of the stage."""
+        rows = {key: value for key, value in self.read("changelog") if key and key[:1] != b"\xff"}
+        return {key: value for key, value in rows.items() if value}
+
     def assert_exact(self) -> None:
         """Every key's totals are 1, 2, ... n: no record lost, none counted twice, none out of order."""
         totals = self.totals()

@@ -7,13 +7,15 @@ n after n records means: none lost, none twice. `python toy_worker.py '{"bootstr
 import logging
 import os
 import sys
+import time
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from streams.runtime import logs
-from streams.runtime.options import KafkaAccess, RuntimeOptions
+from streams.runtime import acked, logs
+from streams.runtime.options import Guarantee, KafkaAccess, RuntimeOptions
 from streams.runtime.stage import Drained, InputRecord, Output, StageFailure, StageSpec
+from streams.runtime.transaction import BATCH_BYTES_MAX
 from streams.runtime.worker import Worker
 
 
@@ -29,6 +31,14 @@ class ToyOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Fail on this key."""
     saturated_after: int = 0
     """Be saturated from so many records on."""
+    hangs_on: str = ""
+    """Never return from applying this key."""
+    guarantee: Guarantee = Guarantee.EXACTLY_ONCE
+    stall_timeout_s: float = 60.0
+    silence_timeout_s: float = 300.0
+    shutdown_timeout_s: float = 20.0
+    batch_bytes_max: int = BATCH_BYTES_MAX
+    """Of a record batch; less, and flushes need several."""
 
 
 class CountingStage:
@@ -60,6 +70,8 @@ class CountingStage:
             key = record.key or b"?"
             if self._options.poison and key == self._options.poison.encode():
                 raise StageFailure("poisoned")
+            while self._options.hangs_on and key == self._options.hangs_on.encode():
+                time.sleep(1)
             total = totals[key] = totals.get(key, 0) + 1
             self._dirty.add(key)
             outputs.append(Output(topic, key, b'{"total":%d,"offset":%d}' % (total, record.offset)))
@@ -107,7 +119,12 @@ def main() -> int:
         heartbeat_interval_ms=min(1_000, options.session_timeout_ms // 3),
         rebalance_timeout_ms=10_000,
         instance_id=options.instance_id,
+        shutdown_timeout_s=options.shutdown_timeout_s,
+        stall_timeout_s=options.stall_timeout_s,
+        silence_timeout_s=options.silence_timeout_s,
+        guarantee=options.guarantee,
     )
+    vars(acked)["BATCH_BYTES_MAX"] = options.batch_bytes_max
     return Worker(spec, runtime).run()
 
 

@@ -3,7 +3,9 @@
 import dataclasses
 
 from streams.limits import RECORD_BYTES_MAX
-from streams.settings import KafkaSettings, Settings, TopicSettings
+from streams.runtime.ending import COMPACTION_LAG_MS
+from streams.runtime.options import Guarantee
+from streams.settings import KafkaSettings, RuntimeSettings, Settings, TopicSettings
 from streams.topic_admin import Difference, DifferenceKind, Outcome, TopicState, differences, planned
 from streams.topics import FOREVER_MS, NAMES, Cleanup, Topics, TopicSpec, specs
 
@@ -59,6 +61,13 @@ def test_old_history_survives_being_published_today() -> None:
         assert found[name].retention_ms == FOREVER_MS
         assert found[name].configs["message.timestamp.type"] == "CreateTime"
         assert found[name].configs["message.timestamp.before.max.ms"] == str((1 << 63) - 1)
+
+
+def test_without_transactions_compaction_waits_for_repairs_and_with_them_for_nothing() -> None:
+    acked = Settings(runtime=RuntimeSettings(guarantee=Guarantee.AT_LEAST_ONCE))
+    for settings, lag in ((acked, str(COMPACTION_LAG_MS)), (Settings(), None)):
+        for name, spec in by_name(settings).items():
+            assert spec.configs.get("min.compaction.lag.ms") == (lag if name.endswith(".changelog") else None)
 
 
 def test_retention_is_taken_from_the_settings() -> None:

@@ -3,8 +3,9 @@ from pydantic import SecretStr
 
 from streams.app import AGENTS, build_worker, runtime_options
 from streams.errors import SettingsError
+from streams.runtime.options import Guarantee
 from streams.security.access import client_security
-from streams.settings import KafkaSettings, SaslMechanism, SecurityProtocol, Settings, load
+from streams.settings import KafkaSettings, RuntimeSettings, SaslMechanism, SecurityProtocol, Settings, load
 from streams.topics import Topics, specs
 
 SETTINGS = Settings(kafka=KafkaSettings(topic_prefix="blue."))
@@ -27,9 +28,21 @@ def test_groups_and_transactional_ids_carry_the_prefix_and_are_a_stages_own() ->
         assert runtime_options(name, SETTINGS, topics).transactional_id(3) == topics.transactional_id(name, 3)
 
 
-def test_another_guarantee_is_refused_with_the_one_there_is() -> None:
-    with pytest.raises(SettingsError, match="exactly_once"):
-        load(None, {"runtime": {"guarantee": "at_least_once"}})
+def test_a_guarantee_that_is_none_is_refused_with_those_there_are() -> None:
+    with pytest.raises(SettingsError, match=r"exactly_once.*at_least_once"):
+        load(None, {"runtime": {"guarantee": "at_most_once"}})
+
+
+def test_every_setting_of_the_runtime_reaches_it() -> None:
+    runtime = RuntimeSettings(
+        flush_interval_ms=7, instance_id="one", shutdown_timeout_s=8, stall_timeout_s=9, silence_timeout_s=10,
+        start_timeout_s=11, transaction_timeout_ms=1_012, guarantee=Guarantee.AT_LEAST_ONCE,
+    )  # fmt: skip
+    options = runtime_options("engagement", SETTINGS.model_copy(update={"runtime": runtime}), Topics("blue."))
+    for name in RuntimeSettings.model_fields:
+        if name != "data_dir":
+            assert getattr(options, name) == getattr(runtime, name)
+            assert getattr(runtime, name) != RuntimeSettings.model_fields[name].default
 
 
 def test_security_reaches_the_clients() -> None:

@@ -23,6 +23,6 @@ def test_a_changelog_with_another_number_of_partitions_is_refused() -> None:
 
 
 async def test_a_broker_that_does_not_answer_is_named_with_the_way_out() -> None:
-    options = RuntimeOptions(kafka=KafkaAccess("127.0.0.1:1"), group="toy")
+    options = RuntimeOptions(kafka=KafkaAccess("127.0.0.1:1"), group="toy", start_timeout_s=0)
     with pytest.raises(KafkaUnreachableError, match=r"127\.0\.0\.1:1.*--bootstrap"):
-        await check_topics(SPEC, options, patience_s=0)
+        await check_topics(SPEC, options)

@@ -10,7 +10,7 @@ from aiokafka.record.default_records import DefaultRecordBatch
 from streams.runtime.failure import RuntimeFailure
 from streams.runtime.options import KafkaAccess, RuntimeOptions
 from streams.runtime.partitioner import partition_of
-from streams.runtime.position import POSITION_KEY, decode_position
+from streams.runtime.position import POSITION_KEY
 from streams.runtime.stage import Output
 from streams.runtime.transaction import BATCH_BYTES_MAX, Packer, Transaction, TransactionalWriter
 
@@ -65,7 +65,7 @@ def writer_with(producer: FakeProducer, partition: int = 2) -> TransactionalWrit
     writer = object.__new__(TransactionalWriter)
     writer._group = OPTIONS.group
     writer._input = TopicPartition("in", partition)
-    writer._changelog = "changelog"
+    writer._changelog = TopicPartition("changelog", partition)
     writer._partitions = {}
     writer._producer = producer
     return writer
@@ -108,12 +108,13 @@ async def test_the_changelogs_last_row_is_the_position(producer: FakeProducer) -
     assert (topic, partition) == ("changelog", 2)
     assert [(key, value) for key, value, _, _ in rows[:-1]] == [(b"a", b"1"), (b"b", None)]
     assert rows[-1][0] == POSITION_KEY
-    assert decode_position(rows[-1][1]) == 7
+    assert rows[-1][1] == b'{"position":7}'
 
 
-async def test_a_row_without_a_key_is_refused(producer: FakeProducer) -> None:
+@pytest.mark.parametrize("key", [b"", b"\xff\x00\x01"])
+async def test_a_row_under_a_key_of_the_runtimes_own_is_refused(producer: FakeProducer, key: bytes) -> None:
     with pytest.raises(RuntimeFailure, match="without a key"):
-        await writer_with(producer).write(Transaction([], [(b"", b"1")], 7))
+        await writer_with(producer).write(Transaction([], [(key, b"1")], 7))
     assert "begin" not in producer.calls
 
 
