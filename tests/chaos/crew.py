@@ -29,7 +29,7 @@ LEAVE_TIMEOUT_S: Final = 40.0
 FILLED_TIMEOUT_S: Final = 60.0
 LOG_TAIL_BYTES: Final = 6_000
 EXPECTED_ENDS: Final = frozenset({-signal.SIGKILL, 70, 0, 3, -signal.SIGTERM})
-"""Killed; failed and to be started again; asked to leave; no Kafka within its patience; asked before it could listen."""
+"""Killed; failed, to be started again; asked to leave; no Kafka within its patience; asked before it could listen."""
 
 
 class Post:
