@@ -217,4 +217,5 @@ async def _coordination_denied(connection: Any, permission: Permission) -> bool:
 def _words(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
-    return str(getattr(error, "strerror", None) or str(error) or type(error).__name__)
+    said = getattr(error, "strerror", None) or (error.args[0] if error.args else "")
+    return " ".join(str(said).split()) or type(error).__name__

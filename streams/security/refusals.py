@@ -81,7 +81,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 def _login_refusal(error: BaseException) -> tuple[Refusal, str] | None:
     match error:
         case AuthenticationFailedError():
-            return Refusal.NO_BEARER, str(error)
+            return Refusal.NO_BEARER, _own_words(error)
         case UnsupportedSaslMechanismError():
             return Refusal.MECHANISM, _own_words(error)
         case SaslAuthenticationFailed():
