@@ -70,6 +70,11 @@ class WorkerProcess:
             self._process.kill()
             self._process.wait()
 
+    def wait(self, timeout_s: float) -> int:
+        """How it ended by itself."""
+        assert self._process is not None
+        return self._process.wait(timeout_s)
+
     def log(self) -> str:
         return self._log.read_text(errors="replace")[-4_000:]
 
