@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 COMPILE := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
   --custom-compile-command 'make lock'
 
-.PHONY: setup test lint types imports unit laws kafka format run lock clean
+.PHONY: setup test lint types imports unit laws kafka chaos format run lock clean
 
 setup: $(STAMP)
 
@@ -26,7 +26,7 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	$(PIP) install --quiet --no-deps --no-build-isolation -e .
 	touch $@
 
-test: lint types imports unit laws kafka
+test: lint types imports unit laws kafka chaos
 
 lint: $(STAMP)
 	$(BIN)/ruff check
@@ -50,6 +50,10 @@ laws: $(STAMP)
 # One after the other: they share a broker, and some of them measure time-outs.
 kafka: $(STAMP)
 	$(BIN)/pytest tests/kafka $(ARGS)
+
+# The short form; the long one, with more than 50 kills: make chaos ARGS=--chaos-long
+chaos: $(STAMP)
+	$(BIN)/pytest tests/chaos $(ARGS)
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix
