@@ -19,6 +19,7 @@ from typing import Any, Final
 import msgspec
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaError, KafkaException, TopicPartition
 
+from schemas.dead_letter import UNREADABLE_HEADER
 from streams.errors import ExpectedError
 from streams.kafka_client import Complaints, absent, consumer, reaching, timeout_s
 from streams.settings import KafkaSettings
@@ -55,6 +56,13 @@ class TopicReader:
                     positions[partition] = yield from self._to_end(client, partition)
             if follow:
                 yield from self._on_and_on(client, positions)
+
+    def extents(self) -> dict[int, tuple[int, int]]:
+        """First offset and end of each partition."""
+        with ExitStack() as stack, reaching(self._kafka) as complaints:
+            client = consumer(self._kafka, complaints, _consumer_config())
+            stack.callback(client.close)
+            return {partition: self._extent(client, partition) for partition in self._partitions(client, complaints)}
 
     def _partitions(self, client: Any, complaints: Complaints) -> list[int]:
         # Asked for by name, a topic may come into being.
@@ -110,10 +118,18 @@ class TopicReader:
                     yield message
 
 
+def headers_of(message: Any) -> list[tuple[str, bytes | None]]:
+    """A record's headers; one that says so if a name is no UTF-8, for then the client gives none of them."""
+    try:
+        return message.headers() or []
+    except (SystemError, UnicodeDecodeError):
+        return [(UNREADABLE_HEADER, b"headers: one or more with a name that is no UTF-8")]
+
+
 def line_of(message: Any) -> bytes:
     """One record as JSON, without the line's end."""
     kind, at_ms = message.timestamp()
-    headers = message.headers() or []
+    headers = headers_of(message)
     envelope: dict[str, Any] = {
         "topic": message.topic(),
         "partition": message.partition(),

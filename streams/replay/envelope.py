@@ -3,7 +3,8 @@
     {"topic": "account.events.v1", "partition": 0, "offset": 7, "tstype": "create", "ts": 1709546400000,
      "headers": ["pegel-control", "clock"], "key": "acme", "payload": "{...}"}
 
-Bytes that are no UTF-8 come as `key_base64` and `payload_base64`.
+Bytes that are no UTF-8 come as `key_base64` and `payload_base64`; if any header has such bytes, all names and values
+come as `headers_base64`.
 """
 
 import base64
@@ -26,6 +27,7 @@ class Envelope(msgspec.Struct):
     key_base64: str | None = None
     payload_base64: str | None = None
     headers: list[str | None] = []
+    headers_base64: list[str | None] | None = None
 
     def key_bytes(self) -> bytes | None:
         return _bytes(self.key, self.key_base64)
@@ -33,12 +35,23 @@ class Envelope(msgspec.Struct):
     def payload_bytes(self) -> bytes | None:
         return _bytes(self.payload, self.payload_base64)
 
+    def header_pairs(self) -> list[tuple[str, bytes | None]]:
+        """Names and values; a name that is no UTF-8 is no name that anybody asks for."""
+        flat = self.headers
+        if self.headers_base64 is None:
+            return [(name or "", _bytes(value, None)) for name, value in zip(flat[::2], flat[1::2], strict=False)]
+        raw = [_bytes(None, one) for one in self.headers_base64]
+        return [
+            ((name or b"").decode("utf-8", "backslashreplace"), value)
+            for name, value in zip(raw[::2], raw[1::2], strict=False)
+        ]
+
     def header(self, name: str) -> str | None:
-        """The value of a header, the last one if it occurs several times."""
+        """The value of a header as text, the last one if it occurs several times; raises `Rejected`."""
         found = None
-        for key, value in zip(self.headers[::2], self.headers[1::2], strict=False):
+        for key, value in self.header_pairs():
             if key == name:
-                found = value
+                found = None if value is None else value.decode("utf-8", "replace")
         return found
 
 

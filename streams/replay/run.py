@@ -26,6 +26,7 @@ from streams.engine.transitions import Transition
 from streams.replay.envelope import Envelope, decode_envelope
 from streams.replay.lines import Line
 from streams.replay.population import DailyPopulation
+from streams.runtime.headers import require_readable
 
 ACCOUNT_TOPIC = "account.events.v1"
 
@@ -128,6 +129,7 @@ class Replay:
         self._take_event(event, raw, arrival)
 
     def _take_dumped(self, envelope: Envelope) -> None:
+        require_readable(envelope.header_pairs())
         control, payload = envelope.header(CONTROL_HEADER), envelope.payload_bytes()
         if payload is None:
             raise Rejected(RejectReason.NULL_VALUE, "the record has no value")

@@ -3,11 +3,14 @@
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.dead_letter import Rejected
 from streams.dumping import line_of
 from streams.replay.envelope import decode_envelope
+from streams.runtime.headers import require_readable
 
 BYTES = st.binary(max_size=20) | st.text(max_size=20).map(str.encode) | st.none()
 HEADERS = st.lists(st.tuples(st.text(min_size=1, max_size=5), BYTES), max_size=3) | st.none()
@@ -50,6 +53,25 @@ def test_key_value_and_place_come_back_whatever_the_bytes(key: bytes | None, val
     assert (envelope.topic, envelope.partition, envelope.offset, envelope.ts) == (
         "account.events.v1", 3, 7, 1_709_546_400_000,
     )  # fmt: skip
+
+
+@given(HEADERS)
+def test_headers_come_back_whatever_the_bytes(headers: Any) -> None:
+    envelope = decode_envelope(line_of(Message(b"k", b"v", headers)))
+
+    assert envelope is not None
+    assert envelope.header_pairs() == (headers or [])
+
+
+def test_a_record_whose_headers_cannot_be_read_is_marked_as_workers_mark_it() -> None:
+    message = Message(b"k", b"v", None)
+    message.headers = b"\xff".decode  # type: ignore[method-assign]
+
+    envelope = decode_envelope(line_of(message))
+
+    assert envelope is not None
+    with pytest.raises(Rejected, match="UTF-8"):
+        require_readable(envelope.header_pairs())
 
 
 def test_a_line_has_the_shape_of_kcat() -> None:

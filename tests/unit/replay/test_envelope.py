@@ -1,3 +1,4 @@
+import base64
 import json
 from typing import Any
 
@@ -41,6 +42,16 @@ def test_base64_that_cannot_be_read_is_refused(field: str) -> None:
 def test_the_last_header_of_a_name_counts() -> None:
     found = decoded(envelope("x", START, headers=["a", "1", "pegel-control", "clock", "a", "2", "b", None, "odd"]))
     assert [found.header(name) for name in ("a", "pegel-control", "b", "odd", "c")] == ["2", "clock", None, None, None]
+
+
+def test_headers_that_are_no_text_come_as_base64() -> None:
+    flat = [b"a", b"\xff", b"pegel-control", b"clock", b"\xfe", b"1", b"n", None]
+    encoded = [None if one is None else base64.b64encode(one).decode() for one in flat]
+    found = decoded(envelope("x", START) | {"headers_base64": encoded})
+    assert found.header_pairs() == [("a", b"\xff"), ("pegel-control", b"clock"), ("\\xfe", b"1"), ("n", None)]
+    assert [found.header(name) for name in ("pegel-control", "a", "n")] == ["clock", "\ufffd", None]
+    with pytest.raises(Rejected, match="base64"):
+        decoded(envelope("x", START) | {"headers_base64": ["!", "!"]}).header("a")
 
 
 @pytest.mark.parametrize(
