@@ -24,7 +24,7 @@ from streams.dev.ports import LOOPBACK, lasting_ports
 
 HEAP_MB: Final = 320
 QUICK_TO_START: Final = ("-XX:TieredStopAtLevel=1",)
-IN_SYNC_TIMEOUT_S: Final = 90.0
+IN_SYNC_TIMEOUT_S: Final = 180.0
 POLL_S: Final = 0.2
 METADATA_TIMEOUT_S: Final = 3.0
 

@@ -26,9 +26,9 @@ PARTITIONS: Final = 4
 KEYS: Final = 60
 VALUE: Final = b'{"type":"track","event":"report_created"}'
 BURST_S: Final = 0.05
-FLUSH_TIMEOUT_S: Final = 120.0
+FLUSH_TIMEOUT_S: Final = 300.0
 POLL_S: Final = 0.5
-READ_TIMEOUT_S: Final = 60.0
+READ_TIMEOUT_S: Final = 180.0
 RETRIED: Final = frozenset(
     {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE, KafkaError._TIMED_OUT}
 )

@@ -25,7 +25,7 @@ from streams.dev import tether
 
 LOOK_S: Final = 0.05
 RESTART_PAUSE_S: Final = 0.3
-LEAVE_TIMEOUT_S: Final = 40.0
+LEAVE_TIMEOUT_S: Final = 120.0
 FILLED_TIMEOUT_S: Final = 60.0
 LOG_TAIL_BYTES: Final = 6_000
 EXPECTED_ENDS: Final = frozenset({-signal.SIGKILL, 70, 0, 3, -signal.SIGTERM})

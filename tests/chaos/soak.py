@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -61,7 +61,7 @@ class Report:
     rate: int
     seed: int
     events: int = 0
-    faults: Counter[str] = field(default_factory=Counter)
+    faults: dict[str, int] = field(default_factory=dict)
     ends: dict[str, int] = field(default_factory=dict)
     workers: dict[str, dict[str, Any]] = field(default_factory=dict)
     lag_median: float = 0.0
@@ -221,7 +221,7 @@ def run(pipeline: Pipeline, crew: Crew, brokers: World, report: Report) -> None:
             step = next(steps)
             time.sleep(max(0.0, min(step.pause_s, ends_at - time.monotonic())))
             lane.suffer(step)
-            report.faults[step.kind] += 1
+            report.faults[step.kind.value] = report.faults.get(step.kind.value, 0) + 1
             note(f"{step.kind}; {steady.sent} events, lag {sampler.lags[-1][1] if sampler.lags else '?'}")
     report.events = steady.sent
     judge(sampler, report)

@@ -22,9 +22,10 @@ from tests.chaos.schedule import Kind, Step
 LATENCY_MS: Final = 120
 FLUSH_LATENCY_MS: Final = 60
 SLOW_BYTES_PER_SECOND: Final = 20_000
-PRESENT_TIMEOUT_S: Final = 60.0
+SERVER_TIMEOUT_S: Final = 300.0
+PRESENT_TIMEOUT_S: Final = 300.0
 LOADING_TIMEOUT_S: Final = 25.0
-ZOMBIES_END_WITHIN_S: Final = 120.0
+ZOMBIES_END_WITHIN_S: Final = 300.0
 LOOK_S: Final = 0.05
 
 NETWORK: Final[Mapping[Kind, Fault]] = {
@@ -237,7 +238,7 @@ class BrokersLane:
                 self._brokers.await_leaders()
         time.sleep(step.lasts_s)
         with timed("up again and in sync"):
-            server.start()
+            server.start(SERVER_TIMEOUT_S)
             self._brokers.await_in_sync()
 
     def _disturb(self, step: Step) -> None:

@@ -4,10 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from streams.dev.kafka_cluster import KafkaCluster
 from streams.dev.ports import LOOPBACK, lasting_ports
 from tests.chaos.proxy import ProxyThread
+
+
+START_TIMEOUT_S: Final = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,7 @@ def world(java: Java, folder: Path, servers: int) -> Iterator[World]:
     try:
         for door, side in zip(doors, brokers.side_ports, strict=True):
             proxies.add(door, side)
-        brokers.start()
+        brokers.start(START_TIMEOUT_S)
         yield World(brokers, proxies)
     finally:
         brokers.kill()
