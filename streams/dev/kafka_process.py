@@ -32,7 +32,7 @@ from streams.errors import ExpectedError
 HEAP_MB: Final = 512
 START_TIMEOUT_S: Final = 90.0
 STOP_TIMEOUT_S: Final = 30.0
-FORMAT_TIMEOUT_S: Final = 60.0
+FORMAT_TIMEOUT_S: Final = 180.0
 POLL_S: Final = 0.05
 LOG_TAIL_BYTES: Final = 3_000
 

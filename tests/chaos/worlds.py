@@ -10,7 +10,6 @@ from streams.dev.kafka_cluster import KafkaCluster
 from streams.dev.ports import LOOPBACK, lasting_ports
 from tests.chaos.proxy import ProxyThread
 
-
 START_TIMEOUT_S: Final = 300.0
 
 
