@@ -7,13 +7,13 @@ is built, so that a worker holds one stage and what that stage needs.
 import importlib
 from typing import Final
 
-from streams.runtime.options import RuntimeOptions
+from streams.runtime.options import Guarantee, RuntimeOptions
 from streams.runtime.stage import StageSpec
 from streams.runtime.worker import Worker
 from streams.security.access import client_access
 from streams.security.permissions import Permission
 from streams.security.roles import STAGES, Role, command_permissions, stage_permissions
-from streams.settings import KafkaSettings, Settings
+from streams.settings import Settings
 from streams.topics import Topics
 
 # Each module has `stage_spec(settings, topics) -> StageSpec`.
@@ -34,12 +34,15 @@ def build_worker(name: str, settings: Settings) -> Worker:
     return Worker(spec, runtime_options(spec.name, settings, topics))
 
 
-def permissions_of(role: Role, topics: Topics) -> tuple[Permission, ...]:
-    """The least that a role must be allowed on the cluster. No setting but the names of the topics changes it."""
+def permissions_of(role: Role, settings: Settings) -> tuple[Permission, ...]:
+    """The least that a role must be allowed on the cluster."""
+    topics = Topics(settings.kafka.topic_prefix)
     if role not in STAGES:
         return command_permissions(role, topics)
-    defaults = Settings(kafka=KafkaSettings(topic_prefix=topics.prefix))
-    return stage_permissions(importlib.import_module(AGENTS[role.value]).stage_spec(defaults, topics), topics)
+    # What a stage reads and writes is no matter of its settings: a catalog or playbook need not be at hand here.
+    spec: StageSpec = importlib.import_module(AGENTS[role.value]).stage_spec(Settings(), topics)
+    transactional = settings.runtime.guarantee is Guarantee.EXACTLY_ONCE
+    return stage_permissions(spec, topics, transactional=transactional)
 
 
 def runtime_options(stage: str, settings: Settings, topics: Topics) -> RuntimeOptions:

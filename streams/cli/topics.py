@@ -86,15 +86,14 @@ def acls(
 ) -> None:
     """List the least that each role must be allowed on the brokers, as arguments of Kafka's kafka-acls.sh.
 
-    Asks no broker; the names follow the settings (kafka.topic_prefix).
+    Asks no broker; the lists follow the settings (kafka.topic_prefix, runtime.guarantee).
     """
     from streams.app import permissions_of  # noqa: PLC0415
     from streams.security.roles import PURPOSES, as_row, kafka_acls  # noqa: PLC0415
-    from streams.topics import Topics  # noqa: PLC0415
 
-    names = Topics(settings_for(config, bootstrap).kafka.topic_prefix)
+    settings = settings_for(config, bootstrap)
     for one in Role if role is None else (role,):
-        who, needed = principal.replace("{role}", one.value), permissions_of(one, names)
+        who, needed = principal.replace("{role}", one.value), permissions_of(one, settings)
         if as_json:
             lines = [json.dumps({"role": one.value, "principal": who, **as_row(entry)}) for entry in needed]
         else:

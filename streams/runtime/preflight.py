@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from streams.errors import ExpectedError, KafkaRefusedError, KafkaUnreachableError
-from streams.runtime.options import RuntimeOptions
+from streams.runtime.options import Guarantee, RuntimeOptions
 from streams.runtime.stage import StageSpec
 from streams.security.admission import Sight, look
 from streams.security.permissions import of_worker
@@ -43,7 +43,13 @@ async def check_topics(spec: StageSpec, options: RuntimeOptions) -> None:
     """
     give_up_at = time.monotonic() + options.start_timeout_s
     topics = (spec.input_topic, spec.changelog_topic, *spec.output_topics)
-    needed = of_worker(spec.input_topic, spec.changelog_topic, spec.output_topics, options.group)
+    needed = of_worker(
+        spec.input_topic,
+        spec.changelog_topic,
+        spec.output_topics,
+        options.group,
+        transactional=options.guarantee is Guarantee.EXACTLY_ONCE,
+    )
     told: list[str] = []
     while True:
         try:

@@ -63,9 +63,10 @@ def of_topics(names: Iterable[str], *operations: Operation) -> Iterator[Permissi
 
 
 def of_worker(
-    input_topic: str, changelog_topic: str, output_topics: Iterable[str], group: str
+    input_topic: str, changelog_topic: str, output_topics: Iterable[str], group: str, *, transactional: bool
 ) -> tuple[Permission, ...]:
-    """A stage reads its input in a group, keeps state in its changelog, and writes both in transactions."""
+    """A stage reads its input in a group, keeps state in its changelog, and writes both, in transactions if it may."""
+    ids = Permission(Resource.TRANSACTIONAL_ID, f"{group}.", Operation.WRITE, prefixed=True)
     return tuple(
         dict.fromkeys(
             (
@@ -73,7 +74,7 @@ def of_worker(
                 Permission(Resource.TOPIC, changelog_topic, Operation.READ),
                 *of_topics((changelog_topic, *output_topics), Operation.WRITE),
                 Permission(Resource.GROUP, group, Operation.READ),
-                Permission(Resource.TRANSACTIONAL_ID, f"{group}.", Operation.WRITE, prefixed=True),
+                *((ids,) if transactional else ()),
             )
         )
     )

@@ -19,6 +19,7 @@ class Role(StrEnum):
     NOTIFIER = "notifier"
     PUBLISHER = "publisher"
     OPERATOR = "operator"
+    DLQ = "dlq"
     READER = "reader"
     ADMINISTRATOR = "administrator"
     DOCTOR = "doctor"
@@ -26,6 +27,10 @@ class Role(StrEnum):
 
 CONTROL: Final = "control"
 """Commands that write control records do so in transactions; their ids begin as a stage's would that is called so."""
+DEAD_LETTERS: Final = "dlq"
+"""The same for retrying dead letters, which is one transactional id: whoever begins fences the one before."""
+COMMAND_GROUPS: Final = "pegel-"
+"""Commands read without a group, but their client wants the name of one, and looks up where it would be."""
 STAGES: Final = (Role.INTAKE, Role.ENGAGEMENT, Role.NOTIFIER)
 
 PURPOSES: Final = {
@@ -34,9 +39,10 @@ PURPOSES: Final = {
     Role.NOTIFIER: "runs 'pegel worker notifier'",
     Role.PUBLISHER: "sends events, with 'pegel publish' or by a producer of your own",
     Role.OPERATOR: "writes control records and reads them back: 'pegel catalog apply', 'catalog history', 'erase'",
+    Role.DLQ: "looks at what was refused, tries it again or drops it: 'pegel dlq'",
     Role.READER: "reads what came of it: 'pegel dump', 'explain --from-kafka', consumers of your own",
     Role.ADMINISTRATOR: "lays the topics out: 'pegel topics apply'",
-    Role.DOCTOR: "looks at everything and changes nothing",
+    Role.DOCTOR: "looks at everything and changes nothing: 'pegel doctor', 'topics show'",
 }
 
 
@@ -53,37 +59,41 @@ class Shape(Protocol):
     def output_topics(self) -> tuple[str, ...]: ...
 
 
-def stage_permissions(stage: Shape, topics: "Topics") -> tuple[Permission, ...]:
-    return of_worker(stage.input_topic, stage.changelog_topic, stage.output_topics, topics.group(stage.name))
+def stage_permissions(stage: Shape, topics: "Topics", *, transactional: bool) -> tuple[Permission, ...]:
+    group = topics.group(stage.name)
+    return of_worker(stage.input_topic, stage.changelog_topic, stage.output_topics, group, transactional=transactional)
 
 
 def command_permissions(role: Role, topics: "Topics") -> tuple[Permission, ...]:
     """For the roles that are no worker."""
+    reading = Permission(Resource.GROUP, COMMAND_GROUPS, Operation.DESCRIBE, prefixed=True)
     match role:
         case Role.PUBLISHER:
             return tuple(of_topics([topics.product_events], Operation.WRITE))
         case Role.OPERATOR:
-            ids = f"{topics.group(CONTROL)}."
-            control = Permission(Resource.TRANSACTIONAL_ID, ids, Operation.WRITE, prefixed=True)
+            control = f"{topics.group(CONTROL)}."
             return (
                 *of_topics([topics.account_events, topics.catalogs], Operation.READ, Operation.WRITE),
-                control,
+                Permission(Resource.TRANSACTIONAL_ID, control, Operation.WRITE, prefixed=True),
+                reading,
+            )
+        case Role.DLQ:
+            refused = [topics.product_events_dlq, topics.account_events_dlq, topics.transitions_dlq]
+            return (
+                *of_topics(refused, Operation.READ),
+                *of_topics([topics.product_events, topics.account_events, topics.transitions], Operation.WRITE),
+                *of_topics([topics.dead_letter_marks], Operation.READ, Operation.WRITE),
+                Permission(Resource.TRANSACTIONAL_ID, topics.group(DEAD_LETTERS), Operation.WRITE),
+                reading,
             )
         case Role.READER:
-            return tuple(of_topics(topics.all(), Operation.READ))
+            return (*of_topics(topics.all(), Operation.READ), reading)
         case Role.ADMINISTRATOR:
-            return tuple(
-                of_topics(
-                    topics.all(),
-                    Operation.CREATE,
-                    Operation.ALTER,
-                    Operation.DESCRIBE_CONFIGS,
-                    Operation.ALTER_CONFIGS,
-                )
-            )
+            operations = (Operation.CREATE, Operation.ALTER, Operation.DESCRIBE_CONFIGS, Operation.ALTER_CONFIGS)
+            return tuple(of_topics(topics.all(), *operations))
         case Role.DOCTOR:
             groups = (Permission(Resource.GROUP, topics.group(one.value), Operation.DESCRIBE) for one in STAGES)
-            return (*of_topics(topics.all(), Operation.READ, Operation.DESCRIBE_CONFIGS), *groups)
+            return (*of_topics(topics.all(), Operation.READ, Operation.DESCRIBE_CONFIGS), *groups, reading)
         case Role.INTAKE | Role.ENGAGEMENT | Role.NOTIFIER:
             raise AssertionError(f"{role} is a worker: its stage says what it needs")
 

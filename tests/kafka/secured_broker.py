@@ -6,12 +6,9 @@ whose certificate has expired. Certificates are made anew each time. Tokens are 
 that, made for development.
 """
 
-import base64
 import datetime as dt
 import ipaddress
-import json
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -238,11 +235,3 @@ def _binding(user: str, permission: Permission) -> AclBinding:
         RESOURCES[permission.resource], permission.name, pattern, f"User:{user}", "*",
         OPERATIONS[permission.operation], AclPermissionType.ALLOW,
     )  # fmt: skip
-
-
-def unsigned_token(user: str, lifetime_s: float = 3_600, **more: str) -> str:
-    """A token that the development validator takes."""
-    now = time.time()
-    claims: Mapping[str, object] = {"sub": user, "iat": now, "exp": now + lifetime_s, **more}
-    parts = [json.dumps(one).encode() for one in ({"alg": "none"}, claims)]
-    return ".".join(base64.urlsafe_b64encode(one).decode().rstrip("=") for one in parts) + "."
