@@ -72,6 +72,7 @@ class Assignment:
         """Took part in an assignment that is complete: nothing is being revoked, loaded or sought."""
         self.unsettled_since = time.monotonic()
         self.loadings: list[Loading] = []
+        self.loading_since = 0.0
         self._fencing = asyncio.Lock()
 
     def __iter__(self) -> Iterator[Partition]:
@@ -143,7 +144,7 @@ class Assignment:
     ) -> None:
         if fresh:
             log.info("loading partitions %s", [partition.number for partition in fresh])
-            started = time.monotonic()
+            started = self.loading_since = time.monotonic()
             self.loadings = [Loading(partition.number, partition.stage) for partition in fresh]
             async with self._fencing:
                 if not is_current():

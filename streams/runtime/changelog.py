@@ -26,6 +26,7 @@ from streams.runtime.ending import Ending
 from streams.runtime.failure import RuntimeFailure
 from streams.runtime.options import RuntimeOptions
 from streams.runtime.position import POSITION_KEY, STAGED_MARK, Position, decode_position
+from streams.runtime.progress import progress
 from streams.runtime.raw_records import RawConsumer
 from streams.runtime.stage import InputRecord, Stage
 
@@ -170,6 +171,5 @@ class ChangelogLoader:
 
 
 def _log_progress(loadings: list[Loading], seconds: float) -> None:
-    read, end = sum(one.read_to for one in loadings), sum(one.end for one in loadings)
-    rows = sum(one.rows for one in loadings)
-    log.info("loading state: %d rows, %d of %d offsets, %.0f s", rows, read, end, seconds)
+    unfinished = [one.partition for one in loadings if not one.done]
+    log.info("loading state: %s; partitions %s are not done", progress(loadings, seconds), unfinished)

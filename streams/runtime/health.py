@@ -10,6 +10,7 @@ A small aiohttp server of its own, not Faust's: it answers before Kafka does and
 
 import json
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -20,6 +21,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from streams.metrics import Metrics
 from streams.runtime.assignment import Assignment
 from streams.runtime.failure import FailStop
+from streams.runtime.progress import progress
 
 log = logging.getLogger(__name__)
 
@@ -38,16 +40,31 @@ def readiness(stage: str, assignment: Assignment, failure: FailStop) -> tuple[bo
         if held is not None:
             entry |= {"state": "ready" if held.active else "waiting", "next_offset": held.next, "lag": held.lag()}
         elif load is not None:
-            entry |= {"state": "loading", "rows": load.rows, "offset": load.read_to, "end": load.end}
+            percent = round(progress([load], 0.0).percent, 1)
+            entry |= {
+                "state": "loading", "rows": load.rows, "offset": load.read_to, "end": load.end, "percent": percent,
+            }  # fmt: skip
         partitions.append(entry)
     ready = assignment.settled and not failure.failed
+    whole = progress(assignment.loadings, time.monotonic() - assignment.loading_since)
     return ready, {
         "ready": ready,
         "stage": stage,
         "failed": failure.reason.value if failure.reason else None,
         "rebalancing": not assignment.settled,
+        "loading": {
+            "rows": whole.rows,
+            "percent": round(whole.percent, 1),
+            "seconds_left": _rounded(whole.seconds_left),
+        }
+        if assignment.loadings
+        else None,
         "partitions": partitions,
     }
+
+
+def _rounded(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds)
 
 
 def _pages(metrics: Metrics, assignment: Assignment, failure: FailStop) -> dict[str, Page]:
