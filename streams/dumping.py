@@ -14,6 +14,7 @@ import base64
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack
+from operator import methodcaller
 from typing import Any, Final
 
 import msgspec
@@ -33,6 +34,7 @@ LEADERLESS_CODES: Final = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaE
 TIMESTAMP_TYPES: Final = {0: "unknown", 1: "create", 2: "logappend"}
 
 _encode = msgspec.json.Encoder().encode
+_ask_headers = methodcaller("headers")
 
 
 class TopicReader:
@@ -119,11 +121,17 @@ class TopicReader:
 
 
 def headers_of(message: Any) -> list[tuple[str, bytes | None]]:
-    """A record's headers; one that says so if a name is no UTF-8, for then the client gives none of them."""
+    """A record's headers; one that says so if a name is no UTF-8, for then the client gives none of them.
+
+    Nothing else may ask a message for its headers. The client (confluent-kafka 2.16) raises the error and returns a
+    list with a null pointer in it all the same: asked directly, the interpreter may see the error later and elsewhere,
+    and whoever touches that list ends the process.
+    """
     try:
-        return message.headers() or []
+        return list(_ask_headers(message) or ())
     except (SystemError, UnicodeDecodeError):
-        return [(UNREADABLE_HEADER, b"headers: one or more with a name that is no UTF-8")]
+        message.set_headers([(UNREADABLE_HEADER, b"headers: one or more with a name that is no UTF-8")])
+        return list(_ask_headers(message))
 
 
 def line_of(message: Any) -> bytes:

@@ -15,8 +15,9 @@ from typing import Any, Final, NamedTuple, Self
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
+from streams.dumping import headers_of
 from streams.errors import ExpectedError
-from streams.kafka_client import consumer, reaching, timeout_s
+from streams.kafka_client import admin_client, consumer, reaching, timeout_s
 from streams.runtime.ending import Ending
 from streams.settings import KafkaSettings
 
@@ -61,12 +62,18 @@ class LogReader:
         complaints = self._stack.enter_context(reaching(self._kafka))
         self._client = consumer(self._kafka, complaints, _CONFIG)
         self._stack.callback(self._client.close)
+        self._admin = admin_client(self._kafka, complaints)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
         return self._stack.__exit__(kind, error, trace)
+
+    @property
+    def admin(self) -> Any:
+        """For what is not about records."""
+        return self._admin
 
     def partitions(self, topic: str) -> int:
         """How many partitions a topic has; 0: it does not exist."""
@@ -126,7 +133,7 @@ class LogReader:
 
 def _record(message: Any) -> LogRecord:
     return LogRecord(
-        message.offset(), message.timestamp()[1], message.key(), message.value(), message.headers() or ()
+        message.offset(), message.timestamp()[1], message.key(), message.value(), headers_of(message)
     )  # fmt: skip
 
 

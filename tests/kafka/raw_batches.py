@@ -2,8 +2,9 @@
 
 import gzip
 import struct
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
 
 from aiokafka import TopicPartition
 from aiokafka.client import AIOKafkaClient
@@ -12,6 +13,7 @@ from aiokafka.record.util import calc_crc32c
 
 NO_PRODUCER: Final = (-1, -1, -1)
 GZIP: Final = 1
+ZSTD: Final = 4
 HeaderBytes = Sequence[tuple[bytes, bytes | None]]
 
 
@@ -47,16 +49,26 @@ def zipped(*records: bytes) -> bytes:
     return gzip.compress(b"".join(records), 9)
 
 
-async def send(bootstrap: str, topic: str, partition: int, raw: bytes) -> int:
-    """Send a batch as it is; the broker's error code."""
+class Wire:
+    """A connection that sends batches as they are."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    async def send(self, topic: str, partition: int, raw: bytes) -> int:
+        """The broker's error code."""
+        await self._client.set_topics([topic])
+        leader = self._client.cluster.leader_for_partition(TopicPartition(topic, partition))
+        assert leader is not None
+        response = await self._client.send(leader, ProduceRequest(None, -1, 10_000, [(topic, [(partition, raw)])]))
+        return int(response.topics[0][1][0][1])
+
+
+@asynccontextmanager
+async def wire(bootstrap: str) -> AsyncIterator[Wire]:
     client = AIOKafkaClient(bootstrap_servers=bootstrap)
     await client.bootstrap()
     try:
-        await client.set_topics([topic])
-        leader = client.cluster.leader_for_partition(TopicPartition(topic, partition))
-        assert leader is not None
-        request = ProduceRequest(None, -1, 10_000, [(topic, [(partition, raw)])])
-        response = await client.send(leader, request)
-        return int(response.topics[0][1][0][1])
+        yield Wire(client)
     finally:
         await client.close()
