@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, ProducerFenced
 from aiokafka.structs import OffsetAndMetadata
 
 from streams.runtime.failure import RuntimeFailure
@@ -149,11 +149,17 @@ class TransactionalWriter(BatchingWriter):
         require_keys_of_stages(transaction.changes)
         await self._pack_rows(packer, transaction.changes)
         packer.add(self._changelog, POSITION_KEY, encode_position(transaction.position), None, ())
-        await producer.begin_transaction()
-        await self._delivered(packer.batches())
-        offsets = {self._input: OffsetAndMetadata(transaction.position, "")}
-        await producer.send_offsets_to_transaction(offsets, self._group)
-        await producer.commit_transaction()
+        try:
+            await producer.begin_transaction()
+            await self._delivered(packer.batches())
+            offsets = {self._input: OffsetAndMetadata(transaction.position, "")}
+            await producer.send_offsets_to_transaction(offsets, self._group)
+            await producer.commit_transaction()
+        except ProducerFenced as error:
+            raise RuntimeFailure(
+                f"another process owns partition {self._input.partition} now: this one was silent for longer than the "
+                "session time-out or the transaction time-out, or the other has its instance_id"
+            ) from error
 
 
 class Packer:

@@ -61,22 +61,33 @@ class Worker:
 
 
 class StopSignal:
-    """The first signal asks, the second one does not."""
+    """The first signal asks, the second one does not.
 
-    def __init__(self) -> None:
+    Python runs the handler itself, whatever the event loop does: a loop that hangs must not make a worker deaf. So the
+    time-out of the stop counts from the signal, not from when the loop hears of it.
+    """
+
+    def __init__(self, shutdown_timeout_s: float) -> None:
+        self._loop = asyncio.get_running_loop()
         self._asked = asyncio.Event()
+        self._seen = False
+        self._shutdown_timeout_s = shutdown_timeout_s
 
     def install(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, self._on_signal, number)
+            signal.signal(number, self._on_signal)
 
-    def _on_signal(self, number: signal.Signals) -> None:
-        if self._asked.is_set():
-            log.warning("%s again: ending at once", number.name)
+    def _on_signal(self, number: int, _frame: object) -> None:
+        name = signal.Signals(number).name
+        if self._seen:
+            log.warning("%s again: ending at once", name)
             logging.shutdown()
             os._exit(128 + number)
-        log.info("%s: stopping", number.name)
-        self._asked.set()
+        self._seen = True
+        log.info("%s: stopping", name)
+        end_after(self._shutdown_timeout_s, FailReason.SHUTDOWN_STUCK)
+        if not self._loop.is_closed():  # else it has ended already
+            self._loop.call_soon_threadsafe(self._asked.set)
 
     @property
     def asked(self) -> bool:
@@ -95,7 +106,7 @@ class _Life:
 
     async def live(self) -> int:
         spec, options = self._spec, self._options
-        failure, stop, vitals = FailStop(logs.hush), StopSignal(), Vitals()
+        failure, stop, vitals = FailStop(logs.hush), StopSignal(options.shutdown_timeout_s), Vitals()
         stop.install()
         metrics = Metrics(spec.name, spec.output_topics)
         exporter = Exporter(metrics)
@@ -142,11 +153,11 @@ class _Life:
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         for task in ends:
             task.cancel()
-        # Armed until the process is gone: asyncio.run and the threads of Faust may hang as well.
-        end_after(self._options.shutdown_timeout_s, FailReason.SHUTDOWN_STUCK)
         if not failure.failed:
             await self._stop(app, failure)
         else:
+            # Armed until the process is gone, as a signal does: asyncio.run and the threads of Faust may hang as well.
+            end_after(self._options.shutdown_timeout_s, FailReason.SHUTDOWN_STUCK)
             await self._give_up(app)
         started.cancel()
         return EXIT_FAILED if failure.failed else EXIT_OK

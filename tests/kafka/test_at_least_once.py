@@ -1,15 +1,26 @@
 """Without transactions, on a real broker: outputs may come again, the state is exact, nothing is missing."""
 
+import gzip
+import json
 import random
 import signal
 import time
 from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from streams.dev.broker import Broker
+from streams.runtime.options import Guarantee
 from streams.runtime.position import POSITION_KEY, STAGED_MARK
+from streams.settings import RuntimeSettings, Settings
+from streams.topic_admin import TopicAdmin
+from streams.topics import specs
+from tests.kafka.test_pipeline import EVENTS, by_account, dumped, replayed, require_equal
 from tests.kafka.toy import Toy
+from tests.kafka.workers import pegel, wait_until_settled, workers
 
 pytestmark = pytest.mark.kafka
 
@@ -91,3 +102,47 @@ def test_a_deployment_changes_its_guarantee_between_two_starts(toy: Toy) -> None
         assert worker.wait() == 0
     toy.assert_exact()
     assert toy.read("changelog")[-1][0] == POSITION_KEY
+
+
+PUBLISHED = 6_000
+
+
+def first_seen(settings: Settings) -> list[dict[str, Any]]:
+    """What a reader has who drops each transition whose id it knows, in order; a repeat must say the same."""
+    seen: dict[str, dict[str, Any]] = {}
+    for record in dumped(settings, "segments.transitions.v1"):
+        transition = json.loads(record["payload"])
+        transition.pop("emitted_at")
+        assert seen.setdefault(transition["transition_id"], transition) == transition
+    return list(seen.values())
+
+
+def test_what_a_killed_engagement_worker_wrote_is_the_replay_to_a_reader_that_drops_repeats(
+    kafka_settings: Settings, tmp_path: Path
+) -> None:
+    acked = RuntimeSettings(guarantee=Guarantee.AT_LEAST_ONCE)
+    settings = kafka_settings.model_copy(update={"runtime": acked})
+    TopicAdmin(settings.kafka).apply(specs(settings))
+    more = {
+        "PEGEL_RUNTIME__GUARANTEE": "at_least_once",
+        "PEGEL_ENGAGEMENT__CATALOG": "oss",
+        "PEGEL_ENGAGEMENT__CLOCK": "log",
+    }
+    with gzip.open(EVENTS) as lines, workers(settings, tmp_path, more, "intake", "engagement") as running:
+        published = pegel(settings, "publish", "-", "--key", "account", stdin=b"".join(islice(lines, PUBLISHED)))
+        assert published.returncode == 0, published.stderr.decode()
+        for stage in ("engagement", "intake", "engagement"):
+            time.sleep(0.5)
+            running[stage].kill()
+            running[stage].start()
+        wait_until_settled(running["intake"], PUBLISHED)
+        wait_until_settled(running["engagement"], PUBLISHED)
+
+    dump = pegel(settings, "dump", "account.events.v1").stdout
+    transitions = first_seen(settings)
+    found = by_account(json.dumps({**one, "emitted_at": None}).encode() for one in transitions)
+    for account, ordered in found.items():
+        assert [one["sequence"] for one in transitions if one["account_id"] == account] == list(
+            range(1, len(ordered) + 1)
+        )
+    require_equal(found, replayed(settings, "-", "--catalog", "oss", stdin=dump))

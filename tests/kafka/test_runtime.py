@@ -75,15 +75,16 @@ def test_workers_that_join_and_leave_share_the_partitions_and_lose_nothing(toy: 
 
 def test_a_zombie_whose_partitions_moved_is_fenced_and_ends(toy: Toy) -> None:
     with toy.producing(per_second=3_000):
-        zombie = toy.worker(instance_id="same", flush_interval_ms=5_000)
+        zombie = toy.worker(flush_interval_ms=5_000)
         zombie.ready()
         time.sleep(0.5)  # the first flush has come at once; by now there is more that was not flushed
         zombie.kill(signal.SIGSTOP)
-        successor = toy.worker(instance_id="same")
+        successor = toy.worker()
         successor.ready()
         time.sleep(0.5)
         zombie.kill(signal.SIGCONT)
         assert zombie.wait() == 70
+    assert "another process owns partition" in "".join(zombie.lines)
     assert "ProducerFenced" in "".join(zombie.lines)
     toy.wait_until_done()
     toy.assert_exact()

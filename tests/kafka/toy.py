@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -63,6 +64,16 @@ class ToyProcess:
     def ready(self) -> list[int]:
         """Wait until partitions are at work, and return which."""
         return json.loads(self.wait_for(r"ready: partitions (\[.*\])").group(1))  # type: ignore[no-any-return]
+
+    def wait_for_applied(self, offsets: int, timeout_s: float = READY_S) -> None:
+        """Wait until a worker that is ready has passed so many offsets."""
+        (address,) = {found for line in self.lines for found in re.findall(r"health and metrics of toy at (\S+)", line)}
+        end = time.monotonic() + timeout_s
+        passed = 0
+        while passed < offsets:
+            assert time.monotonic() < end, f"not {offsets} offsets within {timeout_s} s:\n{self.log}"
+            with urllib.request.urlopen(f"{address}/readyz") as answer:
+                passed = sum(one["next_offset"] for one in json.loads(answer.read())["partitions"])
 
     @property
     def log(self) -> str:

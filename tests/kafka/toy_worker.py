@@ -4,18 +4,22 @@ For every record an output with the key's running total goes to the output topic
 n after n records means: none lost, none twice. `python toy_worker.py '{"bootstrap": ..., ...}'`.
 """
 
+import asyncio
 import logging
 import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import msgspec
 
 from streams.runtime import acked, logs
+from streams.runtime.faust_app import StageApp
 from streams.runtime.options import Guarantee, KafkaAccess, RuntimeOptions
 from streams.runtime.stage import Drained, InputRecord, Output, StageFailure, StageSpec
 from streams.runtime.transaction import BATCH_BYTES_MAX
+from streams.runtime.transport import BatchConsumerThread
 from streams.runtime.worker import Worker
 
 
@@ -33,6 +37,8 @@ class ToyOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Be saturated from so many records on."""
     hangs_on: str = ""
     """Never return from applying this key."""
+    fault: Literal["", "fetches_hang", "batches_vanish"] = ""
+    """What breaks in the runtime itself once it has begun to work."""
     guarantee: Guarantee = Guarantee.EXACTLY_ONCE
     stall_timeout_s: float = 60.0
     silence_timeout_s: float = 300.0
@@ -101,9 +107,26 @@ class CountingStage:
         pass
 
 
+def break_down(fault: str) -> None:
+    """Break a part of the runtime."""
+
+    async def hang(self: Any, consumer: Any, active_partitions: Any, **limits: Any) -> Any:
+        fetched = await fetch(self, consumer, active_partitions, **limits)
+        if fetched.records:
+            await asyncio.Event().wait()
+        return fetched
+
+    fetch = BatchConsumerThread._fetch_records
+    if fault == "fetches_hang":
+        setattr(BatchConsumerThread, "_fetch_records", hang)  # noqa: B010
+    if fault == "batches_vanish":
+        setattr(StageApp, "_apply", lambda self, batch: None)  # noqa: B010
+
+
 def main() -> int:
     options = msgspec.json.decode(sys.argv[1], type=ToyOptions)
     logs.configure("toy")
+    break_down(options.fault)
     spec = StageSpec(
         name="toy",
         input_topic=f"{options.prefix}input",

@@ -82,12 +82,15 @@ async def test_a_flush_is_begin_send_acks_offset_commit_in_that_order(producer: 
     assert producer.offsets[TopicPartition("in", 2)].offset == 7
 
 
-@pytest.mark.parametrize("error", [MessageSizeTooLargeError(), ProducerFenced()])
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(MessageSizeTooLargeError("2 MiB"), "2 MiB"), (ProducerFenced(), "another process owns partition 2 now")],
+)
 async def test_a_batch_that_was_refused_keeps_the_transaction_from_committing(
-    producer: FakeProducer, error: Exception
+    producer: FakeProducer, error: Exception, said: str
 ) -> None:
     producer.refused["out"] = error
-    with pytest.raises(type(error)):
+    with pytest.raises((type(error), RuntimeFailure), match=said):
         await writer_with(producer).write(Transaction([Output("out", b"k", b"v")], [(b"k", b"s")], 7))
     assert "commit" not in producer.calls
     assert producer.calls.count("acked") == 2, "every batch is waited for, also after one has failed"
