@@ -3,6 +3,7 @@
 from streams.catalogs import load_catalog
 from streams.engagement.stage import EngagementConfig, EngagementStage
 from streams.engine.program import compile_catalog
+from streams.runtime.rejects import RejectLimits
 from streams.runtime.stage import StageSpec
 from streams.settings import Settings
 from streams.topics import Topics
@@ -22,6 +23,9 @@ def stage_spec(settings: Settings, topics: Topics) -> StageSpec:
         partitions=settings.kafka.partitions,
         clock=engagement.clock,
         clock_hold_ms=round(engagement.clock_hold_s * 1000),
+        rejects=RejectLimits(
+            engagement.reject_sample_min, engagement.reject_ratio_max, "PEGEL_ENGAGEMENT__REJECT_RATIO_MAX"
+        ),
     )
     return StageSpec(
         name="engagement",

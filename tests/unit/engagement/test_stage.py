@@ -1,13 +1,17 @@
 """Laws of the engagement stage: what goes into the log, what comes out, and that a restart changes nothing."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from schemas.catalog import Catalog
+from schemas.dead_letter import DeadLetter, RejectReason
 from schemas.transition import ANNOUNCE_HEADER
 from streams.engine.program import compile_catalog
+from streams.runtime.dead_letters import original_headers
+from streams.runtime.rejects import RejectLimits, RejectRatioExceededError
 from tests.unit.engagement.log import CATALOG, DAY, RANKED, START, TOPICS, World, config
 
 MESSAGE = {"message_id": "m1", "type": "track"}
@@ -205,3 +209,31 @@ def test_memberships_follow_every_transition_and_the_first_activity_of_a_day() -
     world.publish("acme", "m9", START + 2 * DAY)
     world.run(START + 2 * DAY)
     assert len(world.out[TOPICS.membership]) == 3
+
+
+def test_a_bad_deploy_that_writes_to_the_log_itself_stops_the_worker_and_no_restart_lets_more_through() -> None:
+    world = World(replace(config(clock="off"), rejects=RejectLimits(10, 0.5, "THE_SETTING")))
+    for number in range(5):
+        world.publish("acme", f"m{number}", START)
+        world.append(0, "acme", b"{broken", START)
+    world.run(START)
+    assert len(world.out[TOPICS.account_events_dlq]) == 5
+    world.restart()
+    world.append(0, "acme", b"{broken", START)
+    world.append(0, "acme", b"{broken", START)
+    with pytest.raises(RejectRatioExceededError, match=r"6 of the last 10.*THE_SETTING=1"):
+        world.run(START)
+
+
+def test_a_control_record_that_is_refused_keeps_what_makes_it_one() -> None:
+    world = World(config(clock="off"))
+    odd: list[tuple[str, bytes | None]] = [
+        ("pegel-control", b"dance"),
+        ("pegel-forged", b"1"),
+        ("traceparent", b"00-ab"),
+    ]
+    world.append(0, None, b"{}", START, *odd)
+    world.run(START)
+    (letter,) = world.out[TOPICS.account_events_dlq]
+    assert DeadLetter.from_headers(letter.headers).reason is RejectReason.UNKNOWN_CONTROL
+    assert original_headers(letter.headers) == [("pegel-control", b"dance"), ("traceparent", b"00-ab")]
