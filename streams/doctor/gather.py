@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka import IsolationLevel, TopicPartition
 from confluent_kafka.admin import OffsetSpec
 
 from streams.catalogs import load_catalog
@@ -29,6 +29,7 @@ from streams.engine.program import compile_catalog
 from streams.engine.rules.errors import CatalogError
 from streams.errors import ExpectedError
 from streams.kafka_client import admin_client, is_mock_cluster, reaching, timeout_s
+from streams.rebuild.groups import committed_offsets, described_group
 from streams.rebuild.log import LogReader
 from streams.security.access import client_access
 from streams.settings import Settings
@@ -37,7 +38,6 @@ from streams.topics import Topics, specs
 
 OPEN_WATCHED_S: Final = 3.0
 """A flush takes milliseconds; a transaction that is open for so long at the same place belongs to nobody who works."""
-NO_OFFSET: Final = -1001
 
 
 def gather(settings: Settings) -> Facts:
@@ -56,7 +56,7 @@ def gather(settings: Settings) -> Facts:
         readable = [one for one in placements if one.leader is not None]
         ends = _ends(admin, kafka.request_timeout_ms, readable)
         stages = tuple(one for one in stage_topics(Topics(kafka.topic_prefix)) if _is_readable(one, readable))
-        before = {one.stage: _committed(admin, settings, one) for one in stages}
+        before = {one.stage: committed_offsets(admin, kafka, one.group, one.input) for one in stages}
         positions = _positions(settings, stages, topics)
         groups = {one.stage: _group(admin, settings, one, before[one.stage]) for one in stages}
         hanging = _open_transactions(admin, kafka.request_timeout_ms, readable, ends)
@@ -127,26 +127,12 @@ def _open_transactions(
     )
 
 
-def _committed(admin: Any, settings: Settings, stage: StageTopics) -> dict[int, int]:
-    asked = [ConsumerGroupTopicPartitions(stage.group)]
-    futures = admin.list_consumer_group_offsets(asked, request_timeout=timeout_s(settings.kafka))
-    found = futures[stage.group].result().topic_partitions
-    return {one.partition: one.offset for one in found if one.topic == stage.input and one.offset >= 0}
-
-
 def _group(admin: Any, settings: Settings, stage: StageTopics, before: Mapping[int, int]) -> GroupFacts:
-    try:
-        futures = admin.describe_consumer_groups([stage.group], request_timeout=timeout_s(settings.kafka))
-        described = futures[stage.group].result()
-    except KafkaException as error:  # newer brokers say so of a group that never was
-        if error.args[0].name() != "GROUP_ID_NOT_FOUND":
-            raise
-        return GroupFacts("DEAD", (), before, before)
-    members = tuple(
-        Member(one.client_id, one.group_instance_id or None, len(one.assignment.topic_partitions))
-        for one in described.members
+    state, members = described_group(admin, settings.kafka, stage.group)
+    named = tuple(
+        Member(one.client_id, one.group_instance_id or None, len(one.assignment.topic_partitions)) for one in members
     )
-    return GroupFacts(described.state.name, members, before, _committed(admin, settings, stage))
+    return GroupFacts(state, named, before, committed_offsets(admin, settings.kafka, stage.group, stage.input))
 
 
 def _positions(

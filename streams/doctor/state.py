@@ -2,9 +2,8 @@
 
 Theory of operation. A changelog partition ends, at any committed moment, with a position row: all rows before it are
 the state as of that offset of the log. The log is read to exactly there, by the stage that the workers run, with the
-events of the sampled accounts and every control record; an account's state depends on nothing else. Two things may
-differ without meaning anything, for they depend on when flushes happened: how much of the partition's clock an
-untouched account has taken over, and of which day its membership was last written. They are levelled before comparing.
+events of the sampled accounts and every control record; an account's state depends on nothing else. What may differ
+without meaning anything is levelled before comparing (`streams.rebuild.compare`).
 
 The membership records are read after the state. One that is behind its account is wrong; one that is ahead was
 written meanwhile, unless nobody writes.
@@ -12,7 +11,6 @@ written meanwhile, unless nobody writes.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
 
 import msgspec
 
@@ -24,15 +22,12 @@ from streams.doctor.sample import Sample
 from streams.engagement import rows
 from streams.engine import codec
 from streams.engine.account import MINUS_INFINITY, Account
-from streams.engine.clock import settle
 from streams.engine.program import Program
+from streams.rebuild.compare import differing_fields
 from streams.rebuild.log import Extent, LogReader, LogRecord
 from streams.rebuild.recompute import Recomputation, Rows, first_program
 from streams.runtime.partitioner import partition_of
 from streams.topics import Topics
-
-NOTED_WHEN_WRITTEN: Final = ("reported_day", "reported_sequence", "operation")
-"""Fields of the state that depend on how the log was cut into flushes, and on nothing else."""
 
 OnTotal = Callable[[int], None]
 """Told how many offsets more will be read."""
@@ -193,13 +188,7 @@ def compare(kept: Account | None, fresh: Account | None, floor: int) -> tuple[Ve
         if kept is fresh:
             return Verdict.EQUAL, ()
         return (Verdict.MISSING if kept is None else Verdict.NOT_IN_LOG), ()
-    for account in (kept, fresh):
-        settle(account, floor)
-    differing = tuple(
-        name
-        for name in Account.__struct_fields__
-        if name not in NOTED_WHEN_WRITTEN and getattr(kept, name) != getattr(fresh, name)
-    )
+    differing = differing_fields(kept, fresh, floor)
     return (Verdict.DIFFERS if differing else Verdict.EQUAL), differing
 
 

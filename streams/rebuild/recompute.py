@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from schemas.catalog import Catalog
 from schemas.control import CONTROL_HEADER, CatalogChange, decode_control
 from schemas.dead_letter import Rejected
+from schemas.transition import WireTransition, decode_transition
 from streams.engagement.stage import EngagementConfig, EngagementStage
 from streams.engine.program import Program, compile_catalog
 from streams.engine.rules.errors import CatalogError
@@ -36,10 +37,16 @@ class Recomputation:
     (`settle`): the runtime does that in slices, so that a changelog may have been read in the middle of it.
     """
 
-    def __init__(self, partition: int, partitions: int, topics: Topics, program: Program) -> None:
+    def __init__(
+        self, partition: int, partitions: int, topics: Topics, program: Program, told: Mapping[str, int] | None = None
+    ) -> None:
+        """`told`: the sequence that was published last, by account; transitions beyond it are kept in `untold`."""
         config = EngagementConfig(program, topics, partitions, clock="off", clock_hold_ms=0, rejects=UNLIMITED)
         self._stage = EngagementStage(partition, config)
+        self._transitions = topics.transitions
+        self._told = told
         self.rows: Rows = {}
+        self.untold: dict[str, list[WireTransition]] = {}
 
     @property
     def program(self) -> Program:
@@ -73,7 +80,16 @@ class Recomputation:
         self._keep_rows()
 
     def _keep_rows(self) -> None:
-        self.rows.update(self._stage.drain().changes)
+        drained = self._stage.drain()
+        self.rows.update(drained.changes)
+        if self._told is not None:
+            for output in drained.outputs:
+                if output.topic == self._transitions:
+                    self._keep_untold(decode_transition(output.value or b""), self._told)
+
+    def _keep_untold(self, transition: WireTransition, told: Mapping[str, int]) -> None:
+        if transition.sequence > told.get(transition.account_id, 0):
+            self.untold.setdefault(transition.account_id, []).append(transition)
 
 
 def first_program(records: Iterable[LogRecord], otherwise: Callable[[], Program]) -> Program:

@@ -1,6 +1,7 @@
 """State against log: whatever way a worker went, its rows say what the log says; a row that was spoilt does not."""
 
 import random
+from collections.abc import Mapping
 
 import msgspec
 import pytest
@@ -16,6 +17,7 @@ from streams.engine import codec
 from streams.engine.account import Account
 from streams.engine.program import compile_catalog
 from streams.rebuild.log import LogRecord
+from streams.rebuild.plan import seed_of
 from streams.rebuild.recompute import Recomputation, Rows, first_program
 from tests.unit.engagement.log import CATALOG, DAY, RANKED, START, TOPICS, World, config
 
@@ -47,13 +49,19 @@ def lived(seed: int) -> World:
     return world
 
 
-def recomputed(world: World, partition: int) -> Rows:
-    records = [LogRecord(one.offset, one.timestamp, one.key, one.value, one.headers) for one in world.logs[partition]]
+def recomputation(
+    world: World, partition: int, told: Mapping[str, int] | None = None, old: Rows | None = None, start: int = 0
+) -> Recomputation:
+    """From the log, or from `start` on, which leaves the rest to the rules in `old`."""
+    log = world.logs[partition][start:]
+    records = [LogRecord(one.offset, one.timestamp, one.key, one.value, one.headers) for one in log]
     program = first_program(records, lambda: world.config.program)
-    fresh = Recomputation(partition, 2, TOPICS, program)
+    fresh = Recomputation(partition, 2, TOPICS, program, told)
+    if start:
+        fresh.restore(seed_of(old or {}))
     fresh.feed(records)
     fresh.settle()
-    return fresh.rows
+    return fresh
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -61,7 +69,7 @@ def test_whatever_way_a_worker_went_its_rows_say_what_the_log_says(seed: int) ->
     world = lived(seed)
     compared = 0
     for partition in range(2):
-        kept, fresh = world.rows[partition], recomputed(world, partition)
+        kept, fresh = world.rows[partition], recomputation(world, partition).rows
         assert kept.keys() == fresh.keys()
         partition_row = kept[rows.PARTITION]
         assert partition_row is not None
