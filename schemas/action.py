@@ -53,6 +53,7 @@ class Reason(StrEnum):
     NO_PLAY = "no_play"
     STALE = "stale"
     CATALOG_CHANGE = "catalog_change"
+    REBUILD = "rebuild"
     ALREADY_OPEN = "already_open"
     # After an attempt that will be repeated
     THROTTLED = "throttled"

@@ -102,8 +102,9 @@ class Transition(BaseModel):
     sequence: int = Field(ge=1, description="Counts the account's transitions, without gaps.")
     catalog_version: Name = Field(description="The rules that said so.")
     evidence: dict[str, Any] = Field(description="What the conditions saw, and on leaving what failed or held.")
-    trigger: MessageTrigger | Literal["deadline", "thresholds", "catalog"] = Field(
-        description="What let it be seen: the record applied, time passing, new percentiles, or a new catalog."
+    trigger: MessageTrigger | Literal["deadline", "thresholds", "catalog", "rebuild"] = Field(
+        description="What let it be seen: the record applied, time passing, new percentiles, a new catalog, or state "
+        "that was rebuilt and found otherwise than it had been told."
     )
     entered_at: Time | None = Field(description="When the segment left had been entered; null on `entered`.")
     dwell_seconds: float | None = Field(ge=0, description="How long the account was in it; null on `entered`.")
@@ -146,7 +147,7 @@ if TYPE_CHECKING:
         sequence: int
         catalog_version: str
         evidence: dict[str, Any]
-        trigger: WireTrigger | Literal["deadline", "thresholds", "catalog"]
+        trigger: WireTrigger | Literal["deadline", "thresholds", "catalog", "rebuild"]
         entered_at: str | None
         dwell_seconds: float | None
         forecast: WireForecast | None

@@ -18,7 +18,8 @@ from streams.engine.rules.expression import Node, Op
 from streams.engine.working import Working
 
 Direction = Literal["entered", "exited", "moved"]
-Trigger = tuple[str, EventType] | Literal["deadline", "thresholds", "catalog"]  # message id and type, or the cause
+Cause = Literal["deadline", "thresholds", "catalog", "rebuild"]
+Trigger = tuple[str, EventType] | Cause  # message id and type, or the cause
 
 
 @dataclass(frozen=True, slots=True)

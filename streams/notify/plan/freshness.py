@@ -1,8 +1,8 @@
 """Whether a piece of news is still news.
 
-Two floods must never reach people: history that is computed now (a backfill, a notifier that starts on an old topic,
-a long outage), and what a new version of the catalog changes at a stroke. Both are recorded as suppressed, with the
-reason.
+Three floods must never reach people: history that is computed now (a backfill, a notifier that starts on an old topic,
+a long outage), what a new version of the catalog changes at a stroke, and what a rebuilt state corrects. All are
+recorded as suppressed, with the reason.
 """
 
 from schemas.action import Reason
@@ -14,6 +14,8 @@ HOUR_MS = 3_600_000
 
 def freshness(news: News, play: Play, now_ms: int, max_age_h: float | None) -> Reason:
     """PLANNED, or why it is not told. `max_age_h` is the setting that a play may override."""
+    if news.from_rebuild:
+        return Reason.REBUILD
     if news.from_catalog and not (play.announce_catalog_changes):
         return Reason.CATALOG_CHANGE
     limit_h = max_age_h if play.max_age_h is None else play.max_age_h

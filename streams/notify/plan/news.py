@@ -13,6 +13,7 @@ from schemas.timestamps import parse_ms
 from streams.limits import ACCOUNT_ID_CHARS_MAX, RECORD_BYTES_MAX
 
 CATALOG: Final = "catalog"
+REBUILD: Final = "rebuild"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,8 @@ class News:
     from_catalog: bool
     """A new catalog alone made it, nothing that the account did."""
     fields: dict[str, Any] = field(repr=False)
+    from_rebuild: bool = False
+    """It corrects what was told before: never news."""
 
 
 class _Wire(msgspec.Struct):
@@ -69,9 +72,10 @@ def read(raw: bytes | None, *, announced: bool = False) -> News:
         raise Rejected(RejectReason.BAD_TRANSITION, "effective_at is not an RFC 3339 date-time with an offset")
     if not (wire.account_id and len(wire.account_id) <= ACCOUNT_ID_CHARS_MAX and wire.transition_id):
         raise Rejected(RejectReason.BAD_TRANSITION, "account_id or transition_id is empty or too long")
+    trigger = _trigger_type(wire.trigger)
     return News(
         wire.transition_id, wire.account_id, wire.segment, wire.direction, wire.group, wire.from_segment,
-        effective_at_ms, _trigger_type(wire.trigger) == CATALOG and not announced, fields,
+        effective_at_ms, trigger == CATALOG and not announced, fields, trigger == REBUILD,
     )  # fmt: skip
 
 

@@ -84,6 +84,11 @@ def test_an_announced_catalog_change_is_news_like_any_other() -> None:
     assert freshness(news(trigger={"type": "track", "message_id": "m"}), play(), NOW_MS, 24) is Reason.PLANNED
 
 
+def test_what_a_rebuilt_state_corrects_is_told_to_nobody() -> None:
+    told = news(trigger="rebuild")
+    assert freshness(told, play(announce_catalog_changes=True, max_age_h=48), NOW_MS, 24) is Reason.REBUILD
+
+
 def test_the_delivery_id_is_a_function_of_destination_transition_and_template() -> None:
     one = delivery_id("team", "t-1", "plain")
     assert one == delivery_id("team", "t-1", "plain") == "08f908bf-7b6e-5f86-a087-6908e913846f"
