@@ -62,7 +62,10 @@ STAGE_COUNTS: Final[Mapping[str, StageCount]] = {
     ),
     "evicted": StageCount("Entries dropped because a collection was full.", {"collection": COLLECTIONS}),
     "applied": StageCount("Events applied to their account.", {}),
-    "cut": StageCount("Texts shortened and traits dropped because they were too large.", {"what": ("text", "trait")}),
+    "cut": StageCount(
+        "Texts shortened, traits dropped because they were too large, and headers not passed on.",
+        {"what": ("text", "trait", "header")},
+    ),
     "suppressed": StageCount("Events of accounts and users that were erased.", {}),
     "ignored": StageCount("Facts without a usable value.", {"what": ("nps_answer",)}),
     # Intake

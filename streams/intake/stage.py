@@ -51,6 +51,7 @@ class IntakeStage:
         self._window = window
         self._outputs: list[Output] = []
         self._undrained_bytes = 0
+        self._headers_cut = 0
         self._rejected: dict[RejectReason, int] = dict.fromkeys(RejectReason, 0)
 
     @property
@@ -60,6 +61,7 @@ class IntakeStage:
             **{f"rejected:{reason}": count for reason, count in self._rejected.items() if count},
             **{f"accounts_resolved:{via}": count for via, count in self._identity.resolved.items() if count},
             "evicted:identities": self._identity.users.evicted,
+            "cut:header": self._headers_cut,
         }
 
     @property
@@ -97,7 +99,9 @@ class IntakeStage:
                     rejected = refusal
                 else:
                     size_bytes += len(passed)
-                    append(Output(topic, key, passed, passed_on(headers) if headers else (), None, record.timestamp))
+                    kept = passed_on(headers) if headers else ()
+                    self._headers_cut += len(headers) - len(kept)
+                    append(Output(topic, key, passed, kept, None, record.timestamp))
                     continue
             self._window.accept(index - noted)
             noted = index + 1

@@ -11,7 +11,7 @@ import pytest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 
-from schemas.dead_letter import DeadLetter, RejectReason
+from schemas.dead_letter import UNREADABLE_HEADER, DeadLetter, RejectReason
 from streams.errors import SettingsError
 from streams.intake.agent import identity_of, stage_spec
 from streams.intake.stage import UNDRAINED_RECORDS_MAX, WINDOW_KEY
@@ -23,6 +23,7 @@ from streams.limits import (
     RECORD_BYTES_MAX,
 )
 from streams.metrics import STAGE_COUNTS, STAGE_GAUGES
+from streams.runtime.dead_letters import original_headers, retry_headers
 from streams.runtime.headers import passed_on
 from streams.runtime.rejects import RejectRatioExceededError
 from streams.runtime.stage import Drained, Output, Stage
@@ -133,6 +134,22 @@ def test_headers_are_bounded_in_number_and_size() -> None:
     large = ("h", b"v" * (HEADERS_BYTES_MAX - 1))
     assert passed_on([large, ("i", b"")]) == [large]
     assert passed_on([("pegel-x", b"v" * HEADERS_BYTES_MAX), ("h", None)]) == [("h", b"")]
+
+
+def test_headers_that_are_not_passed_on_are_counted() -> None:
+    one = stage()
+    one.apply([Record(GOOD), Record(GOOD, headers=[("pegel-x", b"1"), *[("h", b"v")] * (HEADERS_MAX + 2)])])
+    assert one.counts["cut:header"] == 3
+
+
+def test_a_record_that_could_not_be_read_whole_is_refused_however_good_its_value() -> None:
+    record = Record(GOOD, headers=[("h", b"1"), (UNREADABLE_HEADER, b"headers: 1 with a name that is no UTF-8")])
+    (output,) = applied(record).outputs
+    found = letter(output)
+    assert (found.reason, found.original_headers) == (RejectReason.BAD_HEADERS, 2)
+    assert original_headers(output.headers) == [("h", b"1")]
+    (again,) = applied(Record(output.value, headers=[*original_headers(output.headers), *retry_headers(found)])).outputs
+    assert again.topic == "t.account.events.v1"
 
 
 def test_a_learned_user_is_a_row_of_the_changelog_once() -> None:
@@ -250,6 +267,7 @@ def test_counts_and_gauges_have_the_names_of_the_metrics() -> None:
         "accounts_resolved:context": 1,
         "accounts_resolved:property": 1,
         "evicted:identities": 0,
+        "cut:header": 0,
     }
     assert dict(one.gauges) == {"state_rows": 1}
     assert set(one.gauges) <= set(STAGE_GAUGES)
