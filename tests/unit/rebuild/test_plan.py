@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from schemas.membership import WireMembership, decode_membership
+from schemas.membership import WireMembership, WireSegmentMembership, decode_membership
+from schemas.timestamps import format_ms
 from schemas.transition import WireTransition, decode_transition
 from streams.engagement import rows
 from streams.engine import codec
@@ -99,18 +100,26 @@ def test_what_was_never_told_is_told_as_the_replay_has_it() -> None:
 def test_what_was_told_otherwise_is_corrected_once_under_the_next_number_and_is_no_news() -> None:
     world = lived(0)
     told = memberships(world)
-    account_id = next(name for name, one in told.items() if one.segments and int(name[-1]) % 2 == 0)
-    was = told[account_id]
-    wrong = msgspec.structs.replace(was, sequence=was.sequence + 5, segments=[])
-    plan = planned(world, 0, world.rows[0], {**told, account_id: wrong})
+    was = told["account-0"]
+    assert was.segments == []
+    wrong = [
+        WireSegmentMembership(segment=segment, group=None, entered_at=format_ms(START)) for segment in ("gone", "busy")
+    ]
+    plan = planned(
+        world, 0, world.rows[0],
+        {**told, "account-0": msgspec.structs.replace(was, sequence=was.sequence + 5, segments=wrong)},
+    )  # fmt: skip
     found = transitions(plan)
-    assert [(one.direction, one.trigger) for one in found] == [("entered", "rebuild")] * len(was.segments)
-    assert [one.sequence for one in found] == list(range(was.sequence + 6, was.sequence + 6 + len(was.segments)))
+    assert [(one.segment, one.direction, one.trigger) for one in found] == [
+        ("busy", "exited", "rebuild"),
+        ("gone", "exited", "rebuild"),
+    ]
+    assert [one.sequence for one in found] == [was.sequence + 6, was.sequence + 7]
+    assert {one.entered_at for one in found} == {format_ms(START)}
     (membership,) = [decode_membership(one.value or b"") for one in plan.outputs if one.topic == TOPICS.membership]
-    assert {one.segment for one in membership.segments} == {one.segment for one in was.segments}
-    assert membership.sequence == found[-1].sequence
-    stored = codec.decode(dict(plan.changes)[rows.ACCOUNT + account_id.encode()] or b"")
-    assert stored.sequence == membership.sequence
+    assert (membership.sequence, membership.segments) == (was.sequence + 7, [])
+    stored = codec.decode(dict(plan.changes)[b"aaccount-0"] or b"")
+    assert stored.sequence == was.sequence + 7
 
 
 def test_a_part_of_the_log_leaves_sequences_and_dates_as_they_were_told() -> None:
