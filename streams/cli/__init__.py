@@ -44,6 +44,7 @@ COMMANDS: Final[dict[str, str]] = {
     "dlq": "streams.cli.dlq",
     "erase": "streams.cli.erase",
     "doctor": "streams.cli.doctor",
+    "rebuild": "streams.cli.rebuild",
     "schemas": "streams.cli.schemas",
     "config": "streams.cli.config",
 }
