@@ -200,13 +200,14 @@ class TopicAdmin:
         """Configurations of those topics that the broker that is asked knows: of a new one it may hear last."""
         if not names:
             return {}
-        futures = admin.describe_configs(
+        asked = admin.describe_configs(
             [ConfigResource(ResourceType.TOPIC, name) for name in names], request_timeout=timeout_s(self._kafka)
         )
+        futures = {resource.name: future for resource, future in asked.items()}
         _await_all(futures, unless=KafkaError.UNKNOWN_TOPIC_OR_PART)
         return {
-            resource.name: {entry.name: entry.value for entry in future.result().values() if entry.value is not None}
-            for resource, future in futures.items()
+            name: {entry.name: entry.value for entry in future.result().values() if entry.value is not None}
+            for name, future in futures.items()
             if future.exception() is None
         }
 

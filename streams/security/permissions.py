@@ -1,8 +1,8 @@
 """What each principal must be allowed on the cluster, derived from what it does.
 
 The one list behind `pegel topics acls`, the check of a worker before it starts, and the documentation.
-Kafka lets who may read, write, delete or alter a thing also see it (describe), and who may write to any topic also
-write idempotently; neither is listed.
+Kafka lets who may read, write, delete or alter a thing also see it (describe), who may alter configurations see them,
+and who may write to any topic write idempotently; what follows from another permission is not listed.
 """
 
 from collections.abc import Iterable, Iterator

@@ -89,8 +89,7 @@ def command_permissions(role: Role, topics: "Topics") -> tuple[Permission, ...]:
         case Role.READER:
             return (*of_topics(topics.all(), Operation.READ), reading)
         case Role.ADMINISTRATOR:
-            operations = (Operation.CREATE, Operation.ALTER, Operation.DESCRIBE_CONFIGS, Operation.ALTER_CONFIGS)
-            return tuple(of_topics(topics.all(), *operations))
+            return tuple(of_topics(topics.all(), Operation.CREATE, Operation.ALTER, Operation.ALTER_CONFIGS))
         case Role.DOCTOR:
             groups = (Permission(Resource.GROUP, topics.group(one.value), Operation.DESCRIBE) for one in STAGES)
             return (*of_topics(topics.all(), Operation.READ, Operation.DESCRIBE_CONFIGS), *groups, reading)

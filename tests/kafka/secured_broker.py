@@ -184,7 +184,7 @@ class SecuredKafka(KafkaProcess):
         return file
 
     def admin(self) -> AdminClient:
-        return AdminClient({"bootstrap.servers": self.bootstrap})
+        return AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
 
     def enrol(self) -> None:
         """Give every user a SCRAM password, by both mechanisms."""

@@ -7,6 +7,7 @@ import asyncio
 import json
 import logging
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -37,6 +38,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 TOPICS = Topics("sec.")
 PREFIXED = Settings(kafka=KafkaSettings(topic_prefix=TOPICS.prefix))
 WRONG = "a-wrong-secret-that-nobody-may-read"
+BOOTSTRAP = "PEGEL_KAFKA__BOOTSTRAP"
 PROPAGATION_S = 20.0
 EVENTS = 12
 
@@ -159,24 +161,41 @@ def events() -> bytes:
     return "".join(json.dumps(line) + "\n" for line in lines).encode()
 
 
-def command(given: Variables, *arguments: str, stdin: bytes = b"", allowed: tuple[int, ...] = (0,)) -> bytes:
-    done = subprocess.run(
-        [*PEGEL, *arguments], env=os.environ | given, input=stdin, capture_output=True, timeout=120, check=False
-    )
-    assert done.returncode in allowed, (done.stdout + done.stderr).decode()
-    return done.stdout
+class Terminal:
+    """Runs commands as somebody, in this process."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[bytes]) -> None:
+        self._patch = patch
+        self._capture = capture
+
+    def run(self, given: Variables, *arguments: str, allowed: tuple[int, ...] = (0,)) -> bytes:
+        """What the command writes, which must end well."""
+        set_variables(self._patch, given)
+        self._capture.readouterr()
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            status = run(arguments)
+        finally:
+            for number, handler in handlers.items():  # a command is its process's last act, but here
+                signal.signal(number, handler)
+        printed = self._capture.readouterr()
+        assert status in allowed, printed
+        return printed.out
 
 
 def test_the_whole_pipeline_runs_with_the_least_each_role_needs_each_by_another_way_in(
-    topics: SecuredKafka, authority: TokenAuthority, tmp_path: Path
-) -> None:
-    broker = topics
+    topics: SecuredKafka, authority: TokenAuthority, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes],
+) -> None:  # fmt: skip
+    broker, terminal = topics, Terminal(monkeypatch, capfdbinary)
     ways = {
         "intake": password(broker, "intake", "SCRAM-SHA-256"),
         "engagement": certificate(broker, "engagement"),
         "notifier": token_file(broker, "notifier", tmp_path),
     }
     publisher, reader = password(broker, "publisher", "PLAIN"), credentials(broker, "reader", authority)
+    source, dumped = tmp_path / "events.ndjson", tmp_path / "log.ndjson"
+    source.write_bytes(events())
     settings = Settings(kafka=KafkaSettings(session_timeout_ms=6_000, heartbeat_interval_ms=1_000))
     with ExitStack() as stack:
         running = {}
@@ -186,40 +205,34 @@ def test_the_whole_pipeline_runs_with_the_least_each_role_needs_each_by_another_
             stack.callback(worker.stop)
         for worker in running.values():
             wait_for(lambda worker=worker: worker.readiness().get("ready") is True, worker)  # type: ignore[misc]
-        command(publisher, "publish", "-", stdin=events())
+        terminal.run(publisher, "publish", str(source))
         wait_until_settled(running["engagement"], EVENTS)
-        log = command(reader, "dump", "account.events.v1")
-        written = command(reader, "dump", "segments.transitions.v1").splitlines()
-        assert transitions(json.loads(line)["payload"] for line in written) == transitions(replayed(log))
+        dumped.write_bytes(terminal.run(reader, "dump", "account.events.v1"))
+        written = terminal.run(reader, "dump", "segments.transitions.v1").splitlines()
+        replayed = terminal.run({}, "replay", str(dumped)).splitlines()
+        assert transitions(json.loads(line)["payload"] for line in written) == transitions(replayed)
         assert len(written) >= 2
         wait_until_settled(running["notifier"], len(written))
-        command(password(broker, "operator"), "catalog", "apply", "default")
-        assert b'"default"' in command(password(broker, "operator"), "catalog", "history", "--json")
-        command(password(broker, "dlq"), "dlq", "retry", "--yes")
-        found = command(password(broker, "doctor"), "doctor", "--json", allowed=(0, 1))
-        assert b"authoriz" not in found.lower(), found.decode()
-        _require_fail_stop(broker, running["engagement"], publisher)
-
-
-def replayed(log: bytes) -> list[bytes]:
-    return command({}, "replay", "-", stdin=log).splitlines()
+        operator = password(broker, "operator")
+        terminal.run(operator, "catalog", "apply", "default", "--yes")
+        assert b'"default"' in terminal.run(operator, "catalog", "history", "--json")
+        terminal.run(password(broker, "dlq"), "dlq", "retry", "--yes")
+        found = terminal.run(password(broker, "doctor"), "doctor", "--json", allowed=(0, 1))
+        assert b"authoriz" not in found.lower()
+        source.write_bytes(events().replace(b"12:00", b"13:00").replace(b'"m', b'"n'))
+        lost = Permission(Resource.TOPIC, TOPICS.accounts_changelog, Operation.WRITE)
+        broker.forbid("engagement", lost)
+        try:
+            terminal.run(publisher, "publish", str(source))
+            assert running["engagement"].wait(60) == 70, running["engagement"].log()
+            assert "TopicAuthorizationFailed" in running["engagement"].log()
+        finally:
+            broker.allow("engagement", [lost])
 
 
 def transitions(payloads: Any) -> list[tuple[str, int, str]]:
     found = [json.loads(one) for one in payloads]
     return sorted((one["account_id"], one["sequence"], one["transition_id"]) for one in found)
-
-
-def _require_fail_stop(broker: SecuredKafka, worker: WorkerProcess, publisher: Variables) -> None:
-    """A permission that is taken from a running worker stops it, with the reason."""
-    lost = Permission(Resource.TOPIC, TOPICS.accounts_changelog, Operation.WRITE)
-    broker.forbid("engagement", lost)
-    try:
-        command(publisher, "publish", "-", stdin=events().replace(b"12:00", b"13:00").replace(b'"m', b'"n'))
-        assert worker.wait(60) == 70, worker.log()
-        assert "TopicAuthorizationFailed" in worker.log()
-    finally:
-        broker.allow("engagement", [lost])
 
 
 @pytest.mark.parametrize("role", STAGES)
@@ -260,11 +273,11 @@ def eventually(condition: Callable[[], bool]) -> None:
 COMMANDS: dict[Role, tuple[str, ...]] = {
     Role.ADMINISTRATOR: ("topics", "apply"),
     Role.PUBLISHER: ("publish", os.devnull),
-    Role.OPERATOR: ("catalog", "apply", "default"),
+    Role.OPERATOR: ("catalog", "apply", "default", "--yes"),
     Role.READER: ("dump", "segments.transitions.v1"),
 }
 LACKING: tuple[tuple[Role, Resource, str, Operation], ...] = (
-    (Role.ADMINISTRATOR, Resource.TOPIC, TOPICS.actions, Operation.DESCRIBE_CONFIGS),
+    (Role.ADMINISTRATOR, Resource.TOPIC, TOPICS.actions, Operation.ALTER_CONFIGS),
     (Role.PUBLISHER, Resource.TOPIC, TOPICS.product_events, Operation.WRITE),
     (Role.OPERATOR, Resource.TOPIC, TOPICS.catalogs, Operation.WRITE),
     (Role.OPERATOR, Resource.TRANSACTIONAL_ID, f"{TOPICS.group('control')}.", Operation.WRITE),
@@ -300,8 +313,7 @@ Way = Callable[[SecuredKafka, TokenAuthority], Variables]
 
 
 def _wrong_name(broker: SecuredKafka, _: TokenAuthority) -> Variables:
-    door = broker.address("login", "localhost")
-    return password(broker, "reader") | {"PEGEL_KAFKA__BOOTSTRAP": door}
+    return password(broker, "doctor") | {BOOTSTRAP: broker.address("login", "localhost")}
 
 
 def _stranger(broker: SecuredKafka, _: TokenAuthority) -> Variables:
@@ -332,7 +344,7 @@ REFUSED: dict[str, tuple[Way, str]] = {
     ),
     "wrong name": (_wrong_name, "Hostname mismatch"),
     "expired": (
-        lambda broker, _: password(broker, "reader", bootstrap=broker.address("stale")),
+        lambda broker, _: password(broker, "reader") | {BOOTSTRAP: broker.address("stale")},
         "certificate has expired; renew the broker's certificate",
     ),
     "no certificate of ours": (
@@ -349,7 +361,7 @@ REFUSED: dict[str, tuple[Way, str]] = {
         "a listener that does not speak SSL hung up; set kafka.security_protocol",
     ),
     "TLS to plain text": (
-        lambda broker, _: password(broker, "reader", bootstrap=broker.bootstrap),
+        lambda broker, _: password(broker, "reader") | {BOOTSTRAP: broker.bootstrap},
         "the connection was closed during the TLS handshake; set kafka.security_protocol",
     ),
 }
