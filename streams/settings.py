@@ -358,7 +358,8 @@ class IntakeSettings(_Section):
         86_400_000,
         ge=0,
         description="A worker that catches up writes no account event after one that arrived more than so much later: "
-        "its partitions wait for each other. Less is a better order and slower over sparse history; 0: off.",
+        "its partitions wait for each other. Less is a better order, and slower: each such piece of history takes a "
+        "flush. 0: off, which is right where producers key by account.",
     )
 
 

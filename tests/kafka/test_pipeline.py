@@ -27,7 +27,8 @@ segments:
   - {id: rfm_at_risk_high_value, enabled: false}
   - {id: rfm_inactive, enabled: false}
 """
-OSS = {"PEGEL_ENGAGEMENT__CATALOG": "oss"}
+UNALIGNED = {"PEGEL_INTAKE__ALIGNMENT_MS": "0"}
+OSS = {"PEGEL_ENGAGEMENT__CATALOG": "oss", **UNALIGNED}
 
 Transitions = dict[str, list[dict[str, Any]]]
 
@@ -78,7 +79,7 @@ def test_events_keyed_by_account_give_what_their_file_gives(deployment: Settings
     """But for ranks among all accounts: when these are taken is a matter of the log, which no file of events has."""
     catalog = tmp_path / "unranked.yaml"
     catalog.write_text(UNRANKED)
-    more = {"PEGEL_ENGAGEMENT__CATALOG": str(catalog), "PEGEL_ENGAGEMENT__CLOCK": "off"}
+    more = {"PEGEL_ENGAGEMENT__CATALOG": str(catalog), "PEGEL_ENGAGEMENT__CLOCK": "off", **UNALIGNED}
     with workers(deployment, tmp_path, more, "intake", "engagement") as running:
         published = pegel(deployment, "publish", str(EVENTS), "--key", "account")
         assert published.returncode == 0, published.stderr.decode()
@@ -96,7 +97,7 @@ def test_events_keyed_by_account_give_what_their_file_gives(deployment: Settings
 def test_events_keyed_by_user_give_what_the_log_gives_though_every_worker_is_killed(
     deployment: Settings, tmp_path: Path
 ) -> None:
-    """Intake shuffles what is keyed by user: the log that it writes is the truth, clock records included."""
+    """Without alignment intake shuffles what is keyed by user: the log is the truth, clock records included."""
     more = {**OSS, "PEGEL_ENGAGEMENT__CLOCK": "log"}
     with workers(deployment, tmp_path, more, "intake", "engagement") as running:
         published = pegel(deployment, "publish", str(EVENTS), "--key", "user")

@@ -127,6 +127,7 @@ class Demo:
             "PEGEL_KAFKA__TOPIC_PREFIX": kafka.topic_prefix,
             "PEGEL_KAFKA__SESSION_TIMEOUT_MS": str(kafka.session_timeout_ms),
             "PEGEL_KAFKA__HEARTBEAT_INTERVAL_MS": str(kafka.heartbeat_interval_ms),
+            "PEGEL_INTAKE__ALIGNMENT_MS": "0",  # an account's events are in one partition here
             "PEGEL_ENGAGEMENT__CATALOG": options.catalog,
             "PEGEL_ENGAGEMENT__CLOCK": "log",
             "PEGEL_NOTIFY__PLAYBOOKS": str(options.playbook),
