@@ -30,7 +30,7 @@ class PendingRow(msgspec.Struct, array_like=True, omit_defaults=True):
     ranked_at: int | None = None
     percentiles: dict[str, list[float]] | None = None
     at: int | None = None
-    catalog: msgspec.Raw | None = None
+    catalog: bytes | None = None  # msgpack
     announce: bool = False
     user: str | None = None
 

@@ -143,7 +143,7 @@ class EngagementStage:
         self._clock.newest_arrival = row.newest_arrival
         self._announced = row.announced
         self._looks.day, self._coordinator.decided_day = row.looked_day, row.decided_day
-        program = stored_program(row.catalog)
+        program = stored_program(bytes(row.catalog))
         if program.version == engine.program.version:
             program = engine.program
         basis = Basis(program, PopulationThresholds(row.ranked_at, row.percentiles))

@@ -1,6 +1,7 @@
 """The operations that have not reached all accounts of a partition, in the words of its row, and back."""
 
-from typing import assert_never
+from functools import lru_cache
+from typing import Final, assert_never
 
 import msgspec
 
@@ -10,9 +11,12 @@ from streams.engine.operations import Advance, Basis, Forget, Govern, Operation,
 from streams.engine.population import Thresholds
 from streams.engine.program import Program, compile_catalog
 
+PROGRAMS_MAX: Final = 4
 
-def stored_program(catalog: msgspec.Raw) -> Program:
-    """The program of a stored catalog.
+
+@lru_cache(maxsize=PROGRAMS_MAX)
+def stored_program(catalog: bytes) -> Program:
+    """The program of a stored catalog. The partitions of a worker, dozens of them, have one in common.
 
     Raises:
         CatalogError: this version cannot use a catalog that an earlier one could.
@@ -33,7 +37,7 @@ def row_of(number: int, operation: Operation) -> PendingRow:
             found = operation.thresholds
             return PendingRow(number, ranked_at=found.at_ms, percentiles=stored_percentiles(found))
         case Govern():
-            catalog = msgspec.Raw(operation.program.packed)
+            catalog = operation.program.packed
             return PendingRow(number, at=operation.at_ms, catalog=catalog, announce=operation.announce)
         case Forget():
             return PendingRow(number, user=operation.user)

@@ -1,13 +1,16 @@
 """Laws of a log with control records of every kind: neither restarts nor a replay of its dump change a transition."""
 
 import json
+from itertools import cycle
 from typing import Any
+from unittest.mock import patch
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.catalog import Catalog
 from schemas.transition import encode_transition
+from streams.engagement import stage
 from streams.engine.outgoing import wire_transition
 from streams.engine.program import compile_catalog
 from streams.replay.lines import Line
@@ -43,9 +46,13 @@ steps = st.lists(
 )
 
 
-def play(given_steps: list[Step], restarts: set[int]) -> World:
-    """The steps, with every stage lost and made anew before those whose number is in `restarts`."""
+def play(given_steps: list[Step], restarts: set[int], slices: list[int] | None = None) -> World:
+    """The steps, with every stage lost and made anew before those whose number is in `restarts`.
+
+    `slices`: between two steps, so many slices of one account each are worked off, over and over again.
+    """
     world = World(config(RANKED, partitions=PARTITIONS, clock="log"))
+    world.slices = None if slices is None else cycle(slices)
     now = START
     for number, (kind, which, delay_ms) in enumerate(given_steps):
         if number in restarts:
@@ -59,7 +66,13 @@ def play(given_steps: list[Step], restarts: set[int]) -> World:
         elif kind == "erase":
             erased = {"account_id": f"account-{which}"} if which < 5 else {"user_id": f"u{which - 5}"}
             append_to_all(world, "erase", erased, now)
-        world.run(now)
+        if slices is None:
+            world.run(now)
+        else:
+            for partition in range(PARTITIONS):
+                world.step(partition, now)
+    world.slices = None
+    world.run(now)
     return world
 
 
@@ -119,6 +132,17 @@ def test_restarts_anywhere_change_nothing(given_steps: list[Step], restarts: set
 def test_a_replay_of_the_dumped_log_takes_the_same_steps(given_steps: list[Step]) -> None:
     world = play(given_steps, set())
     assert by_account(replayed(world)) == by_account(world.transitions())
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps, st.sets(st.integers(0, 39), max_size=10), st.lists(st.integers(0, 3), min_size=1, max_size=9))
+def test_slices_and_restarts_between_them_take_the_steps_of_a_replay(
+    given_steps: list[Step], restarts: set[int], slices: list[int]
+) -> None:
+    with patch.object(stage, "SLICE_ACCOUNTS", 1):
+        world = play(given_steps, restarts, slices)
+    assert by_account(replayed(world)) == by_account(world.transitions())
+    assert [one.has_backlog() for one in world.stages] == [False, False]
 
 
 @settings(max_examples=60, deadline=None)

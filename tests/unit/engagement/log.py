@@ -2,7 +2,9 @@
 
 import json
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any
 
 from schemas.catalog import Catalog
@@ -67,6 +69,7 @@ class World:
         self.out: dict[str, list[Output]] = defaultdict(list)
         self.stages = [EngagementStage(number, settings) for number in range(settings.partitions)]
         self.applied = [0] * settings.partitions
+        self.slices: Iterator[int] | None = None  # how many each step works off; None: all there are
 
     def append(
         self, partition: int, key: str | None, value: bytes | None, at: int, *headers: tuple[str, bytes | None]
@@ -94,8 +97,9 @@ class World:
             stage.apply(log[self.applied[number] :])
             self.applied[number] = len(log)
         stage.on_tick(now, caught_up=True)
-        while stage.work_off():
-            pass
+        for _ in repeat(None) if self.slices is None else range(next(self.slices)):
+            if not stage.work_off():
+                break
         self.flush(number)
 
     def flush(self, number: int) -> None:

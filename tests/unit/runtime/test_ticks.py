@@ -117,7 +117,12 @@ async def test_without_a_backlog_nothing_is_asked_between_two_ticks(
     monkeypatch.setattr(ticks, "TICK_S", 60)
     stage = await sliced(world, 0)
     asked: list[bool] = []
-    monkeypatch.setattr(stage, "has_backlog", lambda: bool(asked.append(True)))
+
+    def has_backlog() -> bool:
+        asked.append(True)
+        return False
+
+    monkeypatch.setattr(stage, "has_backlog", has_backlog)
     task = asyncio.create_task(ticks.tick_for_ever(world.assignment, world.failure))
     await asyncio.sleep(0.05)
     task.cancel()
