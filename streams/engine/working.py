@@ -11,7 +11,9 @@ that an event costs additions instead of recounts:
   day on which any window changes is found by shifting it against the edges of all windows.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
+from itertools import accumulate
 from typing import Any, Final
 
 from schemas.catalog import Aggregate
@@ -323,11 +325,11 @@ def _day_mask(days: Iterable[int], today: int) -> int:
 def _prefix_sums(days: Mapping[int, int], today: int) -> list[int]:
     """`_KEPT` sums: entry -1 - n is the sum of the days in reach up to n days before today."""
     sums = [0] * _KEPT
-    running = 0
-    for index in range(1, _KEPT):
-        running += days.get(today - RETENTION_DAYS + index, 0)
-        sums[index] = running
-    return sums
+    first = today - RETENTION_DAYS
+    for day, amount in days.items():
+        if first < day <= today:
+            sums[day - first] = amount
+    return list(accumulate(sums)) if days else sums
 
 
 def _add_late(sums: list[int], age: int, amount: int) -> None:
@@ -338,8 +340,8 @@ def _add_late(sums: list[int], age: int, amount: int) -> None:
 def _distinct(last_days: Iterable[int], lengths: tuple[int, ...], today: int) -> list[int]:
     if not lengths:
         return []
-    days = list(last_days)
-    return [sum(day > today - length for day in days) for length in lengths]
+    ages = sorted([today - day for day in last_days])
+    return [bisect_left(ages, length) for length in lengths]
 
 
 def _grow(counts: list[int], lengths: tuple[int, ...], today: int, known: int, day: int) -> None:
