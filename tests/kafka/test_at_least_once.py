@@ -127,6 +127,7 @@ def test_what_a_killed_engagement_worker_wrote_is_the_replay_to_a_reader_that_dr
         "PEGEL_RUNTIME__GUARANTEE": "at_least_once",
         "PEGEL_ENGAGEMENT__CATALOG": "oss",
         "PEGEL_ENGAGEMENT__CLOCK": "log",
+        "PEGEL_INTAKE__ALIGNMENT_MS": "0",
     }
     with gzip.open(EVENTS) as lines, workers(settings, tmp_path, more, "intake", "engagement") as running:
         published = pegel(settings, "publish", "-", "--key", "account", stdin=b"".join(islice(lines, PUBLISHED)))
