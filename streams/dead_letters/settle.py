@@ -26,6 +26,7 @@ from streams.dead_letters.marks import NOTE_CHARS_MAX, WHO_CHARS_MAX, Action, Ma
 from streams.dead_letters.store import Store
 from streams.errors import ExpectedError
 from streams.kafka_client import producer, reaching, timeout_s
+from streams.security.roles import DEAD_LETTERS
 from streams.settings import Settings
 from streams.topics import Topics
 
@@ -77,7 +78,7 @@ def carry_out(settings: Settings, order: Order, note: Callable[[Settled], None] 
     topics = Topics(settings.kafka.topic_prefix)
     with reaching(settings.kafka) as complaints:
         config = {
-            "transactional.id": f"{topics.prefix}pegel.dlq",
+            "transactional.id": topics.group(DEAD_LETTERS),
             "enable.idempotence": True,
             "message.max.bytes": BATCH_BYTES_MAX,
             "linger.ms": 5,

@@ -16,6 +16,7 @@ from confluent_kafka import Producer
 
 from schemas.dead_letter import DeadLetter
 from streams.cli import run
+from streams.dev.slack import Fault, SlackStandIn
 from streams.dumping import TopicReader, headers_of
 from streams.limits import (
     ACCOUNT_ID_CHARS_MAX,
@@ -30,6 +31,7 @@ from streams.runtime.dead_letters import original_headers
 from streams.settings import Settings
 from streams.topics import Topics
 from tests.kafka.raw_batches import GZIP, ZSTD, HeaderBytes, batch, record, wire, zipped
+from tests.kafka.test_notifier import environment, ids, publish, told, wanted_ids
 from tests.kafka.workers import wait_for, wait_until_settled, workers
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
@@ -192,10 +194,15 @@ def test_whatever_is_on_the_wire_is_refused_with_its_reason_and_stops_nobody(
     assert (len(product), len(account)) == (27, 30)
 
 
+def use(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let commands in this process find the broker."""
+    monkeypatch.setenv("PEGEL_KAFKA__BOOTSTRAP", settings.kafka.bootstrap)
+    monkeypatch.setenv("PEGEL_KAFKA__TOPIC_PREFIX", settings.kafka.topic_prefix)
+
+
 def require_history(deployment: Settings, topics: Topics, monkeypatch: pytest.MonkeyPatch, running: Any) -> None:
     """What is tried again is taken if it can be by now, else it comes back and knows since when."""
-    monkeypatch.setenv("PEGEL_KAFKA__BOOTSTRAP", deployment.kafka.bootstrap)
-    monkeypatch.setenv("PEGEL_KAFKA__TOPIC_PREFIX", deployment.kafka.topic_prefix)
+    use(deployment, monkeypatch)
     before = {
         DeadLetter.from_headers(headers_of(one)).reason.value: DeadLetter.from_headers(headers_of(one))
         for one in letters(deployment, topics.product_events_dlq)
@@ -219,4 +226,27 @@ def require_history(deployment: Settings, topics: Topics, monkeypatch: pytest.Mo
     assert [(one.reason.value, one.retries, one.first_seen) for one in again] == [
         ("too_deep", 1, before["too_deep"].first_seen)
     ] * 2
-    assert run(["dlq", "list", "account", "--summary"]) == 0
+
+
+async def test_a_delivery_that_was_refused_is_made_by_a_retry_and_no_other_one_again(
+    deployment: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topics = Topics(deployment.kafka.topic_prefix)
+    use(deployment, monkeypatch)
+    transitions = told(accounts=1, each=2)
+    async with SlackStandIn(rate_limited=False, kept_max=100) as slack:
+        slack.faults.append(Fault(status=400, body="invalid_payload"))
+
+        def run_all() -> None:
+            publish(deployment, transitions)
+            with workers(deployment, tmp_path, environment(tmp_path, slack), "notifier") as running:
+                wait_for(lambda: bool(letters(deployment, topics.transitions_dlq)), running["notifier"])
+                wait_for(lambda: ids(slack) == wanted_ids(transitions)[1:], running["notifier"])
+                for _ in range(2):
+                    assert run(["dlq", "retry", "transitions", "--yes"]) == 0
+                wait_for(lambda: len(ids(slack)) >= 2, running["notifier"])
+                wait_until_settled(running["notifier"], 3)
+
+        await asyncio.to_thread(run_all)
+        assert ids(slack) == [wanted_ids(transitions)[1], wanted_ids(transitions)[0]]
+        assert len(slack.attempts) == 3
