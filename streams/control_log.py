@@ -7,6 +7,7 @@ with the time of writing, which is their arrival in the log. What a command did 
 import time
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -63,7 +64,9 @@ def _write(
                 client.produce(topic, content, key, partition=partition)
             client.commit_transaction(TRANSACTION_TIMEOUT_S)
         except KafkaException:
-            client.abort_transaction(TRANSACTION_TIMEOUT_S)
+            # If that fails too, it is for the same reason, and the brokers abort what is left open.
+            with suppress(KafkaException):
+                client.abort_transaction(TRANSACTION_TIMEOUT_S)
             raise
     return Written(len(partitions), at_ms)
 

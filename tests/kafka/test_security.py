@@ -216,7 +216,7 @@ def test_the_whole_pipeline_runs_with_the_least_each_role_needs_each_by_another_
         operator = password(broker, "operator")
         terminal.run(operator, "catalog", "apply", "default", "--yes")
         assert b'"default"' in terminal.run(operator, "catalog", "history", "--json")
-        terminal.run(password(broker, "dlq"), "dlq", "retry", "--yes")
+        terminal.run(password(broker, "dlq"), "dlq", "retry", "product", "--yes")
         found = terminal.run(password(broker, "doctor"), "doctor", "--json", allowed=(0, 1))
         assert b"authoriz" not in found.lower()
         source.write_bytes(events().replace(b"12:00", b"13:00").replace(b'"m', b'"n'))
