@@ -9,17 +9,21 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from typing import Final
 
 from pydantic import ValidationError
 
 from schemas.dead_letter import DELIVERY_HEADER, RETRY_DELIVERY_HEADER, DeadLetter, RejectReason
 from schemas.timestamps import parse_ms
 from streams.dead_letters.marks import Action, Mark, Place
-from streams.runtime.dead_letters import original_headers, retry_headers
+from streams.runtime.dead_letters import HEADER_OVERHEAD_BYTES, original_headers, retry_headers
 from streams.runtime.partitioner import partition_of
-from streams.topics import Topics
+from streams.topics import EVENT_BATCH_BYTES_MAX, Topics
 
 Headers = Sequence[tuple[str, bytes | None]]
+
+RETRIED_BYTES_MAX: Final = EVENT_BATCH_BYTES_MAX - 1_024
+"""What fits into a batch of its own, whatever little is around it."""
 
 
 class State(StrEnum):
@@ -37,6 +41,7 @@ class Verdict(StrEnum):
     NO_DEAD_LETTER = "no_dead_letter"
     OF_ANOTHER_TOPIC = "of_another_topic"
     NOT_WHOLE = "not_whole"
+    TOO_LARGE = "too_large"
 
 
 @dataclass(frozen=True)
@@ -116,7 +121,10 @@ def verdict(letter: Letter, source: str) -> Verdict:
         return Verdict.NO_DEAD_LETTER
     if told.original_topic != source:
         return Verdict.OF_ANOTHER_TOPIC
-    return Verdict.READY if told.whole else Verdict.NOT_WHOLE
+    if not told.whole:
+        return Verdict.NOT_WHOLE
+    # It came in compressed. One record that no broker takes would hold up those that go in its transaction.
+    return Verdict.READY if _size_bytes(letter) <= RETRIED_BYTES_MAX else Verdict.TOO_LARGE
 
 
 def again(letter: Letter, topics: Topics, partitions: int) -> Again:
@@ -137,6 +145,11 @@ def again(letter: Letter, topics: Topics, partitions: int) -> Again:
     if letter.key is not None and (source != topics.product_events or partition >= partitions):
         partition = partition_of(letter.key, partitions)
     return Again(source, partition % partitions, letter.key, letter.value, headers, at_ms)
+
+
+def _size_bytes(letter: Letter) -> int:
+    headers = sum(len(name.encode()) + len(value or b"") + HEADER_OVERHEAD_BYTES for name, value in letter.headers)
+    return len(letter.key or b"") + len(letter.value or b"") + headers
 
 
 def _original_ms(told: DeadLetter) -> int | None:

@@ -86,7 +86,14 @@ class ReadableBatch:
         self.is_transactional = batch.is_transactional
 
     def validate_crc(self) -> bool:
-        return bool(self._batch.validate_crc())
+        """Raise if the batch is not as the broker took it: that is for an operator, and no reason to go on."""
+        if not self._batch.validate_crc():
+            raise CorruptRecordException(
+                f"the log is damaged: the CRC of the batch of offsets {self.base_offset} to {self.next_offset - 1} is "
+                "wrong. Restore the partition from a replica; without one, stop the workers and move their group's "
+                f"offset to {self.next_offset}, which loses these records"
+            )
+        return True
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._records())

@@ -26,7 +26,8 @@ from schemas.timestamps import format_ms, parse_ms
 from streams.limits import DEAD_LETTER_HEADERS_BYTES_MAX, DEAD_LETTER_KEY_BYTES_MAX, DEAD_LETTER_VALUE_BYTES_MAX
 from streams.runtime.stage import Headers, InputRecord, Output
 
-HEADER_OVERHEAD_BYTES: Final = 2
+HEADER_OVERHEAD_BYTES: Final = 8
+"""Two lengths."""
 RETRIES_DIGITS_MAX: Final = len(str(RETRIES_MAX))
 
 

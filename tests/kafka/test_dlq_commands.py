@@ -1,8 +1,9 @@
 """Laws of `pegel dlq` on a real broker: each dead letter is settled once, whatever ends it and whoever else tries."""
 
 import json
+import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from streams.errors import ExpectedError
 from streams.kafka_client import producer, reaching
 from streams.runtime.dead_letters import RefusedAt, dead_letter
 from streams.settings import Settings
-from streams.topics import Topics
+from streams.topics import EVENT_BATCH_BYTES_MAX, Topics
 
 pytestmark = pytest.mark.kafka
 
@@ -218,6 +219,20 @@ def test_a_letter_is_shown_whole_and_its_value_moves_no_terminal(
     assert run(["dlq", "list"]) == 0
     assert b"\x1b" not in capfdbinary.readouterr().out
     assert run(["dlq", "show", "product", "0", "77"]) == 1
+
+
+def test_the_largest_letter_that_is_tried_again_is_taken_by_the_broker(deployment: Settings, topics: Topics) -> None:
+    at = RefusedAt("intake", topics.product_events, 1, topics.product_events_dlq)
+    record = Record(random.Random(1).randbytes(EVENT_BATCH_BYTES_MAX - 4_096), 0, headers=[])
+    client = Producer({"bootstrap.servers": deployment.kafka.bootstrap, "message.max.bytes": 4 << 20})
+    for extra in (0, 4_096):
+        letter = dead_letter(replace(record, key=b"k" * extra), Rejected(RejectReason.TOO_LARGE, "why"), at)
+        client.produce(letter.topic, letter.value, letter.key, 0, headers=list(letter.headers))
+    assert client.flush(30) == 0
+    verdicts: list[Verdict] = []
+    carry_out(deployment, order(topics), lambda settled: verdicts.append(settled.verdict))
+    assert sorted(verdicts) == [Verdict.READY, Verdict.TOO_LARGE]
+    assert values(read(deployment, topics.product_events)) == [record.value]
 
 
 def test_thousands_of_letters_are_settled_in_bounded_pieces(deployment: Settings, topics: Topics) -> None:

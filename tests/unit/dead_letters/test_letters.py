@@ -13,7 +13,7 @@ from streams.dead_letters.store import Marks
 from streams.limits import DEAD_LETTER_HEADERS_BYTES_MAX, DEAD_LETTER_KEY_BYTES_MAX, DEAD_LETTER_VALUE_BYTES_MAX
 from streams.runtime.dead_letters import RefusedAt, dead_letter
 from streams.runtime.partitioner import partition_of
-from streams.topics import Topics
+from streams.topics import EVENT_BATCH_BYTES_MAX, Topics
 
 TOPICS = Topics("t.")
 NOW = 1_772_368_498_000
@@ -106,8 +106,15 @@ def test_what_is_not_whole_is_not_tried_again(record: Record, reason: RejectReas
     assert judged(refused(record, reason=reason)) is Verdict.NOT_WHOLE
 
 
+def test_what_no_broker_would_take_from_us_is_left_alone() -> None:
+    fits = Record(value=b"x" * (EVENT_BATCH_BYTES_MAX - 4_096))
+    assert judged(refused(fits, reason=RejectReason.TOO_LARGE)) is Verdict.READY
+    large = Record(value=fits.value, key=b"k" * 4_096)
+    assert judged(refused(large, reason=RejectReason.TOO_LARGE)) is Verdict.TOO_LARGE
+
+
 def test_headers_beyond_every_measure_are_cut_and_counted() -> None:
-    headers: list[tuple[str, bytes | None]] = [("h", b"x" * (DEAD_LETTER_HEADERS_BYTES_MAX // 2 - 3))] * 3
+    headers: list[tuple[str, bytes | None]] = [("h", b"x" * (DEAD_LETTER_HEADERS_BYTES_MAX // 2 - 9))] * 3
     letter = refused(Record(headers=headers))
     assert letter.told is not None
     assert letter.told.original_headers == 3

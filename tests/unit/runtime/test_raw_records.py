@@ -167,7 +167,7 @@ async def test_what_compaction_left_keeps_its_offsets() -> None:
 async def test_a_damaged_log_is_no_bad_record_but_the_end() -> None:
     raw = bytearray(batch(GOOD, 1, NOW))
     raw[-1] ^= 1
-    with pytest.raises(CorruptRecordException):
+    with pytest.raises(CorruptRecordException, match=r"the batch of offsets 0 to 0 is wrong.*offset to 1,"):
         await read(bytes(raw))
 
 
