@@ -27,6 +27,10 @@ def rebuild(
             show_default=False,
         ),
     ] = None,
+    at_end: Annotated[
+        bool,
+        typer.Option("--at-end", help="The log was put in place of another (pegel restore): count all of it as read."),
+    ] = False,
     partition: Annotated[
         list[int] | None,
         typer.Option(
@@ -57,7 +61,7 @@ def rebuild(
     settings = settings_for(config, bootstrap)
     if not dry_run and not yes and not typer.confirm(f"Rebuild the state at {settings.kafka.bootstrap}?", err=True):
         raise typer.Exit(1)
-    order = Order(from_ms, tuple(partition or ()), dry_run, wait)
+    order = Order(from_ms, at_end, tuple(partition or ()), dry_run, wait)
     with (
         offsets_progress("recomputing") as (on_total, on_read),
         LogReader(settings.kafka, on_read) as reader,

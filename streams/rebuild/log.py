@@ -84,12 +84,6 @@ class LogReader:
         low, end = self._client.get_watermark_offsets(TopicPartition(topic, partition), timeout=timeout_s(self._kafka))
         return Extent(int(low), int(end))
 
-    def offset_at(self, topic: str, partition: int, at_ms: int) -> int:
-        """The first offset whose record is of `at_ms` or later; the end if there is none."""
-        asked = TopicPartition(topic, partition, at_ms)
-        (found,) = self._client.offsets_for_times([asked], timeout=timeout_s(self._kafka))
-        return int(found.offset) if found.offset >= 0 else self.extent(topic, partition).end
-
     def records(self, topic: str, partition: int, start: int, end: int) -> Iterator[LogRecord]:
         """Every committed record with start <= offset < end, in order.
 

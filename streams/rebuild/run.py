@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from schemas.control import CONTROL_HEADER
 from schemas.membership import WireMembership, decode_membership
 from streams.app import runtime_options
 from streams.catalogs import load_catalog
@@ -47,9 +48,13 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is wanted. `partitions` empty: all. `from_ms`: leave out what arrived before."""
+    """What is wanted. `partitions` empty: all. `from_ms`: leave out what arrived before.
+
+    `at_end`: the log was put in place of another, and all of it counts as read.
+    """
 
     from_ms: int | None = None
+    at_end: bool = False
     partitions: Sequence[int] = ()
     dry_run: bool = False
     wait_s: float = 0.0
@@ -90,10 +95,12 @@ class Rebuild:
         )
         self._group = self._options.group
         self._partitions = reader.partitions(self._topics.account_events)
+        self._at_end = False
 
     def run(self, order: Order) -> list[Switched]:
         """Carry the order out; raises `ExpectedError` with what is in the way."""
         self._require_possible(order)
+        self._at_end = order.at_end
         told = {account_id: one.sequence for account_id, one in self._memberships().items()}
         program = compile_catalog(load_catalog(self._settings.engagement.catalog), self._settings.engagement.catalog)
         numbers = order.partitions or range(self._partitions)
@@ -127,13 +134,12 @@ class Rebuild:
 
     def _prepared(self, number: int, order: Order, told: Mapping[str, int], program: Program) -> _Job:
         reader, topics = self._reader, self._topics
-        extent = reader.extent(topics.account_events, number)
-        begin = extent.begin
-        if order.from_ms is not None:
-            begin = reader.offset_at(topics.account_events, number, order.from_ms)
-        cut = begin > 0
         ending = reader.ending(topics.accounts_changelog, number)
         position = self._position(number, ending)
+        begin = reader.extent(topics.account_events, number).begin
+        if order.from_ms is not None:
+            begin = first_arrival(self._log(number, begin, position), order.from_ms, position)
+        cut = begin > 0
         self._on_total(max(0, position - begin))
         seed = seed_of(self._old_rows(number, ending, lambda key: not key.startswith(rows.ACCOUNT))) if cut else {}
         if rows.PARTITION not in seed:
@@ -228,6 +234,8 @@ class Rebuild:
     def _position(self, number: int, ending: Ending) -> int:
         """Where the old state ends: as a worker has it, the greater of the offset and of what the state says."""
         topics = self._topics
+        if self._at_end:
+            return self._reader.extent(topics.account_events, number).end
         committed = committed_offsets(self._reader.admin, self._settings.kafka, self._group, topics.account_events)
         position = max(committed.get(number, 0), ending.position.next)
         end = self._reader.extent(topics.account_events, number).end
@@ -237,3 +245,15 @@ class Rebuild:
                 f"{topics.accounts_changelog} and the group {self._group} first (docs/operations.md, Restore)"
             )
         return position
+
+
+def first_arrival(records: Iterator[LogRecord], from_ms: int, otherwise: int) -> int:
+    """The offset of the first event that arrived at `from_ms` or later.
+
+    The broker's own index of times does not say: control records bear the time of their writing, far ahead of history
+    that is told around them.
+    """
+    for record in records:
+        if record.timestamp >= from_ms and not any(name == CONTROL_HEADER for name, _ in record.headers):
+            return record.offset
+    return otherwise
