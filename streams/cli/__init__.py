@@ -45,6 +45,7 @@ COMMANDS: Final[dict[str, str]] = {
     "erase": "streams.cli.erase",
     "doctor": "streams.cli.doctor",
     "rebuild": "streams.cli.rebuild",
+    "restore": "streams.cli.restore",
     "schemas": "streams.cli.schemas",
     "config": "streams.cli.config",
 }
