@@ -99,10 +99,11 @@ class KafkaSettings(_Section):
         "restart in production.",
     )
     heartbeat_interval_ms: int = Field(
-        3_000,
+        1_000,
         ge=100,
         le=100_000,
-        description="How often a worker says that it lives; at most a third of the session time-out.",
+        description="How often a worker says that it lives, and hears that another one came or went: until all have "
+        "heard, partitions stand still. At most a third of the session time-out.",
     )
     request_timeout_ms: int = Field(
         10_000,

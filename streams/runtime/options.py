@@ -40,7 +40,7 @@ class RuntimeOptions:
     """Consumer group, and with the partition's number the transactional id: whoever owns a partition has the same."""
     flush_interval_ms: int = 100
     session_timeout_ms: int = 30_000
-    heartbeat_interval_ms: int = 3_000
+    heartbeat_interval_ms: int = 1_000
     rebalance_timeout_ms: int = 60_000
     instance_id: str | None = None
     shutdown_timeout_s: float = 20.0
