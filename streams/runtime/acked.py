@@ -57,7 +57,6 @@ LOOK_AFTER_S: Final = 60.0
 LOOK_BACK_RECORDS: Final = 10_000
 LOOK_FURTHER: Final = 8
 POLL_MS: Final = 200
-STALL_S: Final = 60.0
 
 
 class Group(Protocol):
@@ -200,28 +199,27 @@ class AckedLoader(ChangelogLoader):
         await super()._survey(consumer, by_tp)
         begins = await consumer.beginning_offsets(list(by_tp))
         for tp, loading in by_tp.items():
-            loading.ending = await _ending(consumer, tp, begins[tp], loading.end)
+            loading.ending = await self._ending(consumer, tp, begins[tp], loading.end)
 
-
-async def _ending(consumer: RawConsumer, tp: TopicPartition, begin: int, listed_end: int) -> Ending:
-    """Find the last position row that counts, reading ever more of the log's end."""
-    consumer.assign([tp])
-    records_max = LOOK_BACK_RECORDS
-    while True:
-        ending = Ending()
-        start = max(begin, listed_end - records_max)
-        consumer.seek(tp, start)
-        moved = time.monotonic()
+    async def _ending(self, consumer: RawConsumer, tp: TopicPartition, begin: int, listed_end: int) -> Ending:
+        """Find the last position row that counts, reading ever more of the log's end."""
+        consumer.assign([tp])
+        records_max = LOOK_BACK_RECORDS
         while True:
-            fetched = await consumer.getmany(tp, timeout_ms=POLL_MS)
-            ending.look(fetched.get(tp, ()))
-            read_to, high = await consumer.position(tp), consumer.highwater(tp)
-            if high is not None and read_to >= max(high, listed_end):
-                break
-            moved = time.monotonic() if fetched else moved
-            if time.monotonic() - moved > STALL_S:
-                raise RuntimeFailure(f"reading the end of {tp.topic} made no progress for {STALL_S:.0f} s")
-        ending.end = read_to
-        if ending.found or start == begin:
-            return ending
-        records_max *= LOOK_FURTHER
+            ending = Ending()
+            start = max(begin, listed_end - records_max)
+            consumer.seek(tp, start)
+            moved = time.monotonic()
+            while True:
+                fetched = await consumer.getmany(tp, timeout_ms=POLL_MS)
+                ending.look(fetched.get(tp, ()))
+                read_to, high = await consumer.position(tp), consumer.highwater(tp)
+                if high is not None and read_to >= max(high, listed_end):
+                    break
+                moved = time.monotonic() if fetched else moved
+                if time.monotonic() - moved > self._options.stall_timeout_s:
+                    raise RuntimeFailure(f"reading the end of {tp.topic} made no progress")
+            ending.end = read_to
+            if ending.found or start == begin:
+                return ending
+            records_max *= LOOK_FURTHER

@@ -36,7 +36,6 @@ FETCH_BYTES_MAX: Final = 64 << 20
 PARTITION_FETCH_BYTES_MAX: Final = 8 << 20
 ROWS_AT_ONCE_MAX: Final = 5_000
 POLL_MS: Final = 200
-STALL_S: Final = 60.0
 PROGRESS_LOGGED_EVERY_S: Final = 5.0
 
 
@@ -153,8 +152,8 @@ class ChangelogLoader:
                     loading.finish()
                     del by_tp[tp]
                     moved = now
-            if now - moved > STALL_S:
-                raise RuntimeFailure(f"loading {self._changelog} made no progress for {STALL_S:.0f} s")
+            if now - moved > self._options.stall_timeout_s:
+                raise RuntimeFailure(f"loading {self._changelog} made no progress for {now - moved:.0f} s")
             if now - logged > PROGRESS_LOGGED_EVERY_S:
                 logged = now
                 _log_progress(loadings, now - started)

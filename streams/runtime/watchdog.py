@@ -4,7 +4,8 @@ Theory of operation. A thread looks once a second at a few plain numbers (a thre
 Each rule says what must move at present, and the value that shows that it does; what has stood still for a given number
 of looks *in a row* ends the process at once, hard: what hangs cannot be trusted to stop in order, and a restart resumes
 from what was committed. Looks are counted instead of reading a clock, so that a machine that was suspended, or a
-process that was stopped, is not taken for one that hangs.
+process that was stopped, is not taken for one that hangs. While the loop stands still nothing else can move, so that
+such a look is held against the loop alone: the reason that is told is the cause.
 """
 
 import logging
@@ -41,6 +42,11 @@ class Vigil:
         self.rule = rule
         self._seen: dict[Hashable, tuple[object, int]] = {}
 
+    @property
+    def stands_still(self) -> bool:
+        """Something has not moved between the last two looks."""
+        return any(still for _, still in self._seen.values())
+
     def broken(self) -> bool:
         """Look once."""
         seen: dict[Hashable, tuple[object, int]] = {}
@@ -52,7 +58,7 @@ class Vigil:
 
 
 def rules_for(assignment: Assignment, vitals: Vitals, stall_s: float, silence_s: float = 300.0) -> list[Rule]:
-    """What must move in a worker.
+    """What must move in a worker, and first of all the loop.
 
     Brokers may be away for longer than anything else may hang: their workers cannot know better than to wait, and a
     fresh start can not either.
@@ -116,6 +122,8 @@ class Watchdog:
                 if vigil.broken():
                     self._end(vigil.rule.reason)
                     return
+                if vigil.rule.reason is FailReason.LOOP_STALLED and vigil.stands_still:
+                    break
 
 
 def end_after(seconds: float, reason: FailReason) -> threading.Timer:

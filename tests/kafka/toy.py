@@ -23,7 +23,8 @@ from confluent_kafka.admin import AdminClient, NewTopic
 PROGRAM = Path(__file__).with_name("toy_worker.py")
 ROOT = Path(__file__).parents[2]
 PARTITIONS = 4
-READY_S = 30.0
+READY_S = 60.0
+PRODUCED_AT_ONCE_MAX = 50_000
 BATCH_BYTES_MAX = 1_048_588
 """Of the outputs' topic: Kafka's own default, whatever the broker at hand has."""
 
@@ -128,6 +129,8 @@ class Toy:
             self.produced[key] += 1
             if number % 1_000 == 0:
                 self._producer.poll(0)
+            if number % PRODUCED_AT_ONCE_MAX == PRODUCED_AT_ONCE_MAX - 1:
+                self._producer.flush(30)
         assert self._producer.flush(30) == 0
 
     @contextmanager

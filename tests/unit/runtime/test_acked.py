@@ -278,7 +278,7 @@ def require_gapless(cluster: FakeCluster, position: int, source: list[bytes]) ->
     assert all(seen[key] >= total for key, total in Counter(source[:position]).items())
 
 
-@pytest.mark.parametrize("seed", range(150))
+@pytest.mark.parametrize("seed", range(80))
 async def test_owners_and_zombies_in_any_order_leave_the_state_of_one_moment(seed: int) -> None:
     """Owners crash, zombies write in between, compaction runs whenever no zombie's row waits for its repair."""
     rng = random.Random(seed)
@@ -302,6 +302,7 @@ async def test_owners_and_zombies_in_any_order_leave_the_state_of_one_moment(see
             cluster.changelog.compact(rng.randrange(cluster.changelog.end + 1))
         owner = Owner(cluster, source)
         owner.require_exact()
+        assert cluster.offset <= owner.next, "a reader of the group's offset would skip records"
         cluster.fuse = rng.choice([-1, rng.randrange(40)])
         try:
             await owner.adopt()

@@ -70,6 +70,21 @@ def test_the_thread_ends_the_process_for_a_broken_rule(monkeypatch: pytest.Monke
     assert reasons == [FailReason.COMMIT_STUCK]
 
 
+def test_while_the_loop_hangs_nothing_else_is_blamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watchdog, "LOOK_S", 0.01)
+    ended, reasons = threading.Event(), []
+
+    def end(reason: FailReason) -> None:
+        reasons.append(reason)
+        ended.set()
+
+    loop, flush = Rule(FailReason.LOOP_STALLED, 9, Dial(beats=1).read), Rule(FailReason.COMMIT_STUCK, 3, Dial(p=1).read)
+    dog = Watchdog([loop, flush], end)
+    dog.start()
+    assert ended.wait(5)
+    assert reasons == [FailReason.LOOP_STALLED]
+
+
 def test_a_process_whose_loop_hangs_is_ended_hard() -> None:
     program = """
 import asyncio, time
