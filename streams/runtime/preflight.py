@@ -15,6 +15,7 @@ from streams.security.permissions import of_worker
 log = logging.getLogger(__name__)
 
 RETRY_S: Final = 1.0
+REFUSAL_ASKED_S: Final = 5.0
 
 
 class TopicsNotReadyError(ExpectedError):
@@ -42,19 +43,10 @@ async def check_topics(spec: StageSpec, options: RuntimeOptions) -> None:
     What no waiting mends is raised at once: a login that is refused, a permission that is missing.
     """
     give_up_at = time.monotonic() + options.start_timeout_s
-    topics = (spec.input_topic, spec.changelog_topic, *spec.output_topics)
-    needed = of_worker(
-        spec.input_topic,
-        spec.changelog_topic,
-        spec.output_topics,
-        options.group,
-        transactional=options.guarantee is Guarantee.EXACTLY_ONCE,
-    )
     told: list[str] = []
     while True:
         try:
-            sight = await look(options.kafka, topics, needed)
-            _require_permission(spec, sight, options)
+            sight = await _allowed(spec, options)
             problems = topic_problems(spec, sight.partitions)
             error: ExpectedError = TopicsNotReadyError(f"{'; '.join(problems)}; create them with: pegel topics apply")
         except KafkaRefusedError:
@@ -72,10 +64,30 @@ async def check_topics(spec: StageSpec, options: RuntimeOptions) -> None:
         await asyncio.sleep(RETRY_S)
 
 
-def _require_permission(spec: StageSpec, sight: Sight, options: RuntimeOptions) -> None:
+async def refusal_now(spec: StageSpec, options: RuntimeOptions) -> str | None:
+    """After a failure: how the brokers refuse us by now, if they do; the client's own error often does not say it."""
+    try:
+        async with asyncio.timeout(REFUSAL_ASKED_S):
+            await _allowed(spec, options)
+    except KafkaRefusedError as refusal:
+        return str(refusal)
+    except (KafkaUnreachableError, TimeoutError):
+        return None
+    return None
+
+
+async def _allowed(spec: StageSpec, options: RuntimeOptions) -> Sight:
+    """What we see of the cluster; `KafkaRefusedError` if we are not let in, or may not do all that the stage does."""
+    topics = (spec.input_topic, spec.changelog_topic, *spec.output_topics)
+    transactional = options.guarantee is Guarantee.EXACTLY_ONCE
+    needed = of_worker(
+        spec.input_topic, spec.changelog_topic, spec.output_topics, options.group, transactional=transactional
+    )
+    sight = await look(options.kafka, topics, needed)
     if sight.denied:
         listed = ", ".join(str(one) for one in sight.denied)
         raise KafkaRefusedError(
             f"Kafka at {options.kafka.bootstrap} does not allow this user {listed}; "
             f"what it needs is listed by: pegel topics acls {spec.name}"
         )
+    return sight

@@ -35,7 +35,7 @@ from streams.runtime.flush import Flusher
 from streams.runtime.health import health_server
 from streams.runtime.membership import Membership
 from streams.runtime.options import Guarantee, RuntimeOptions
-from streams.runtime.preflight import check_topics
+from streams.runtime.preflight import check_topics, refusal_now
 from streams.runtime.stage import StageSpec
 from streams.runtime.ticks import tick_for_ever
 from streams.runtime.transaction import TransactionalWriter, WriterFactory
@@ -159,6 +159,8 @@ class _Life:
             # Armed until the process is gone, as a signal does: asyncio.run and the threads of Faust may hang as well.
             end_after(self._options.shutdown_timeout_s, FailReason.SHUTDOWN_STUCK)
             await self._give_up(app)
+            if (refusal := await refusal_now(self._spec, self._options)) is not None:
+                log.critical("why, as far as the brokers say: %s", refusal)
         started.cancel()
         return EXIT_FAILED if failure.failed else EXIT_OK
 

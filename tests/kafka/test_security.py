@@ -225,7 +225,7 @@ def test_the_whole_pipeline_runs_with_the_least_each_role_needs_each_by_another_
         try:
             terminal.run(publisher, "publish", str(source))
             assert running["engagement"].wait(60) == 70, running["engagement"].log()
-            assert "TopicAuthorizationFailed" in running["engagement"].log()
+            assert f"does not allow this user {lost}" in running["engagement"].log()
         finally:
             broker.allow("engagement", [lost])
 
