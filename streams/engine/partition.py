@@ -277,9 +277,10 @@ class Partition:
             stored = self._stored.get(account_id)
             if stored is None:
                 return False  # erased since
-            account = codec.decode(stored)
+            account = self._decode(stored)
             if any(operation.concerns(account) for operation in self._pending.unseen(account.operation)):
-                live = self._decoded(account)
+                # Most are here for their next deadline: their windows are built as of then, not as of now and moved.
+                live = self._decoded(account, max(account.now, min(account.next_at, self._due_until)))
         changed = live is not None and self._catch_up(account_id, live)
         if changed and account_id not in self._live:
             assert live is not None, "it was changed"
@@ -470,7 +471,7 @@ class Partition:
             stored = self._stored.pop(account_id, None)
             if stored is None:
                 return None
-            live = self._live[account_id] = self._decoded(codec.decode(stored))
+            live = self._live[account_id] = self._decoded(self._decode(stored))
         account = live.account
         if account.operation != self._pending.number:
             self._catch_up(account_id, live)
@@ -479,11 +480,20 @@ class Partition:
         live.working.thresholds = self.thresholds
         return live
 
-    def _decoded(self, account: Account) -> Live:
+    def _decode(self, stored: bytes) -> Account:
+        account = codec.decode(stored)
+        if account.operation > self._pending.number:
+            raise codec.StateError(
+                f"an account has seen operation {account.operation}, its partition only {self._pending.number}: "
+                "their rows are of different times or partitions; rebuild the state"
+            )
+        return account
+
+    def _decoded(self, account: Account, at: int | None = None) -> Live:
         """A stored account under what applied after the last operation that it has seen."""
         present = Basis(self.program, self.thresholds)
         basis = self._pending.basis_of(account.operation, present) if self._pending.told else present
-        return Live(account, Working(basis.program, account, basis.thresholds))
+        return Live(account, Working(basis.program, account, basis.thresholds, at))
 
 
 def _is_duplicate(account: Account, record: Record) -> bool:

@@ -67,7 +67,10 @@ class Working:
         "users",
     )  # fmt: skip
 
-    def __init__(self, program: Program, account: Account, thresholds: Thresholds = NO_THRESHOLDS) -> None:
+    def __init__(
+        self, program: Program, account: Account, thresholds: Thresholds = NO_THRESHOLDS, at: int | None = None
+    ) -> None:
+        """`at`: with the windows of that moment instead of the account's own."""
         self.program = program
         self.account = account
         self.thresholds = thresholds
@@ -82,7 +85,8 @@ class Working:
         self.refresh_billing()
         self.refresh_nps()
         self.refresh_activity_times()
-        self.today = _LONG_AGO if account.now == MINUS_INFINITY else program.calendar.day_of(account.now)
+        at = account.now if at is None else at
+        self.today = _LONG_AGO if at == MINUS_INFINITY else program.calendar.day_of(at)
         self._rebuild_windows()
 
     def ahead(self, account: Account, program: Program) -> "Working":

@@ -80,6 +80,9 @@ class World:
     def publish(self, account: str, message_id: str, at: int, name: str = "seen", partition: int = 0) -> None:
         self.append(partition, account, event(account, message_id, at, name), at)
 
+    def publish_control(self, kind: str, content: dict[str, Any], at: int, partition: int = 0) -> None:
+        self.append(partition, None, json.dumps(content).encode(), at, ("pegel-control", kind.encode()))
+
     def run(self, now: int) -> None:
         """Apply everything, tick, and go on until nothing more comes."""
         for _ in range(20):

@@ -359,3 +359,26 @@ def test_thresholds_move_those_whose_rank_they_change_and_nobody_else() -> None:
     log.track("a", START + 2 * DAY)
     assert "s0" in log.members(), "its own records change its rank at once"
     assert GRACE < DAY
+
+
+def test_thresholds_evaluate_whoever_has_moved_since_even_if_they_rank_as_the_last_ones_did() -> None:
+    log = Log(program_of('top_percent("load", 10)', definitions={"load": 'count("a")'}))
+    log.track("a", START)
+    log.partition.apply_thresholds(Thresholds(MIDNIGHT, {"load": [2] * 101}))
+    log.track("a", START + DAY)
+    assert log.members() == {"s0"}
+    log.partition.apply_thresholds(Thresholds(MIDNIGHT + DAY, {"load": [3] * 101}))
+    log.take()
+    assert log.story() == [("s0", "entered", START + DAY), ("s0", "exited", MIDNIGHT + DAY)]
+
+
+def test_rows_of_another_time_than_their_partition_are_refused() -> None:
+    """Such an account would take an operation for one that it has seen, and never be brought through."""
+    log = Log(program_of(TWO_DAYS))
+    log.track("a", START)
+    log.clock(START + 10 * DAY)
+    again = Log(log.program)
+    for account_id, stored in log.partition.take_changes():
+        again.partition.restore(account_id, stored)
+    with pytest.raises(StateError, match="rebuild the state"):
+        again.track("a", START + 11 * DAY)
