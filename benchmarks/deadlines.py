@@ -313,9 +313,7 @@ def measure(settings: Settings, pid: int, port: int, accounts: int, rate: int) -
     own = cpu - quiet_cpu * took
     say(f"midnight: {took:.1f} s, {cpu:.1f} s CPU, {own:.1f} of them for deadlines, {own / accounts * 1e6:.0f} us each;"
           f" {reader.transitions:,} transitions, {memory:.0f} MB")  # fmt: skip
-    waits: dict[bytes, float] = {
-        key: reader.readable[key] - at for key, at in load.appended.items() if key in reader.readable
-    }
+    waits = {key: reader.readable[key] - at for key, at in load.appended.items() if key in reader.readable}
     say(f"{len(load.appended) - len(waits)} of {len(load.appended)} events unread")
     for name, begin, end in (("before", before, midnight), ("meanwhile", midnight, done)):
         of = sorted(wait for key, wait in waits.items() if begin < load.appended[key] <= end)
