@@ -34,7 +34,9 @@ is at the end of its log                   none; but where history is read, for 
 
 *History* is what arrived more than ``HISTORY_MS`` ago. Who reads the present waits for no partition that is at its end.
 
-A worker aligns the partitions that it holds; it knows nothing of another worker's.
+What this cannot do: a worker aligns the partitions that it holds and knows nothing of another worker's, so history is
+best read by one worker, or published by the key that matters. And levels never fall: history that is published behind
+present records of the same partition is of the present, and is not aligned.
 """
 
 from collections.abc import Sequence
