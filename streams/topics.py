@@ -16,8 +16,7 @@ from enum import StrEnum
 from typing import Final
 
 from streams.limits import RECORD_BYTES_MAX
-from streams.runtime.ending import COMPACTION_LAG_MS
-from streams.runtime.options import Guarantee
+from streams.runtime.options import COMPACTION_LAG_MS, Guarantee
 from streams.settings import Settings
 
 LONG_MAX: Final = (1 << 63) - 1

@@ -17,11 +17,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from streams.runtime.failure import RuntimeFailure
+from streams.runtime.options import COMPACTION_LAG_MS
 from streams.runtime.position import POSITION_KEY, STAGED_MARK, Position, Row, decode_position, unstaged
 from streams.runtime.stage import InputRecord
 
-COMPACTION_LAG_MS: Final = 3_600_000
-"""``min.compaction.lag.ms`` of a changelog without transactions."""
 REMEDY: Final = "compute the state anew from the log: pegel rebuild"
 NOTHING_APPLIED: Final = Position(0)
 

@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
+
+COMPACTION_LAG_MS: Final = 3_600_000
+"""``min.compaction.lag.ms`` of a changelog without transactions: how long a row that must be undone undoes nothing."""
 
 
 class Guarantee(StrEnum):

@@ -3,8 +3,7 @@
 import dataclasses
 
 from streams.limits import RECORD_BYTES_MAX
-from streams.runtime.ending import COMPACTION_LAG_MS
-from streams.runtime.options import Guarantee
+from streams.runtime.options import COMPACTION_LAG_MS, Guarantee
 from streams.settings import KafkaSettings, RuntimeSettings, Settings, TopicSettings
 from streams.topic_admin import Difference, DifferenceKind, Outcome, TopicState, differences, planned
 from streams.topics import FOREVER_MS, NAMES, Cleanup, Topics, TopicSpec, specs

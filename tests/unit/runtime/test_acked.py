@@ -14,9 +14,9 @@ from aiokafka.errors import MessageSizeTooLargeError
 
 from streams.runtime.acked import LOOK_AFTER_S, AckedLoader, AckedWriter
 from streams.runtime.changelog import Loading
-from streams.runtime.ending import COMPACTION_LAG_MS, Ending
+from streams.runtime.ending import Ending
 from streams.runtime.failure import RuntimeFailure
-from streams.runtime.options import KafkaAccess, RuntimeOptions
+from streams.runtime.options import COMPACTION_LAG_MS, KafkaAccess, RuntimeOptions
 from streams.runtime.position import POSITION_KEY, STAGED_MARK, Row, encode_position_at
 from streams.runtime.stage import Output
 from streams.runtime.transaction import Transaction
