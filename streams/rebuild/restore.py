@@ -1,17 +1,21 @@
 """Put a dumped log back: `pegel dump account.events.v1` in reverse, also into another number of partitions.
 
-Theory of operation. Into as many partitions as the dump is of, every record goes where it was, in its order: the log is
-what it was. Into another number, each account's records go to the partition that its key belongs to now; for that the
-partitions are merged by arrival, a file each, so that control records stay where they were among the events:
+Theory of operation. Into as many partitions as the dump is of, every record goes where it was, in its order. Into
+another number, each account's records go to the partition that its key belongs to now; for that the partitions are
+merged by arrival, a file each, so that control records stay where they were among the events:
 
     record                      goes to
     event                       its key's partition, in the order of its old one
     catalog, thresholds, erase  every partition, once: the copies of the old partitions are one
     clock                       every partition, unless it says nothing new
-    sketch                      nowhere: it is of a partition that is no more
+    sketch                      nowhere
 
 A record's place in the merge is the greatest arrival before it in its partition. Clock records tell arrival too; other
 control records bear the time of their writing, which says nothing about the history around them.
+
+So every account's story stays what it was, but for its ranks among all accounts: these were taken at another place in
+each old partition, and are now taken at one. Sketches stay away in either case: they have done their work, the
+thresholds are in the log, and a worker that read them again would write these a second time.
 """
 
 import heapq
@@ -100,7 +104,7 @@ def restore(settings: Settings, files: Sequence[str]) -> Restored:
     sources = [_records(name) for name in files]
     placed: Iterable[Placed]
     if len(files) in (1, partitions):
-        placed = ((record, [_own_place(record, partitions)]) for record in chain.from_iterable(sources))
+        placed = ((record, own_places(record, partitions)) for record in chain.from_iterable(sources))
     else:
         spread = Spread(partitions)
         merged = in_arrival_order(_one_partition(name, source) for name, source in zip(files, sources, strict=True))
@@ -128,7 +132,7 @@ def _one_partition(name: str, records: Iterator[Envelope]) -> Iterator[Envelope]
         yield record
 
 
-def _own_place(record: Envelope, partitions: int) -> int:
+def own_places(record: Envelope, partitions: int) -> Sequence[int]:
     """Where a record was, if that is where it belongs."""
     key = record.key_bytes()
     belongs = record.partition if key is None else partition_of(key, partitions)
@@ -137,7 +141,7 @@ def _own_place(record: Envelope, partitions: int) -> int:
             f"partition {record.partition}, offset {record.offset}: of {partitions} partitions its key belongs to "
             f"{belongs}: the dump is of another number; dump each partition into a file of its own"
         )
-    return record.partition
+    return () if record.header(CONTROL_HEADER) == ControlKind.SKETCH else (record.partition,)
 
 
 def _write(settings: Settings, topic: str, placed: Iterable[Placed]) -> Restored:

@@ -11,7 +11,7 @@ from streams.engine.program import compile_catalog
 from streams.errors import ExpectedError
 from streams.rebuild.log import LogRecord
 from streams.rebuild.recompute import Recomputation
-from streams.rebuild.restore import Spread, _one_partition, _own_place, _records, in_arrival_order
+from streams.rebuild.restore import Spread, _one_partition, _records, in_arrival_order, own_places
 from streams.replay.envelope import Envelope
 from streams.runtime.partitioner import partition_of
 from tests.unit.engagement.log import CATALOG, DAY, START, TOPICS, World, config, event
@@ -98,12 +98,12 @@ def test_a_log_that_is_cut_anew_tells_of_each_account_what_it_told() -> None:
 
 def test_a_record_goes_back_to_where_it_was_and_a_dump_of_another_cut_is_refused() -> None:
     home = partition_of(b"acme", 4)
-    assert _own_place(record(home, 0, 1, "acme"), 4) == home
-    assert _own_place(record(3, 0, 1, kind="clock"), 4) == 3
+    assert own_places(record(home, 0, 1, "acme"), 4) == (home,)
+    assert own_places(record(3, 0, 1, kind="clock"), 4) == (3,)
     with pytest.raises(ExpectedError, match="another number"):
-        _own_place(record((home + 1) % 4, 0, 1, "acme"), 4)
+        own_places(record((home + 1) % 4, 0, 1, "acme"), 4)
     with pytest.raises(ExpectedError, match="another number"):
-        _own_place(record(4, 0, 1, kind="clock"), 4)
+        own_places(record(4, 0, 1, kind="clock"), 4)
 
 
 def test_a_file_that_is_no_dump_or_holds_two_partitions_is_refused_with_its_place(tmp_path: Path) -> None:
@@ -115,3 +115,8 @@ def test_a_file_that_is_no_dump_or_holds_two_partitions_is_refused_with_its_plac
     file.write_text('{"type":"track"}\n')
     with pytest.raises(ExpectedError, match=r"dump\.ndjson:1: no dumped record"):
         list(_records(str(file)))
+
+
+def test_a_sketch_stays_away_since_its_thresholds_are_in_the_log() -> None:
+    assert own_places(record(0, 0, 1, kind="sketch"), 4) == ()
+    assert own_places(record(0, 0, 1, kind="thresholds"), 4) == (0,)
