@@ -19,7 +19,7 @@ from typing import Any, Final
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from tests.chaos.crew import Crew
+from tests.chaos.crew import JOINED, Crew
 from tests.kafka.toy import PROGRAM, ROOT
 
 PARTITIONS: Final = 4
@@ -59,7 +59,7 @@ class Counting:
     def command_of(self, name: str) -> tuple[Sequence[str], Mapping[str, str]]:
         """Workers that were there from the start are static members, those that join are not."""
         options: dict[str, Any] = {"bootstrap": self.door, "prefix": self.prefix, "flush_interval_ms": 20}
-        if "joined" not in name:
+        if JOINED not in name:
             options["instance_id"] = name
         return [sys.executable, str(PROGRAM), json.dumps(options)], {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
 

@@ -28,6 +28,8 @@ RESTART_PAUSE_S: Final = 0.3
 LEAVE_TIMEOUT_S: Final = 120.0
 FILLED_TIMEOUT_S: Final = 60.0
 LOG_TAIL_BYTES: Final = 6_000
+JOINED: Final = "joined"
+"""In the name of a worker that is to be no static member."""
 EXPECTED_ENDS: Final = frozenset({-signal.SIGKILL, 70, 0, 3, -signal.SIGTERM})
 """Killed; failed, to be started again; asked to leave; no Kafka within its patience; asked before it could listen."""
 

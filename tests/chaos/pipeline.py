@@ -29,12 +29,14 @@ from streams.dumping import TopicReader
 from streams.settings import KafkaSettings, Settings
 from streams.topic_admin import TopicAdmin
 from streams.topics import Topics, specs
-from tests.chaos.crew import Crew
+from tests.chaos.crew import JOINED, Crew
 from tests.chaos.worlds import World
 from tests.kafka.test_pipeline import EVENTS, Transitions, replayed, require_equal, written
 from tests.kafka.workers import PEGEL, environment, pegel
 
 CHUNK_LINES: Final = 2_000
+PATIENT: Final = {"PEGEL_RUNTIME__STALL_TIMEOUT_S": "300"}
+"""A machine that is busy with all this may starve a worker for longer than one that hangs should live."""
 POLL_S: Final = 0.5
 STILL_LOOKS: Final = 3
 ADDRESS: Final = r"health and metrics of \w+ at (http://\S+)"
@@ -57,8 +59,13 @@ class Pipeline:
         """Workers that were there from the start are static members, those that join are not."""
         stage = name.partition("-")[0]
         through_door = self.settings.kafka.model_copy(update={"bootstrap": self.door})
-        more = {"PEGEL_ENGAGEMENT__CATALOG": self.catalog, "PEGEL_ENGAGEMENT__CLOCK": self.clock, **self.more}
-        static = [] if "joined" in name else ["--instance-id", name]
+        more = {
+            "PEGEL_ENGAGEMENT__CATALOG": self.catalog,
+            "PEGEL_ENGAGEMENT__CLOCK": self.clock,
+            **PATIENT,
+            **self.more,
+        }
+        static = [] if JOINED in name else ["--instance-id", name]
         return [*PEGEL, "worker", stage, "--port", "0", *static], environment(
             self.settings.model_copy(update={"kafka": through_door}), more
         )

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import Final, Protocol
 
 from streams.dev.kafka_cluster import KafkaCluster
-from tests.chaos.crew import Crew
+from tests.chaos.crew import JOINED, Crew
 from tests.chaos.proxy import HEALTHY, Fault, FaultKind, Proxy, ProxyThread
 from tests.chaos.schedule import Kind, Step
 
@@ -137,10 +137,11 @@ class WorkersLane:
             assert time.monotonic() < deadline, f"{self._crew.zombies} zombies do not end:\n{self._crew.logs}"
             time.sleep(LOOK_S)
 
-    def _victim(self, step: Step, other_than: str = "") -> str:
-        """A worker that runs; who just ended is waited for."""
-        names = [name for name in self._crew.names if name != other_than]
-        name = names[step.place % len(names)]
+    def _victim(self, step: Step, *, named: bool = False) -> str:
+        """A worker that runs, with `named` a static member; who just ended is waited for."""
+        names = self._crew.names
+        fitting = [name for name in names if not named or JOINED not in name] or names
+        name = fitting[step.place % len(fitting)]
         deadline = time.monotonic() + PRESENT_TIMEOUT_S
         while name not in self._crew.pids():
             assert time.monotonic() < deadline, f"{name} is not started again:\n{self._crew.log(name)}"
@@ -174,7 +175,10 @@ class WorkersLane:
         self._kill_now(name if name in self._crew.names else self._victim(step))
 
     def _zombie_replaced(self, step: Step) -> None:
-        name = self._victim(step)
+        name = self._victim(step, named=True)
+        if JOINED in name:  # without a name of its own it is nobody's predecessor, but one worker more
+            self._zombie_expired(step)
+            return
         zombie = self._crew.stop_process(name)
         if zombie is None:
             return
@@ -209,7 +213,7 @@ class WorkersLane:
             more = True
         if more:
             self._joined += 1
-            self._crew.add(f"{role}-joined{self._joined}")
+            self._crew.add(f"{role}-{JOINED}{self._joined}")
         else:
             self._crew.leave(present[step.place % len(present)])
 

@@ -55,7 +55,7 @@ LONG = Form(
     Mix({**each(CLUSTER_KINDS, 2), Kind.BROKER_KILL: 3}, steps=30, pause_s=Range(0.1, 3.0)),
     records_per_second=800,
     events=44_719,
-    publish_pause_s=15.0,
+    publish_pause_s=8.0,
 )
 
 
