@@ -158,6 +158,12 @@ else:
     WireForecast = derive(Forecast)
     WireTransition = derive(Transition)
 
+_SAME_HEADERS: Final = (
+    ("ce_specversion", b"1.0"),
+    ("ce_type", CE_TYPE.encode()),
+    ("ce_source", CE_SOURCE.encode()),
+    ("content-type", b"application/json"),
+)
 _encode: Final[Callable[[Any], bytes]] = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(WireTransition).decode
 
@@ -175,11 +181,8 @@ def decode_transition(raw: bytes) -> WireTransition:
 def transition_headers(transition: WireTransition) -> list[tuple[str, bytes]]:
     """The record as a CloudEvent (Kafka binding, binary mode)."""
     return [
-        ("ce_specversion", b"1.0"),
-        ("ce_type", CE_TYPE.encode()),
-        ("ce_source", CE_SOURCE.encode()),
+        *_SAME_HEADERS,
         ("ce_id", transition.transition_id.encode()),
         ("ce_time", transition.effective_at.encode()),
         ("ce_subject", transition.account_id.encode()),
-        ("content-type", b"application/json"),
     ]

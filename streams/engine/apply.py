@@ -11,18 +11,16 @@ from typing import Any, Final
 
 import msgspec
 
-from schemas.catalog import BILLING_EVENTS
 from streams import limits
 from streams.engine.account import Account, EventSeries
+from streams.engine.naming import NAMELESS, NamePlan, Naming
 from streams.engine.record import ACTIVITY_TYPES, Record, team_of
 from streams.engine.rules.values import number, property_at
-from streams.engine.working import Working, sequence_key
+from streams.engine.working import Working
 
-NPS_EVENT: Final = "nps_answered"
 NPS_MAX: Final = 10
 EVENT_NAME_CHARS_MAX: Final = 200
 NESTED_TRAIT_PARTS_MAX: Final = 200
-DEFAULT_WEIGHT: Final = 1_000
 
 
 class Noted(StrEnum):
@@ -48,116 +46,100 @@ class Noted(StrEnum):
 Counts = Counter[Noted]
 
 
-def names_of(record: Record, working: Working, counts: Counts) -> tuple[str, ...]:
+def naming_of(record: Record, working: Working, counts: Counts) -> Naming:
     """The names under which a record counts: its own, and those of named events whose condition it satisfies."""
-    if record.event.type not in ACTIVITY_TYPES:
-        return ()
-    name = _cut(record.name, EVENT_NAME_CHARS_MAX, counts)
-    named = working.program.named_events.get(name)
-    if named is None:
-        return (name,)
-    properties = record.event.properties
-    return (name, *(second for second, where in named if where(properties)))
-
-
-def is_activity(names: tuple[str, ...], working: Working) -> bool:
-    """Whether a record with these names is activity: a track, page or screen event, and under no name a signal."""
-    return bool(names) and working.program.signals.isdisjoint(names)
+    event = record.event
+    if event.type not in ACTIVITY_TYPES:
+        return NAMELESS
+    name = record.name
+    if len(name) > EVENT_NAME_CHARS_MAX:
+        name = _cut(name, EVENT_NAME_CHARS_MAX, counts)
+    return working.program.names.naming_of(name, event.properties)
 
 
 def apply_record(
-    account: Account, working: Working, record: Record, names: tuple[str, ...], counts: Counts, *, too_late: bool
+    account: Account, working: Working, record: Record, naming: Naming, counts: Counts, *, too_late: bool
 ) -> None:
     """Apply a record at `account.now`. Of an activity that is too late, only what it says as a fact is applied."""
     t = record.t
     if t < account.first_seen:
         account.first_seen = t
         working.refresh_dates()
-    event = record.event
-    if event.type == "group":
-        set_traits(account, event.traits, t, counts)
-        working.refresh_traits()
-    elif names:
-        if names[0] in BILLING_EVENTS:
+    if naming.names:
+        if naming.is_billing:
             _apply_billing(account, working, record, counts)
-        elif names[0] == NPS_EVENT:
+        elif naming.is_nps:
             _apply_nps(account, working, record, counts)
         if not too_late:
-            _count_event(account, working, record, names, counts)
+            _count_event(account, working, record, naming, counts)
+    elif record.event.type == "group":
+        set_traits(account, record.event.traits, t, counts)
+        working.refresh_traits()
 
 
-def _count_event(account: Account, working: Working, record: Record, names: tuple[str, ...], counts: Counts) -> None:
-    program, t = working.program, record.t
-    day = program.calendar.day_of(t)
+def _count_event(account: Account, working: Working, record: Record, naming: Naming, counts: Counts) -> None:
+    t = record.t
+    day = working.program.calendar.day_of(t)
     in_reach = working.today - day < limits.RETENTION_DAYS
-    for first, second, within_ms in program.slots.sequences:
-        if second in names:
-            _pair(account, first, second, within_ms, t)
-    for name in names:
-        series = _series_of(account, working, name, t, counts)
+    for plan in naming.plans:
+        for first, key, within_ms in plan.pairs:
+            _pair(account, first, key, within_ms, t)
+    for name, plan in zip(naming.names, naming.plans, strict=True):
+        series = account.events.get(name)
+        if series is None:
+            series = _new_series(account, working, name, plan, t, counts)
         series.total += 1
         series.first = min(series.first, t)
         series.last = max(series.last, t)
         if in_reach:
             _count_day(series.days, day, 1)
-            working.add_named(name, day)
-            if name in program.measures:
-                _measure(working, record, name, day, counts)
-        if name == program.catalog.value_event:
+            working.add_named(plan.counted_at, day)
+            if plan.measures:
+                _measure(working, record, plan, day, counts)
+        if plan.is_value_event:
             working.first_value_at = series.first
-        if name in program.steps:
-            _check_steps(account, working, name, series.total)
-    if is_activity(names, working):
-        _count_activity(account, working, record, names, day, counts)
+        if plan.steps:
+            _check_steps(account, working, plan, series.total)
+    if naming.is_activity:
+        _count_activity(account, working, record, naming, day, counts)
 
 
-def _measure(working: Working, record: Record, name: str, day: int, counts: Counts) -> None:
-    for measure, aggregate, path in working.program.measures[name]:
+def _measure(working: Working, record: Record, plan: NamePlan, day: int, counts: Counts) -> None:
+    for measure, aggregate, path in plan.measures:
         value = property_at(record.event.properties, path)
         if not working.add_measured(measure, aggregate, record.t, day, value):
             counts[Noted.VALUE_EVICTED] += 1
 
 
-def _weight(working: Working, names: tuple[str, ...]) -> int:
-    """The weight of the first named event that has one, else of the event's own name; thousandths."""
-    weights = working.program.weights
-    for name in names[1:]:
-        if name in weights:
-            return weights[name]
-    return weights.get(names[0], DEFAULT_WEIGHT)
-
-
-def _check_steps(account: Account, working: Working, name: str, total: int) -> None:
+def _check_steps(account: Account, working: Working, plan: NamePlan, total: int) -> None:
     """A checklist step is done when its count is reached, and stays done."""
-    for key, needed in working.program.steps[name]:
+    for key, needed in plan.steps:
         if total >= needed and key not in account.steps:
             account.steps[key] = account.now
             working.refresh_checklist()
 
 
-def _series_of(account: Account, working: Working, name: str, t: int, counts: Counts) -> EventSeries:
-    series = account.events.get(name)
-    if series is None:
-        if len(account.events) >= limits.EVENT_NAMES_MAX:
-            evicted = min(account.events, key=lambda known: account.events[known].last)
-            del account.events[evicted]
-            working.forget_event(evicted)
-            counts[Noted.EVENT_EVICTED] += 1
-        series = account.events[name] = EventSeries(0, t, t, {})
+def _new_series(account: Account, working: Working, name: str, plan: NamePlan, t: int, counts: Counts) -> EventSeries:
+    if len(account.events) >= limits.EVENT_NAMES_MAX:
+        evicted = min(account.events, key=lambda known: account.events[known].last)
+        del account.events[evicted]
+        working.forget_event(evicted)
+        counts[Noted.EVENT_EVICTED] += 1
+    series = account.events[name] = EventSeries(0, t, t, {})
+    working.begin_named(plan.counted_at, series)
     return series
 
 
 def _count_activity(
-    account: Account, working: Working, record: Record, names: tuple[str, ...], day: int, counts: Counts
+    account: Account, working: Working, record: Record, naming: Naming, day: int, counts: Counts
 ) -> None:
-    weight = _weight(working, names)
     account.total += 1
     _count_day(account.activity, day, 1)
-    _count_day(account.score, day, weight)
-    working.add_activity(day, weight)
-    for name in names:
-        if name in account.events:  # not evicted by another name of this very record
-            working.add_core(name, day)
+    _count_day(account.score, day, naming.weight)
+    working.add_activity(day, naming.weight)
+    for name, plan in zip(naming.names, naming.plans, strict=True):
+        if plan.core >= 0 and name in account.events:  # not evicted by another name of this very record
+            working.add_core(plan.core, day)
     if account.last_active is None or record.t > account.last_active:
         account.last_active = working.last_active_at = record.t
     user = record.user
@@ -197,11 +179,10 @@ def _count_day(days: dict[int, int], day: int, amount: int) -> None:
             del days[old]
 
 
-def _pair(account: Account, first: str, second: str, within_ms: int, t: int) -> None:
-    """`second` happened at `t`: remember it if the greatest t of `first` so far is at most `within_ms` earlier."""
+def _pair(account: Account, first: str, key: str, within_ms: int, t: int) -> None:
+    """A second event happened at `t`: remember it if the greatest t of `first` is at most `within_ms` earlier."""
     before = account.events.get(first)
     if before is not None and 0 <= t - before.last <= within_ms:
-        key = sequence_key(first, second, within_ms)
         account.sequences[key] = max(t, account.sequences.get(key, t))
 
 

@@ -5,7 +5,7 @@ is made, and is a pure table from then on. Times outside the years 1-9999 are cl
 """
 
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Final, Protocol
+from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 DAY_MS: Final = 86_400_000
@@ -16,14 +16,9 @@ _ZERO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _CACHED_DAYS_MAX: Final = 4_096
 
 
-class Calendar(Protocol):
-    """Times in integer milliseconds UTC, days as day numbers."""
+class Calendar:
+    """Times in integer milliseconds UTC, days as day numbers; these here are the days of UTC."""
 
-    def day_of(self, time_ms: int) -> int: ...
-    def start_of(self, day: int) -> int: ...
-
-
-class UtcCalendar:
     def day_of(self, time_ms: int) -> int:
         return time_ms // DAY_MS
 
@@ -31,7 +26,7 @@ class UtcCalendar:
         return day * DAY_MS
 
 
-class ZoneCalendar:
+class ZoneCalendar(Calendar):
     """Days of a time zone; a day starts at the first instant that bears its date."""
 
     def __init__(self, zone: ZoneInfo) -> None:
@@ -87,7 +82,7 @@ def calendar_of(name: str) -> Calendar:
         ValueError: there is no such zone.
     """
     if name == "UTC":
-        return UtcCalendar()
+        return Calendar()
     try:
         return ZoneCalendar(ZoneInfo(name))
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:

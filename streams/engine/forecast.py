@@ -12,8 +12,9 @@ left, so the moments are few in any case; `STEPS_MAX` is for rules made to have 
 
 from collections.abc import Iterator
 from copy import copy
-from dataclasses import dataclass
 from typing import Final, Literal
+
+import msgspec
 
 from schemas.timestamps import YEAR_9999_END_MS
 from streams.engine.account import Account
@@ -23,8 +24,7 @@ from streams.engine.working import Working
 STEPS_MAX: Final = 400
 
 
-@dataclass(frozen=True, slots=True)
-class Forecast:
+class Forecast(msgspec.Struct, frozen=True, gc=False):
     """The end of a membership if no record comes: when (ms UTC), how, and on a move to which segment."""
 
     leaves_at: int

@@ -1,8 +1,9 @@
 """What the engine found, in the words of the wire: transitions and memberships as `schemas` define them."""
 
+import hashlib
 import math
 from typing import Any, Final
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from schemas.membership import WireMembership, WireSegmentMembership
 from schemas.timestamps import format_ms
@@ -13,16 +14,23 @@ from streams.engine.transitions import Transition
 from streams.engine.working import Working
 
 TRANSITION_NAMESPACE: Final = UUID("0b3c5f0e-5d7a-5c1b-9b57-6f0a2a1f7f10")
+_NAMESPACE_BYTES: Final = TRANSITION_NAMESPACE.bytes
+_VARIANTS: Final = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 _DIRECTIONS: Final = {direction.value: direction for direction in Direction}
 
 
 def transition_id(transition: Transition) -> str:
-    """UUIDv5 of account, sequence, segment, direction and effective_at: equal on every replay."""
-    name = "\n".join((
-        transition.account_id, str(transition.sequence), transition.segment, transition.direction,
-        str(transition.effective_at),
-    ))  # fmt: skip
-    return str(uuid5(TRANSITION_NAMESPACE, name))
+    """UUIDv5 of account, sequence, segment, direction and effective_at: equal on every replay.
+
+    Written out after RFC 9562, section 5.5; the standard library's takes three times as long.
+    """
+    name = (
+        f"{transition.account_id}\n{transition.sequence}\n{transition.segment}\n{transition.direction}\n"
+        f"{transition.effective_at}"
+    )
+    digest = hashlib.sha1(_NAMESPACE_BYTES + name.encode(), usedforsecurity=False).hexdigest()
+    variant = _VARIANTS[digest[16]]
+    return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"
 
 
 def wire_transition(transition: Transition, emitted_at_ms: int | None) -> WireTransition:

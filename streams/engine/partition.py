@@ -23,11 +23,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from schemas.catalog import BILLING_EVENTS
 from schemas.wire import WireEvent
 from streams.engine import codec
 from streams.engine.account import MINUS_INFINITY, Account
-from streams.engine.apply import NPS_EVENT, Counts, Noted, apply_record, bounded_identity, is_activity, names_of
+from streams.engine.apply import Counts, Noted, apply_record, bounded_identity, naming_of
 from streams.engine.clock import fire_deadlines, horizon, settle
 from streams.engine.operations import (
     Advance,
@@ -52,7 +51,6 @@ LIVE_ACCOUNTS_MAX: Final = 50_000
 OPERATIONS_PENDING_MAX: Final = 32
 """Beyond so many, what is pending is worked off at once: operations come by the day, clocks in a row are one."""
 
-_FACT_EVENTS: Final = frozenset({*BILLING_EVENTS, NPS_EVENT})
 
 
 class Outcome(StrEnum):
@@ -150,13 +148,13 @@ class Partition:
         calendar = self.program.calendar
         today = calendar.day_of(account.now)
         working.roll(today)
-        names = names_of(record, working, self.counts)
-        late = is_activity(names, working) and calendar.day_of(record.t) <= today - RETENTION_DAYS
+        naming = naming_of(record, working, self.counts)
+        late = naming.is_activity and calendar.day_of(record.t) <= today - RETENTION_DAYS
         _remember(account, record)
         if late:
             self.counts[Noted.TOO_LATE] += 1
-        if not late or names[0] in _FACT_EVENTS:
-            apply_record(account, working, record, names, self.counts, too_late=late)
+        if not late or naming.is_fact:
+            apply_record(account, working, record, naming, self.counts, too_late=late)
         if account.first_seen == NEVER:
             return Outcome.TOO_LATE
         # The next percentiles may give it the rank that the last ones gave, and yet not the one that it has now.

@@ -8,7 +8,6 @@ them: strata, each one compiled function.
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from functools import cached_property
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ import msgspec
 
 from schemas.catalog import Aggregate, Catalog, Segment
 from streams.engine.calendar import DAY_MS, Calendar, calendar_of
+from streams.engine.naming import Names, names_of_catalog
 from streams.engine.rules.compile import (
     Decide,
     Evidence,
@@ -62,11 +62,8 @@ class Program:
     version: str
     calendar: Calendar
     trial_ms: int
-    weights: Mapping[str, int]  # thousandths
-    signals: frozenset[str]
+    names: Names
     core_features: Mapping[str, int]  # name -> place; signals are left out
-    named_events: Mapping[str, tuple[tuple[str, Where], ...]]  # event -> (second name, condition)
-    measures: Mapping[str, tuple[tuple[str, Aggregate, tuple[str, ...]], ...]]  # event -> (measure, aggregate, path)
     aggregates: Mapping[str, Aggregate]  # of each measure
     steps: Mapping[str, tuple[tuple[str, int], ...]]  # event -> (step key, count)
     step_keys: tuple[str, ...]  # one per entry of the checklist, which may repeat itself
@@ -157,16 +154,14 @@ def compile_catalog(catalog: Catalog, place: str = "catalog") -> Program:
     for step in catalog.checklist:
         steps[step.event] = (*steps.get(step.event, ()), (f"{step.count}:{step.event}", step.count))
     core = [name for name in dict.fromkeys(catalog.core_features) if name not in catalog.signals]
+    core_features = {name: place for place, name in enumerate(core)}
     return Program(
         catalog=catalog,
         version=version_of(catalog),
         calendar=calendar,
         trial_ms=round(catalog.trial_days * DAY_MS),
-        weights={name: int(weight * Decimal(1000)) for name, weight in catalog.weights.items()},
-        signals=frozenset(catalog.signals),
-        core_features={name: place for place, name in enumerate(core)},
-        named_events=_named_events(catalog, place),
-        measures=_measures(catalog),
+        names=names_of_catalog(catalog, slots, core_features, steps, _named_events(catalog, place)),
+        core_features=core_features,
         aggregates={name: measure.aggregate for name, measure in catalog.measures.items()},
         steps=steps,
         step_keys=tuple(key for of_event in steps.values() for key, _ in of_event),
@@ -198,14 +193,6 @@ def _named_events(catalog: Catalog, place: str) -> dict[str, tuple[tuple[str, Wh
             raise _located(f"{place}: events: {name}: where", error) from None
         named[definition.event] = (*named.get(definition.event, ()), (name, where))
     return named
-
-
-def _measures(catalog: Catalog) -> dict[str, tuple[tuple[str, Aggregate, tuple[str, ...]], ...]]:
-    by_event: dict[str, tuple[tuple[str, Aggregate, tuple[str, ...]], ...]] = {}
-    for name, measure in catalog.measures.items():
-        entry = (name, measure.aggregate, tuple(measure.property.split(".")))
-        by_event[measure.event] = (*by_event.get(measure.event, ()), entry)
-    return by_event
 
 
 def _parse_definitions(catalog: Catalog, scope: Scope, place: str) -> dict[str, Node]:

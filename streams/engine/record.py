@@ -15,24 +15,20 @@ ACTIVITY_TYPES: Final = frozenset({"track", "page", "screen"})
 _HASH_BYTES: Final = 8
 
 
-class Record(msgspec.Struct, frozen=True, gc=False):
+class Record:
     """`t` is the event's own time, `a` its arrival, both in ms UTC; `message_hash` identifies it for deduplication."""
 
-    event: WireEvent
-    t: int
-    a: int
-    message_hash: int
-    message_id: str
+    __slots__ = ("a", "event", "message_hash", "message_id", "name", "t", "user")
 
-    @property
-    def name(self) -> str:
+    def __init__(self, event: WireEvent, t: int, a: int, message_hash: int, message_id: str) -> None:
+        self.event = event
+        self.t = t
+        self.a = a
+        self.message_hash = message_hash
+        self.message_id = message_id
+        self.name: str = (event.event or "") if event.type == "track" else event.type
         """The event name under which it counts."""
-        event = self.event
-        return (event.event or "") if event.type == "track" else event.type
-
-    @property
-    def user(self) -> str | None:
-        return self.event.userId or self.event.anonymousId
+        self.user: str | None = event.userId or event.anonymousId
 
 
 def record_of(event: WireEvent, raw: bytes, arrival_ms: int) -> Record:

@@ -7,8 +7,10 @@ nothing, so an evaluation too many is never wrong.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any, Literal
+
+import msgspec
+from msgspec.structs import replace
 
 from schemas.event import EventType
 from streams.engine.account import Account
@@ -22,8 +24,7 @@ Cause = Literal["deadline", "thresholds", "catalog", "rebuild"]
 Trigger = tuple[str, EventType] | Cause  # message id and type, or the cause
 
 
-@dataclass(frozen=True, slots=True)
-class Transition:
+class Transition(msgspec.Struct, frozen=True, gc=False):
     """A change of membership. Times in ms UTC; `entered_at` is when the left membership began.
 
     `forecast` is how the membership entered ends if no record comes; None where none was entered, or none ends.

@@ -1,34 +1,28 @@
 """The working set of one account under one program: everything derived from its state that rules read.
 
 Nothing here is stored; it can be rebuilt from the state at any time, and a test holds the two equal. It exists so
-that an event costs additions instead of recounts:
+that an event costs additions instead of recounts: `windows` keeps sums and distinct counts per window.
 
-* A window sum is the difference of two prefix sums. `score[-1]` is the sum up to today, `score[-1 - n]` up to n days
-  ago; an event of today adds to the last entry, a late one to all entries from its day on, a new day appends.
-* Distinct counts per window (users, teams, core features) are kept as numbers; a user counts in a window of k days
-  if its last active day is among them, so within a day counts only grow, and a new day recounts.
-* `mask` has bit n set if there was activity n days ago, `counted` if anything at all was counted on that day: the next
-  day on which any window changes is found by shifting it against the edges of all windows.
+`mask` has bit n set if there was activity n days ago, `counted` if anything at all was counted on that day: the next
+day on which any window changes is found by shifting it against the edges of all windows.
 """
 
-from bisect import bisect_left
-from collections.abc import Iterable, Mapping
-from itertools import accumulate
+from collections.abc import Iterable
 from typing import Any, Final
 
 from schemas.catalog import Aggregate
 from streams.engine import measures
 from streams.engine.account import MINUS_INFINITY, Account, EventSeries
 from streams.engine.measures import MeasureSeries
+from streams.engine.naming import sequence_key
 from streams.engine.population import NO_THRESHOLDS, Thresholds
 from streams.engine.program import Program
 from streams.engine.rules.linear import NEVER
 from streams.engine.rules.values import number, text, time_of
+from streams.engine.windows import Distinct, Sums
 from streams.limits import RESOURCES_MAX, RETENTION_DAYS
 
 _LONG_AGO: Final = -(1 << 40)  # a day before every other
-_KEPT: Final = RETENTION_DAYS + 1  # entries of prefix sums that windows can ask for
-_TRIM_AT: Final = 3 * _KEPT
 _MASK: Final = (1 << RETENTION_DAYS) - 1
 
 
@@ -36,7 +30,6 @@ class Working:
     __slots__ = (
         "_core_days",
         "_measured",
-        "_named_at",
         "_settled",
         "account",
         "activated",
@@ -67,19 +60,62 @@ class Working:
         "users",
     )  # fmt: skip
 
+<<<<<<< HEAD
     def __init__(
         self, program: Program, account: Account, thresholds: Thresholds = NO_THRESHOLDS, at: int | None = None
     ) -> None:
         """`at`: with the windows of that moment instead of the account's own."""
+=======
+    _core_days: list[int]
+    _measured: dict[tuple[str, int, int], float | int | None]
+    _settled: str | None
+    account: Account
+    activated: bool
+    activated_at: int | None
+    activation_rate: int | float
+    activity: Sums
+    cancelled_at: int | None
+    converted_at: int | None
+    cores: Distinct
+    counted: int
+    first_value_at: int | None
+    last_active_at: int
+    mask: int
+    members: int
+    mrr: int | float | None
+    named: list[Sums]
+    nps: float | None
+    plan: str | None
+    program: Program
+    score: Sums
+    seats: int | float | None
+    signed_up_at: int
+    teams: Distinct
+    thresholds: Thresholds
+    today: int
+    trial_ends_at: int
+    usage_ratio: float | None
+    users: Distinct
+
+    def __init__(
+        self,
+        program: Program,
+        account: Account,
+        thresholds: Thresholds = NO_THRESHOLDS,
+        source: "Working | None" = None,
+    ) -> None:
+        if source is not None:
+            self._copy(source, program, account)
+            return
+>>>>>>> 847f507 (wip)
         self.program = program
         self.account = account
         self.thresholds = thresholds
-        self._measured: dict[tuple[str, int, int], float | int | None] = {}
+        self._measured = {}
         self.members = 0
         for segment in account.members:
             if segment in program.bits:
                 self.members |= 1 << program.bits[segment]
-        self._named_at = {name: index for index, name in enumerate(program.slots.events)}
         self.refresh_traits()
         self.refresh_checklist()
         self.refresh_billing()
@@ -94,16 +130,30 @@ class Working:
 
         Only windows move with the days; facts are shared, for they change with records alone.
         """
-        copy = Working.__new__(Working)
-        for name in _FACTS:
-            setattr(copy, name, getattr(self, name))
-        copy.account, copy.program = account, program
-        copy._measured = {}  # noqa: SLF001 - of its own kind
-        copy.today, copy.members, copy.mask, copy.counted = self.today, self.members, self.mask, self.counted
-        copy.score, copy.activity = self.score[-_KEPT:], self.activity[-_KEPT:]
-        copy.named = [self.named[self._named_at[name]][-_KEPT:] for name in program.slots.events]
-        copy.recount()
-        return copy
+        return Working(program, account, self.thresholds, self)
+
+    def _copy(self, source: "Working", program: Program, account: Account) -> None:
+        self.program, self.account, self.thresholds = program, account, source.thresholds
+        self._core_days = source._core_days  # noqa: SLF001 - of its own kind
+        self._settled = source._settled  # noqa: SLF001
+        self._measured = {}
+        self.activated, self.activated_at = source.activated, source.activated_at
+        self.activation_rate = source.activation_rate
+        self.converted_at, self.cancelled_at = source.converted_at, source.cancelled_at
+        self.signed_up_at, self.trial_ends_at = source.signed_up_at, source.trial_ends_at
+        self.last_active_at, self.first_value_at = source.last_active_at, source.first_value_at
+        self.mrr, self.plan, self.seats = source.mrr, source.plan, source.seats
+        self.nps, self.usage_ratio = source.nps, source.usage_ratio
+        self.today, self.members = source.today, source.members
+        self.mask, self.counted = source.mask, source.counted
+        slots, known = program.slots, source.program.slots
+        self.score, self.activity = source.score.ahead(slots.score), source.activity.ahead(slots.activity)
+        self.named = [
+            source.named[known.events.index(name)].ahead(plan)
+            for name, plan in zip(slots.events, slots.named, strict=True)
+        ]
+        self.users, self.teams = source.users.ahead(slots.users), source.teams.ahead(slots.teams)
+        self.cores = source.cores.ahead(slots.cores)
 
     # Facts
 
@@ -130,7 +180,7 @@ class Working:
         if cancelled is not None and (
             started is None or cancelled > started or (cancelled == started and account.tie_cancelled)
         ):
-            self._settled: str | None = "cancelled"
+            self._settled = "cancelled"
         else:
             self._settled = None if started is None else "customer"
 
@@ -164,86 +214,89 @@ class Working:
             self.counted |= _day_mask(series.days, today)
         # A pair outlives the event name that completed it.
         self.counted |= _day_mask(map(self.program.calendar.day_of, account.sequences.values()), today)
-        self.activity = _prefix_sums(account.activity, today)
-        self.score = _prefix_sums(account.score, today)
-        self.named = [self._sums_of(account.events.get(name)) for name in self.program.slots.events]
-        # `min` of nothing: a name never seen has a last day before every window.
+        slots = self.program.slots
+        self.activity = Sums(slots.activity, account.activity, today)
+        self.score = Sums(slots.score, account.score, today)
+        self.named = []
+        for name, plan in zip(slots.events, slots.named, strict=True):
+            counted = account.events.get(name)
+            self.named.append(Sums(plan, {} if counted is None else counted.days, today))
+        # A name never seen has a last day before every window.
         self._core_days = [self._last_day(account.events.get(name)) for name in self.program.core_features]
         self.recount()
-
-    def _sums_of(self, series: EventSeries | None) -> list[int]:
-        return _prefix_sums({} if series is None else series.days, self.today)
 
     def _last_day(self, series: EventSeries | None) -> int:
         return _LONG_AGO if series is None else self.program.calendar.day_of(series.last)
 
     def recount(self) -> None:
+        """Count distinct things anew: some were evicted or forgotten."""
         slots, today = self.program.slots, self.today
-        self.users = _distinct(self.account.users.values(), slots.users, today)
-        self.teams = _distinct(self.account.teams.values(), slots.teams, today)
-        self.cores = _distinct(self._core_days, slots.cores, today)
+        self.users = Distinct(slots.users, self.account.users.values(), today)
+        self.teams = Distinct(slots.teams, self.account.teams.values(), today)
+        self.cores = Distinct(slots.cores, self._core_days, today)
 
     def roll(self, today: int) -> None:
         """Bring all windows to another day. Looking at the population may have brought them ahead of the account."""
-        ahead = today - self.today
+        before = self.today
+        ahead = today - before
         if ahead == 0:
             return
         self.today = today
-        self._measured.clear()
+        if self._measured:
+            self._measured.clear()
         if ahead < 0:
             self._rebuild_windows()
             return
         self.mask = self.mask << ahead & _MASK if ahead < RETENTION_DAYS else 0
         self.counted = self.counted << ahead & _MASK if ahead < RETENTION_DAYS else 0
-        new_days = min(ahead, _KEPT)
-        for sums in (self.score, self.activity, *self.named):
-            sums.extend([sums[-1]] * new_days)
-            if len(sums) > _TRIM_AT:
-                del sums[:-_KEPT]
-        self.recount()
+        self.score.roll(before, today)
+        self.activity.roll(before, today)
+        for sums in self.named:
+            sums.roll(before, today)
+        self.users.roll(before, today)
+        self.teams.roll(before, today)
+        self.cores.roll(before, today)
 
     def add_activity(self, day: int, weight: int) -> None:
-        """One activity event on a day within reach, of `weight` thousandths."""
+        """One activity event on a day within reach, of `weight` thousandths, which the account counts already."""
         age = self.today - day
         self.mask |= 1 << age
-        if age:
-            _add_late(self.activity, age, 1)
-            _add_late(self.score, age, weight)
-        else:
-            self.activity[-1] += 1
-            self.score[-1] += weight
+        self.activity.add(age, 1)
+        self.score.add(age, weight)
 
-    def add_named(self, name: str, day: int) -> None:
-        """One event counted under a name, on a day within reach."""
+    def add_named(self, counted_at: int, day: int) -> None:
+        """One event counted under a name, on a day within reach; `counted_at` as in its plan."""
         age = self.today - day
         self.counted |= 1 << age
-        index = self._named_at.get(name)
-        if index is not None:
-            _add_late(self.named[index], age, 1)
+        if counted_at >= 0:
+            self.named[counted_at].add(age, 1)
 
-    def add_core(self, name: str, day: int) -> None:
-        place = self.program.core_features.get(name)
-        if place is not None:
-            known = self._core_days[place]
-            if day > known:
-                self._core_days[place] = day
-                _grow(self.cores, self.program.slots.cores, self.today, known, day)
+    def begin_named(self, counted_at: int, series: EventSeries) -> None:
+        """A name is seen for the first time, or again after it was evicted: its windows follow this series."""
+        if counted_at >= 0:
+            self.named[counted_at] = Sums(self.program.slots.named[counted_at], series.days, self.today)
+
+    def add_core(self, place: int, day: int) -> None:
+        """The core feature at a place was used on a day."""
+        known = self._core_days[place]
+        if day > known:
+            self._core_days[place] = day
+            self.cores.see(known, day, self.today)
 
     def add_user(self, known: int | None, day: int) -> None:
-        """A user whose last active day was `known` is active on `day`."""
-        _grow(self.users, self.program.slots.users, self.today, _LONG_AGO if known is None else known, day)
+        """A user whose last active day was `known` is active on `day`, which is later."""
+        self.users.see(known, day, self.today)
 
     def add_team(self, known: int | None, day: int) -> None:
-        _grow(self.teams, self.program.slots.teams, self.today, _LONG_AGO if known is None else known, day)
+        self.teams.see(known, day, self.today)
 
     def forget_event(self, name: str) -> None:
         """An event name was evicted: its windows are empty from now on."""
-        index = self._named_at.get(name)
-        if index is not None:
-            self.named[index] = [0] * _KEPT
-        place = self.program.core_features.get(name)
-        if place is not None:
-            self._core_days[place] = _LONG_AGO
+        plan = self.program.names.plan_of(name)
+        if plan.counted_at >= 0:
+            self.named[plan.counted_at] = Sums(self.program.slots.named[plan.counted_at], {}, self.today)
+        if plan.core >= 0:
+            self._core_days[plan.core] = _LONG_AGO
         self.recount()
         self.refresh_activity_times()
 
@@ -293,13 +346,6 @@ class Working:
         return self.program.calendar.start_of(self.today + ahead)
 
 
-_FACTS: Final = (
-    "_core_days", "_settled", "activated", "activated_at", "activation_rate", "cancelled_at",
-    "converted_at", "first_value_at", "last_active_at", "mrr", "nps", "plan", "seats", "signed_up_at", "thresholds",
-    "trial_ends_at", "usage_ratio",
-)  # fmt: skip
-
-
 def usage_ratio(usage: Any, limits: Any) -> float | None:
     """The highest usage / limit over the resources that have both as numbers, the limit above 0."""
     if type(usage) is not dict or type(limits) is not dict:
@@ -314,43 +360,9 @@ def usage_ratio(usage: Any, limits: Any) -> float | None:
     return best
 
 
-def sequence_key(first: str, second: str, within_ms: int) -> str:
-    return f"{within_ms}:{first}\n{second}"
-
-
 def _day_mask(days: Iterable[int], today: int) -> int:
     mask = 0
     for day in days:
         if 0 <= today - day < RETENTION_DAYS:
             mask |= 1 << (today - day)
     return mask
-
-
-def _prefix_sums(days: Mapping[int, int], today: int) -> list[int]:
-    """`_KEPT` sums: entry -1 - n is the sum of the days in reach up to n days before today."""
-    sums = [0] * _KEPT
-    first = today - RETENTION_DAYS
-    for day, amount in days.items():
-        if first < day <= today:
-            sums[day - first] = amount
-    return list(accumulate(sums)) if days else sums
-
-
-def _add_late(sums: list[int], age: int, amount: int) -> None:
-    for index in range(-1 - age, 0):
-        sums[index] += amount
-
-
-def _distinct(last_days: Iterable[int], lengths: tuple[int, ...], today: int) -> list[int]:
-    if not lengths:
-        return []
-    ages = sorted([today - day for day in last_days])
-    return [bisect_left(ages, length) for length in lengths]
-
-
-def _grow(counts: list[int], lengths: tuple[int, ...], today: int, known: int, day: int) -> None:
-    """One thing's last day moves from `known` to `day`: it is counted anew in the windows that only now hold it."""
-    for index, length in enumerate(lengths):
-        start = today - length
-        if known <= start < day:
-            counts[index] += 1

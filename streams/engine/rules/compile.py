@@ -6,10 +6,10 @@ the body of one function
     decide(a, w, now, members) -> (when, exits, next)
 
 over the account `a`, its working set `w` and the members so far. Every reading of state is a local variable, computed
-once whichever rules use it; window sums are differences of two prefix sums. `when` and `exits` are bit masks over the
-segments in catalog order. `next` is the first moment after now at which a condition may change by itself: comparisons
-of since() and until() contribute their exact boundaries, the stage its end of trial. Window edges are the caller's
-(they fall on day starts alike for all rules).
+once whichever rules use it; sums and distinct counts over windows are kept by `windows`. `when` and `exits` are bit
+masks over the segments in catalog order. `next` is the first moment after now at which a condition may change by
+itself: comparisons of since() and until() contribute their exact boundaries, the stage its end of trial. Window edges
+are the caller's (they fall on day starts alike for all rules).
 
 A second function per segment returns what its conditions saw; it runs only when a transition is emitted.
 Only trees made by `parse` come here, and every text in them is written with repr(): no rule can inject code.
@@ -24,6 +24,7 @@ from streams.engine.calendar import DAY_MS
 from streams.engine.rules import linear, values
 from streams.engine.rules.expression import Kind, Node, Op, Term
 from streams.engine.rules.vocabulary import ALL_ACTIVITY
+from streams.engine.windows import WindowPlan
 
 if TYPE_CHECKING:
     from streams.engine.account import Account
@@ -43,6 +44,9 @@ class Slots:
     users: tuple[int, ...]  # window lengths in days
     teams: tuple[int, ...]
     cores: tuple[int, ...]
+    score: WindowPlan
+    activity: WindowPlan
+    named: tuple[WindowPlan, ...]  # of each of `events`
     sequences: tuple[tuple[str, str, int], ...]  # (a, b, within_ms)
     edges: int  # bit o is set: activity of a day changes some window o days later
     reach: int  # days back that any window reaches
@@ -61,8 +65,15 @@ class Slots:
         def lengths(name: str) -> tuple[int, ...]:
             return tuple(sorted({term.days for term in windowed if term.name == name}))
 
+        def windows(name: str, event: str) -> WindowPlan:
+            return WindowPlan((t.days, t.before) for t in windowed if t.name == name and t.event == event)
+
+        events = tuple(sorted({t.event for t in windowed if t.name == "count" and t.event != ALL_ACTIVITY}))
         return Slots(
-            events=tuple(sorted({t.event for t in windowed if t.name == "count" and t.event != ALL_ACTIVITY})),
+            events=events,
+            score=windows("score", ""),
+            activity=windows("count", ALL_ACTIVITY),
+            named=tuple(windows("count", event) for event in events),
             users=lengths("active_users"),
             teams=lengths("teams"),
             cores=lengths("core_features"),
@@ -144,7 +155,7 @@ class _Emitter:
                 return f"{symbol}({', '.join(args)})"
 
     def window(self, term: Term) -> str:
-        """The source of one reading of a window: a difference of prefix sums, or a distinct count that is kept."""
+        """The source of one reading of a window: a sum or a distinct count that is kept."""
         days, before, slots = term.days, term.before, self.slots
         if term.name == "active_days":
             return f"(w.mask & {(1 << days) - 1}).bit_count()"
@@ -152,14 +163,16 @@ class _Emitter:
         distinct["core_features"] = ("cores", slots.cores)
         if term.name in distinct:
             kept, lengths = distinct[term.name]
-            return f"w.{kept}[{lengths.index(days)}]"
+            return f"w.{kept}.counts[{lengths.index(days)}]"
         if term.name == "score":
-            sums = self.local("w.score")
+            kept, plan = "w.score", slots.score
         elif term.event == ALL_ACTIVITY:
-            sums = self.local("w.activity")
+            kept, plan = "w.activity", slots.activity
         else:
-            sums = self.local(f"w.named[{slots.events.index(term.event)}]")
-        window = f"({sums}[{-1 - before}] - {sums}[{-1 - before - days}])"
+            index = slots.events.index(term.event)
+            kept, plan = f"w.named[{index}]", slots.named[index]
+        sums = self.local(f"{kept}.values")
+        window = f"{sums}[{plan.place[days, before]}]"
         return f"{window} / 1000" if term.name == "score" else window
 
     def term(self, term: Term) -> str:

@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams import limits
-from streams.engine import apply as applying
 from streams.engine import codec
 from streams.engine.apply import EVENT_NAME_CHARS_MAX, NESTED_TRAIT_PARTS_MAX, Noted
 from streams.engine.partition import Outcome
@@ -340,7 +339,7 @@ def test_users_are_limited_and_the_least_recently_active_goes() -> None:
     assert "u0000" not in log.account().users
     assert "new" in log.account().users
     assert noted(log) == {Noted.USER_EVICTED: 2}
-    assert log.working().users == [limits.USERS_MAX]
+    assert log.working().users.counts == [limits.USERS_MAX]
 
 
 def test_teams_are_limited_and_the_least_recently_active_goes() -> None:
@@ -349,7 +348,7 @@ def test_teams_are_limited_and_the_least_recently_active_goes() -> None:
         log.track("a", START, {"team": f"t{number}"})
     log.track("a", START + DAY, {"team": "new"})
     assert (len(log.account().teams), "new" in log.account().teams) == (limits.TEAMS_MAX, True)
-    assert (noted(log), log.working().teams) == ({Noted.TEAM_EVICTED: 1}, [limits.TEAMS_MAX])
+    assert (noted(log), log.working().teams.counts) == ({Noted.TEAM_EVICTED: 1}, [limits.TEAMS_MAX])
 
 
 def test_event_names_are_limited_and_the_least_recent_goes() -> None:
@@ -543,4 +542,3 @@ def test_no_value_stops_the_engine_and_all_of_it_can_be_stored(
 
 def test_noted_words_are_all_different() -> None:
     assert len({noted.value for noted in Noted}) == len(Noted)
-    assert applying.DEFAULT_WEIGHT == 1_000

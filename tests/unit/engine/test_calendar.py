@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from schemas.timestamps import YEAR_1_MS, YEAR_9999_END_MS, parse_ms
-from streams.engine.calendar import DAY_MS, Calendar, UtcCalendar, ZoneCalendar, calendar_of
+from streams.engine.calendar import DAY_MS, Calendar, ZoneCalendar, calendar_of
 
 HOUR_MS = 3_600_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -48,7 +48,7 @@ def local_day(zone: str, time_ms: int) -> int:
 @example(0)
 @example(-1)
 def test_a_utc_day_is_whole_days_since_1970(time_ms: int) -> None:
-    calendar = UtcCalendar()
+    calendar = Calendar()
     found = calendar.day_of(time_ms)
     assert calendar.start_of(found) <= time_ms < calendar.start_of(found + 1)
     assert calendar.start_of(found + 1) - calendar.start_of(found) == DAY_MS

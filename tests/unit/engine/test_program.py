@@ -54,7 +54,7 @@ def test_numbers_are_kept_in_thousandths_and_milliseconds() -> None:
     program = program_of(
         {"when": "True", "min_dwell_days": 0.5, "cooldown_days": 1 / 3}, weights={"a": 0.1, "b": -2}, trial_days=7.5
     )
-    assert program.weights == {"a": 100, "b": -2_000}
+    assert {name: program.names.plan_of(name).weight for name in "abc"} == {"a": 100, "b": -2_000, "c": None}
     assert (program.trial_ms, program.dwell_ms, program.cooldown_ms) == (DAY * 15 // 2, (DAY // 2,), (DAY // 3,))
 
 

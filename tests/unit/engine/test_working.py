@@ -189,11 +189,11 @@ def test_the_longest_window_has_an_edge_too() -> None:
     assert log.account().next_at == NEVER
 
 
-def test_prefix_sums_stay_short_however_long_an_account_lives() -> None:
+def test_the_figures_kept_are_as_many_as_windows_however_long_an_account_lives() -> None:
     log = Log(program_of('count("a", days=92) >= 91'))
     for day in range(400):
         log.track("a", START + day * DAY)
     working = log.working()
-    assert len(working.score) <= 3 * 93
+    assert [len(sums.values) for sums in (working.named[0], working.score, working.activity)] == [1, 0, 0]
     assert len(log.account().activity) <= 93
     assert log.story() == [("s0", "entered", START + 90 * DAY)]
