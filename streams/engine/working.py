@@ -60,12 +60,6 @@ class Working:
         "users",
     )  # fmt: skip
 
-<<<<<<< HEAD
-    def __init__(
-        self, program: Program, account: Account, thresholds: Thresholds = NO_THRESHOLDS, at: int | None = None
-    ) -> None:
-        """`at`: with the windows of that moment instead of the account's own."""
-=======
     _core_days: list[int]
     _measured: dict[tuple[str, int, int], float | int | None]
     _settled: str | None
@@ -102,12 +96,13 @@ class Working:
         program: Program,
         account: Account,
         thresholds: Thresholds = NO_THRESHOLDS,
+        at: int | None = None,
         source: "Working | None" = None,
     ) -> None:
+        """`at`: with the windows of that moment instead of the account's own; `source`: see `ahead`."""
         if source is not None:
             self._copy(source, program, account)
             return
->>>>>>> 847f507 (wip)
         self.program = program
         self.account = account
         self.thresholds = thresholds
@@ -130,7 +125,7 @@ class Working:
 
         Only windows move with the days; facts are shared, for they change with records alone.
         """
-        return Working(program, account, self.thresholds, self)
+        return Working(program, account, self.thresholds, source=self)
 
     def _copy(self, source: "Working", program: Program, account: Account) -> None:
         self.program, self.account, self.thresholds = program, account, source.thresholds
