@@ -1,9 +1,9 @@
 """A broker that lets nobody in without a proof: TLS, all logins, access control; and the proofs that tests show it.
 
-Three doors beside the one for the broker itself (PLAINTEXT, whose nameless user may do everything: it is how the test
-sets the stage): SASL_SSL with PLAIN, SCRAM and OAUTHBEARER, SSL that demands a client's certificate, and SASL_SSL
-whose certificate has expired. Certificates are made anew each time. Tokens are not signed: Kafka has a validator for
-that, made for development.
+Doors beside the one for the broker itself (PLAINTEXT, whose nameless user may do everything: it is how the test
+sets the stage): SASL_SSL with PLAIN, SCRAM and OAUTHBEARER, SSL that demands a client's certificate, SASL_SSL whose
+certificate has expired, SASL_SSL that tells clients a name which is in no certificate, and SASL without TLS.
+Certificates are made anew each time. Tokens are not signed: Kafka has a validator for that, made for development.
 """
 
 import datetime as dt
@@ -60,11 +60,11 @@ USAGE: Final = {
 
 PROPERTIES: Final = """
 listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller},LOGIN://{host}:{login},MUTUAL://{host}:{mutual},\
-STALE://{host}:{stale},OPEN://{host}:{open_login}
+STALE://{host}:{stale},OPEN://{host}:{open_login},ASTRAY://{host}:{astray}
 advertised.listeners=PLAINTEXT://{host}:{port},LOGIN://{host}:{login},MUTUAL://{host}:{mutual},STALE://{host}:{stale},\
-OPEN://{host}:{open_login}
+OPEN://{host}:{open_login},ASTRAY://localhost:{astray}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,LOGIN:SASL_SSL,MUTUAL:SSL,STALE:SASL_SSL,\
-OPEN:SASL_PLAINTEXT
+OPEN:SASL_PLAINTEXT,ASTRAY:SASL_SSL
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 super.users=User:ANONYMOUS
 sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER
@@ -156,7 +156,7 @@ class SecuredKafka(KafkaProcess):
     def __init__(self, *, java: str, classpath: str, folder: Path, users: Iterable[str]) -> None:
         super().__init__(java=java, classpath=classpath, folder=folder)
         self.users = tuple(users)
-        self._ports = dict(zip(("login", "mutual", "stale", "open_login"), free_ports(4), strict=True))
+        self._ports = dict(zip(("login", "mutual", "stale", "open_login", "astray"), free_ports(5), strict=True))
         folder.mkdir(parents=True, exist_ok=True)
         self.authority = Authority(folder, "ca")
         self.stranger = Authority(folder, "stranger")
@@ -179,7 +179,7 @@ class SecuredKafka(KafkaProcess):
                     **self._ports,
                 )
             )
-            for name in ("login", "stale", "open"):
+            for name in ("login", "stale", "open", "astray"):
                 more.write(JAAS.format(name=name, users=users))
         return file
 

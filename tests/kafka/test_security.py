@@ -343,6 +343,10 @@ REFUSED: dict[str, tuple[Way, str]] = {
         "its certificate cannot be trusted: self-signed certificate in certificate chain; give the authority",
     ),
     "wrong name": (_wrong_name, "Hostname mismatch"),
+    "wrong name in what the brokers tell": (
+        lambda broker, _: password(broker, "reader") | {BOOTSTRAP: broker.address("astray")},
+        "(the brokers tell clients this address)",
+    ),
     "expired": (
         lambda broker, _: password(broker, "reader") | {BOOTSTRAP: broker.address("stale")},
         "certificate has expired; renew the broker's certificate",
