@@ -33,7 +33,7 @@ from streams.rebuild.groups import committed_offsets, described_group
 from streams.rebuild.log import LogReader
 from streams.security.access import client_access
 from streams.settings import Settings
-from streams.topic_admin import TopicAdmin
+from streams.topic_admin import TopicAdmin, TopicState
 from streams.topics import Topics, specs
 
 OPEN_WATCHED_S: Final = 3.0
@@ -56,9 +56,12 @@ def gather(settings: Settings) -> Facts:
         readable = [one for one in placements if one.leader is not None]
         ends = _ends(admin, kafka.request_timeout_ms, readable)
         stages = tuple(one for one in stage_topics(Topics(kafka.topic_prefix)) if _is_readable(one, readable))
-        before = {one.stage: committed_offsets(admin, kafka, one.group, one.input) for one in stages}
+        before = {one.stage: _committed(settings, one, topics) for one in stages}
         positions = _positions(settings, stages, topics)
-        groups = {one.stage: _group(admin, settings, one, before[one.stage]) for one in stages}
+        after = {one.stage: _committed(settings, one, topics) for one in stages}
+        groups = {
+            one.stage: GroupFacts(*_group(admin, settings, one), before[one.stage], after[one.stage]) for one in stages
+        }
         hanging = _open_transactions(admin, kafka.request_timeout_ms, readable, ends)
     return Facts(
         settings=settings,
@@ -127,16 +130,19 @@ def _open_transactions(
     )
 
 
-def _group(admin: Any, settings: Settings, stage: StageTopics, before: Mapping[int, int]) -> GroupFacts:
+def _committed(settings: Settings, stage: StageTopics, topics: Mapping[str, TopicState]) -> dict[int, int]:
+    return committed_offsets(settings.kafka, stage.group, stage.input, range(topics[stage.input].partitions))
+
+
+def _group(admin: Any, settings: Settings, stage: StageTopics) -> tuple[str, tuple[Member, ...]]:
     state, members = described_group(admin, settings.kafka, stage.group)
-    named = tuple(
+    return state, tuple(
         Member(one.client_id, one.group_instance_id or None, len(one.assignment.topic_partitions)) for one in members
     )
-    return GroupFacts(state, named, before, committed_offsets(admin, settings.kafka, stage.group, stage.input))
 
 
 def _positions(
-    settings: Settings, stages: Iterable[StageTopics], topics: Mapping[str, Any]
+    settings: Settings, stages: Iterable[StageTopics], topics: Mapping[str, TopicState]
 ) -> dict[str, dict[int, int | None]]:
     with LogReader(settings.kafka) as reader:
         return {

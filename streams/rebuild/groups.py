@@ -1,11 +1,12 @@
 """Who is in a consumer group, and how far it has come."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from typing import Any, Final
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException
+from confluent_kafka import KafkaException, TopicPartition
 
-from streams.kafka_client import timeout_s
+from streams.kafka_client import consumer, reaching, timeout_s
 from streams.settings import KafkaSettings
 
 NO_GROUP: Final = ("DEAD", ())
@@ -23,17 +24,21 @@ def described_group(admin: Any, kafka: KafkaSettings, group: str) -> tuple[str, 
     return described.state.name, described.members
 
 
-def committed_offsets(admin: Any, kafka: KafkaSettings, group: str, topic: str) -> dict[int, int]:
+def committed_offsets(kafka: KafkaSettings, group: str, topic: str, partitions: Iterable[int]) -> dict[int, int]:
     """By partition, offsets of finished transactions alone; a partition without one is left out.
 
-    Raises:
-        KafkaException: the offset of a partition could not be told.
+    Asked as a member would, without joining: the administrative request of librdkafka 2.x ends the process where a
+    cluster has never had a group.
     """
-    futures = admin.list_consumer_group_offsets(
-        [ConsumerGroupTopicPartitions(group)], require_stable=True, request_timeout=timeout_s(kafka)
-    )
-    found = futures[group].result().topic_partitions
+    with ExitStack() as stack, reaching(kafka) as complaints:
+        client = consumer(kafka, complaints, {"group.id": group, **_ONLY_ASKING})
+        stack.callback(client.close)
+        asked = [TopicPartition(topic, number) for number in partitions]
+        found = client.committed(asked, timeout=timeout_s(kafka))
     for one in found:
         if one.error is not None:
             raise KafkaException(one.error)
-    return {one.partition: one.offset for one in found if one.topic == topic and one.offset >= 0}
+    return {one.partition: one.offset for one in found if one.offset >= 0}
+
+
+_ONLY_ASKING: Final = {"enable.auto.commit": False, "isolation.level": "read_committed"}

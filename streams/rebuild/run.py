@@ -236,7 +236,7 @@ class Rebuild:
         topics = self._topics
         if self._at_end:
             return self._reader.extent(topics.account_events, number).end
-        committed = committed_offsets(self._reader.admin, self._settings.kafka, self._group, topics.account_events)
+        committed = committed_offsets(self._settings.kafka, self._group, topics.account_events, [number])
         position = max(committed.get(number, 0), ending.position.next)
         end = self._reader.extent(topics.account_events, number).end
         if position > end:

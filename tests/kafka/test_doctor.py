@@ -141,6 +141,12 @@ def test_nothing_is_found_on_a_sound_deployment_at_work_and_each_damage_by_its_c
     assert wrong(examined("--accounts", "account-1")).keys() == {"cleanup", "positions", "workers"}
 
 
+def test_a_deployment_that_was_never_started_lacks_its_workers_and_nothing_else(
+    deployment: Settings, examined: Examination
+) -> None:
+    assert wrong(examined()).keys() == {"workers"}
+
+
 def test_topics_that_are_missing_are_said_and_what_needs_them_is_not_looked_at(examined: Examination) -> None:
     found = examined()
     assert found["topics"]["level"] == "fail"

@@ -12,7 +12,8 @@ import pytest
 
 from streams.rebuild.log import LogReader
 from streams.settings import Settings
-from streams.topics import Topics
+from streams.topic_admin import TopicAdmin
+from streams.topics import Topics, specs
 from tests.kafka.test_doctor import Damage, one_event_more
 from tests.kafka.test_pipeline import EVENTS, Transitions, dumped, replayed, require_equal, written
 from tests.kafka.workers import PEGEL, environment, pegel, wait_for, wait_until_settled, workers
@@ -29,8 +30,8 @@ def parts(count: int) -> list[bytes]:
         return [b"".join(islice(lines, PART)) for _ in range(count)]
 
 
-def publish(settings: Settings, part: bytes) -> None:
-    done = pegel(settings, "publish", "-", "--key", "account", stdin=part)
+def publish(settings: Settings, part: bytes, *options: str) -> None:
+    done = pegel(settings, "publish", "-", "--key", "account", *options, stdin=part)
     assert done.returncode == 0, done.stderr.decode()
 
 
@@ -94,6 +95,49 @@ def test_a_deployment_that_is_rebuilt_in_full_flow_tells_what_a_replay_of_its_lo
     told = written(deployment)
     require_equal(told, replayed(deployment, "-", "--catalog", "oss", stdin=dump))
     from_a_part(deployment, tmp_path, told)
+
+
+def test_a_log_that_is_cut_into_more_partitions_goes_on_where_it_was(
+    kafka_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few, more = (
+        kafka_settings.model_copy(update={"kafka": kafka_settings.kafka.model_copy(update={"partitions": count})})
+        for count in (2, 3)
+    )
+    topics, admin = Topics(few.kafka.topic_prefix), TopicAdmin(few.kafka)
+    admin.apply(specs(few))
+    first, second = parts(2)
+    monkeypatch.setenv("PEGEL_KAFKA__PARTITIONS", "2")
+    with workers(few, tmp_path, MORE, "engagement") as running:
+        publish(few, first, "--topic", topics.account_events)
+        wait_until_settled(running["engagement"], PART)
+    before = written(few)
+
+    files = [str(tmp_path / f"{number}.ndjson") for number in range(2)]
+    for number, file in enumerate(files):
+        dump = pegel(few, "dump", topics.account_events, "--partition", str(number)).stdout
+        Path(file).write_bytes(dump)
+    old = [topics.account_events, topics.accounts_changelog]
+    admin.delete(old)
+    wait_for(lambda: not set(old) & set(admin.names()))
+    monkeypatch.setenv("PEGEL_KAFKA__PARTITIONS", "3")
+    admin.apply(specs(more))
+    restored = pegel(more, "restore", *files)
+    assert restored.returncode == 0, restored.stderr.decode()
+    done = rebuilt(more, "--at-end")
+    assert len(done) == 3
+    # Deadlines that the clock of one old partition had reached are due in all partitions now.
+    words = {word for one in done for word in one["accounts"]}
+    assert words <= {"same", "continued", "corrected"}
+    assert sum(count_of(done, word) for word in words) == len(before)
+
+    with workers(more, tmp_path, MORE, "engagement") as running:
+        publish(more, second, "--topic", topics.account_events)
+        wait_until_settled(running["engagement"], 2 * PART)
+    told = written(more)  # which checks that sequences are 1..n in the order of the topic
+    assert all(told[account][: len(transitions)] == transitions for account, transitions in before.items())
+    assert sum(map(len, told.values())) > sum(map(len, before.values()))
+    require_memberships(more, told)
 
 
 def from_a_part(deployment: Settings, tmp_path: Path, before: Transitions) -> None:
