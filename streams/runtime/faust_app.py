@@ -131,9 +131,12 @@ class StageApp(faust.App):  # type: ignore[misc]
 
         @self.agent(topic, name=f"{self.options.group}-agent")  # type: ignore[untyped-decorator]
         async def apply_batches(batches: Any) -> None:
-            async for batch in batches:
-                self._apply(batch)
-                await asyncio.sleep(0)
+            await self._apply_all(batches)
+
+    async def _apply_all(self, batches: Any) -> None:
+        async for batch in batches:
+            self._apply(batch)
+            await asyncio.sleep(0)
 
     def _apply(self, batch: Batch) -> None:
         if self.failure.failed:

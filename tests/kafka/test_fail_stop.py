@@ -40,20 +40,22 @@ def require_stopped_for(worker: ToyProcess, reason: str) -> None:
     assert f"worker stops ({reason})" in worker.lines[-1]
 
 
-def test_a_worker_whose_loop_fetches_or_batches_stand_still_ends_and_a_restart_resumes(
+def test_a_worker_whose_loop_fetches_or_agent_hang_or_whose_batches_vanish_ends_and_a_restart_resumes(
     kafka: Broker, topic_prefix: str
 ) -> None:
     broken = {
         "loop_stalled": {"hangs_on": "key-7"},
         "poll_stalled": {"fault": "fetches_hang"},
-        "no_progress": {"fault": "batches_vanish"},
+        "no_progress": {"fault": "agent_hangs"},
+        "chain": {"fault": "batches_vanish"},
     }
     with (
         deployed(kafka, f"{topic_prefix}a.") as loop,
         deployed(kafka, f"{topic_prefix}b.") as poll,
         deployed(kafka, f"{topic_prefix}c.") as lag,
+        deployed(kafka, f"{topic_prefix}d.") as chain,
     ):
-        toys = dict(zip(broken, (loop, poll, lag), strict=True))
+        toys = dict(zip(broken, (loop, poll, lag, chain), strict=True))
         workers: dict[str, ToyProcess] = {}
         for reason, toy in toys.items():
             workers[reason] = toy.worker(instance_id="only", stall_timeout_s=STALL_S, **broken[reason])

@@ -37,7 +37,7 @@ class ToyOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Be saturated from so many records on."""
     hangs_on: str = ""
     """Never return from applying this key."""
-    fault: Literal["", "fetches_hang", "batches_vanish"] = ""
+    fault: Literal["", "fetches_hang", "agent_hangs", "batches_vanish"] = ""
     """What breaks in the runtime itself once it has begun to work."""
     guarantee: Guarantee = Guarantee.EXACTLY_ONCE
     stall_timeout_s: float = 60.0
@@ -110,7 +110,10 @@ class CountingStage:
 def break_down(fault: str) -> None:
     """Break a part of the runtime."""
 
-    async def hang(self: Any, consumer: Any, active_partitions: Any, **limits: Any) -> Any:
+    async def hang(self: Any, batches: Any) -> None:
+        await asyncio.Event().wait()
+
+    async def fetch_once(self: Any, consumer: Any, active_partitions: Any, **limits: Any) -> Any:
         fetched = await fetch(self, consumer, active_partitions, **limits)
         if fetched.records:
             await asyncio.Event().wait()
@@ -118,7 +121,9 @@ def break_down(fault: str) -> None:
 
     fetch = BatchConsumerThread._fetch_records
     if fault == "fetches_hang":
-        setattr(BatchConsumerThread, "_fetch_records", hang)  # noqa: B010
+        setattr(BatchConsumerThread, "_fetch_records", fetch_once)  # noqa: B010
+    if fault == "agent_hangs":
+        setattr(StageApp, "_apply_all", hang)  # noqa: B010
     if fault == "batches_vanish":
         setattr(StageApp, "_apply", lambda self, batch: None)  # noqa: B010
 
