@@ -29,7 +29,7 @@ from streams.runtime.vitals import Vitals
 from streams.runtime.watchdog import LOOK_S, Vigil, rules_for
 from tests.sim.cluster import CHANGELOG, INPUT, Cluster
 from tests.sim.loop import Process, SimLoop
-from tests.sim.plan import TRANSACTION_TIMEOUT_S, Plan
+from tests.sim.plan import TRANSACTION_TIMEOUT_S, Plan, Plot
 from tests.sim.producer import SimProducer
 from tests.sim.readers import GroupMember, SimReader
 from tests.sim.stages import CountingStage
@@ -47,6 +47,9 @@ HELD_BACK_POLL_S: Final = 0.05
 
 class Build:
     """What a worker is made of. A deliberate bug is another build."""
+
+    plot: Plot | None = None
+    """The only plot to run; otherwise all."""
 
     def options(self, plan: Plan, worker: str) -> RuntimeOptions:
         return RuntimeOptions(

@@ -17,7 +17,7 @@ from streams.runtime.position import POSITION_KEY, encode_position
 from streams.runtime.transaction import Transaction, TransactionalWriter, Writer
 from tests.sim.cluster import CHANGELOG, INPUT
 from tests.sim.driver import Build
-from tests.sim.plan import Plan
+from tests.sim.plan import Plan, Plot
 
 
 class CommitBeforeAck(Build):
@@ -36,6 +36,8 @@ class CommitBeforeAck(Build):
 
 class LoadBeforeFence(Build):
     """Reads the changelog while the last owner may still write it."""
+
+    plot = Plot.ZOMBIE_MEETS_SUCCESSOR
 
     class Hasty(Assignment):
         async def _make_ready(
@@ -112,6 +114,8 @@ class TornFlush(Build):
 class StaleKept(Build):
     """Keeps the state of a partition that was somebody else's meanwhile, and fences that somebody instead."""
 
+    plot = Plot.OWNER_RETURNS
+
     class Nostalgic(Assignment):
         async def load(self, numbers: Collection[int], read_committed: ReadCommitted) -> bool:
             kept = [partition for number in numbers if (partition := self._held.get(number)) is not None]
@@ -170,39 +174,14 @@ class ChainUnchecked(Build):
     assignment = Holder
 
 
-class EpochUnchecked(Build):
-    """Applies a batch that was fetched before a rebalance."""
-
-    class Timeless(Partition):
-        def take(self, batch: Batch) -> Verdict:
-            if not self.active:
-                return Verdict.STALE
-            if batch.epoch != self._epoch:
-                self.stage.apply(batch.records)
-                self.next = batch.records[-1].offset + 1
-                return Verdict.APPLIED
-            return super().take(batch)
-
-    class Holder(Assignment):
-        async def _make_ready(
-            self, fresh: list[Partition], read_committed: ReadCommitted, is_current: Callable[[], bool]
-        ) -> None:
-            for partition in fresh:
-                partition.__class__ = EpochUnchecked.Timeless
-            await super()._make_ready(fresh, read_committed, is_current)
-
-    assignment = Holder
-
-
 MUTANTS: Final[dict[type[Build], int]] = {
     CommitBeforeAck: 200,
-    LoadBeforeFence: 1_500,
+    LoadBeforeFence: 2_000,
     SeekBeforeLoad: 300,
     UnfencedIds: 200,
     TornFlush: 10,
-    StaleKept: 1_500,
+    StaleKept: 400,
     GoesOnAfterFailure: 200,
     ChainUnchecked: 400,
-    EpochUnchecked: 1_500,
 }
 """Each with the number of seeds within which the simulation must tell."""

@@ -32,6 +32,8 @@ class Weather:
     """Of each kind: request, answer, late request."""
     slow_rate: float
     slow_s: float
+    slow_call: str
+    """This request is slow every other time."""
     marker_s: float
     """How long the end of a transaction takes to reach a partition."""
 
@@ -52,6 +54,11 @@ class Network:
             return random.random() * weather.slow_s
         return random.expovariate(1.0) * (weather.latency_s if mean_s is None else mean_s)
 
+    def _request_s(self, name: str) -> float:
+        if name == self._weather.slow_call and not self.is_calm and self._random.random() < 0.5:
+            return self._random.random() * self._weather.slow_s
+        return self.latency_s()
+
     def marker_s(self) -> float:
         return self.latency_s(self._weather.marker_s)
 
@@ -61,7 +68,7 @@ class Network:
         lost_rate = 0.0 if self.is_calm else self._weather.lost_rate
         fate = self._random.random()
         if fate >= 3 * lost_rate:
-            self._loop.later(self.latency_s(), self._deliver, answer, name, apply, arguments)
+            self._loop.later(self._request_s(name), self._deliver, answer, name, apply, arguments)
         else:
             self._lose(answer, name, apply, arguments, fate / lost_rate)
         return answer

@@ -95,8 +95,9 @@ class Plan:
     faults: tuple[Fault, ...]
 
 
-def plan(random: Random) -> Plan:
-    (plot,) = random.choices(list(Plot), weights=(6, 2, 2))
+def plan(random: Random, wanted: Plot | None = None) -> Plan:
+    (drawn,) = random.choices(list(Plot), weights=(6, 2, 2))
+    plot = wanted or drawn
     sized = _PLOTS[plot](random)
     return Plan(
         plot=plot,
@@ -107,7 +108,7 @@ def plan(random: Random) -> Plan:
         fetch_records_max=random.choice((1, 3, 10)),
         batch_records_max=random.choice((2, 100)),
         apply_s=random.choice((0.0, 0.0, 0.005, 0.05)),
-        weather=_weather(random, sized.latencies_s),
+        weather=_weather(random, sized),
         workers=sized.workers,
         arrivals_s=sized.arrivals_s,
         restart_s=sized.restart_s,
@@ -122,6 +123,9 @@ class _Sized:
     arrivals_s: tuple[float, ...]
     faults: list[Fault]
     latencies_s: tuple[float, ...] = (0.0005, 0.003, 0.02)
+    slow_rates: tuple[float, ...] = (0.0, 0.01)
+    slow_s: float = 3.0
+    slow_calls: tuple[str, ...] = ("",)
 
 
 def _any_faults(random: Random) -> _Sized:
@@ -136,12 +140,16 @@ def _any_faults(random: Random) -> _Sized:
 
 def _zombie_meets_successor(random: Random) -> _Sized:
     at_s = random.uniform(1.5, 4.0)
-    lasts_s = SESSION_TIMEOUT_S + random.uniform(-0.3, 0.9)
+    lasts_s = SESSION_TIMEOUT_S + random.uniform(-0.2, 0.7)
     wakes_s = at_s + lasts_s
     busy = tuple(random.uniform(wakes_s - 0.5, wakes_s + 1.5) for _ in range(random.randint(20, 60)))
-    freeze = Fault(random.choice((FaultKind.FREEZE, FaultKind.STALL)), at_s, random.randrange(1_000), 0, lasts_s)
+    freeze = Fault(FaultKind.FREEZE, at_s, random.randrange(1_000), 0, lasts_s)
+    in_hand = (random.uniform(at_s - 0.1, at_s + 0.3) for _ in range(10))
+    arrivals_s = (*(random.random() * at_s for _ in range(10)), *in_hand, *busy)
+    # Everything is fast but the fence: much can happen before it and after what came before it.
+    slow = ("init", "ends", "committed")
     return _Sized(
-        random.randint(2, 3), 0.5, (*(random.random() * at_s for _ in range(10)), *busy), [freeze], (0.02, 0.05)
+        random.randint(2, 3), 0.5, arrivals_s, [freeze], latencies_s=(0.0005, 0.003), slow_s=1.0, slow_calls=slow
     )
 
 
@@ -184,11 +192,12 @@ def _fault(random: Random) -> Fault:
     )
 
 
-def _weather(random: Random, latencies_s: tuple[float, ...]) -> Weather:
+def _weather(random: Random, sized: _Sized) -> Weather:
     return Weather(
-        latency_s=random.choice(latencies_s),
+        latency_s=random.choice(sized.latencies_s),
         lost_rate=random.choice((0.0, 0.003, 0.02)),
-        slow_rate=random.choice((0.0, 0.01)),
-        slow_s=3.0,
+        slow_rate=random.choice(sized.slow_rates),
+        slow_s=sized.slow_s,
+        slow_call=random.choice(sized.slow_calls),
         marker_s=random.choice((0.001, 0.02, 0.3)),
     )

@@ -54,7 +54,7 @@ class Run:
         self.seed = seed
         self._build = build
         self.random = random = Random(seed)
-        drawn = plan(random)
+        drawn = plan(random, build.plot)
         self.plan: Plan = given or drawn
         self.loop = SimLoop(STEPS_MAX)  # type: ignore[abstract]  # nobody asks it for sockets
         self.trace = Trace(lambda: round(self.loop.now_s, 6))

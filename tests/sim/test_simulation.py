@@ -79,7 +79,7 @@ def test_every_fault_and_every_plot_comes_up() -> None:
 def test_a_worker_without_partitions_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(simulation, "CALM_AFTER_S", CALM_AFTER_S + 3 * SILENCE_S)
     calm = replace(
-        Run(1, Build()).plan, partitions=1, workers=3, faults=(), weather=Weather(0.001, 0.0, 0.0, 0.0, 0.001)
+        Run(1, Build()).plan, partitions=1, workers=3, faults=(), weather=Weather(0.001, 0.0, 0.0, 0.0, "", 0.001)
     )
     outcome = Run(1, Build(), calm).run()
     assert outcome.violation is None
