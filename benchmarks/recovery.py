@@ -144,6 +144,7 @@ def main() -> None:
     parser.add_argument("--partitions", type=int, default=4)
     parser.add_argument("--deadlines", action="store_true", help="deadlines in no order")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that worker and broker are ended too
 
     with (
         broker_for(say, kinds=(BrokerKind.JARS, BrokerKind.DOCKER)) as broker,
