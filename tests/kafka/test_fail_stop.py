@@ -112,12 +112,13 @@ def test_a_commit_that_hangs_and_a_broker_that_is_silent_end_their_workers_and_n
 
 
 def test_a_rebalance_that_does_not_end_ends_the_worker(toy: Toy) -> None:
-    waits = toy.worker(silence_timeout_s=SILENCE_S, session_timeout_ms=30_000)
+    patient = {"session_timeout_ms": 120_000, "rebalance_timeout_ms": 120_000}
+    waits = toy.worker(silence_timeout_s=SILENCE_S, **patient)
     waits.ready()
-    stopped = toy.worker(session_timeout_ms=30_000)
+    stopped = toy.worker(**patient)
     stopped.ready()
     stopped.kill(signal.SIGSTOP)
-    toy.worker(session_timeout_ms=30_000)
+    toy.worker(**patient)
     require_stopped_for(waits, "rebalance_stuck")
 
 

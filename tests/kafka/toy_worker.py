@@ -29,6 +29,7 @@ class ToyOptions(msgspec.Struct, frozen=True, kw_only=True):
     instance_id: str | None = None
     flush_interval_ms: int = 50
     session_timeout_ms: int = 6_000
+    rebalance_timeout_ms: int = 10_000
     large_record_bytes: int = 0
     """Add a record of this size to every flush."""
     poison: str = ""
@@ -145,7 +146,7 @@ def main() -> int:
         flush_interval_ms=options.flush_interval_ms,
         session_timeout_ms=options.session_timeout_ms,
         heartbeat_interval_ms=min(1_000, options.session_timeout_ms // 3),
-        rebalance_timeout_ms=10_000,
+        rebalance_timeout_ms=options.rebalance_timeout_ms,
         instance_id=options.instance_id,
         shutdown_timeout_s=options.shutdown_timeout_s,
         stall_timeout_s=options.stall_timeout_s,
