@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 COMPILE := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
   --custom-compile-command 'make lock'
 
-.PHONY: setup test lint types imports unit laws kafka chaos format run lock clean
+.PHONY: setup test lint types imports unit laws sim kafka chaos format run lock clean
 
 setup: $(STAMP)
 
@@ -26,7 +26,7 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	$(PIP) install --quiet --no-deps --no-build-isolation -e .
 	touch $@
 
-test: lint types imports unit laws kafka chaos
+test: lint types imports unit laws sim kafka chaos
 
 lint: $(STAMP)
 	$(BIN)/ruff check
@@ -46,6 +46,10 @@ unit: $(STAMP)
 # Properties, and equality with the brute-force model: over random scenarios and thirteen years of real activity.
 laws: $(STAMP)
 	$(BIN)/pytest tests/laws -n 2 --dist worksteal $(ARGS)
+
+# The runtime's protocol in virtual time, under faults that a seed decides. make sim ARGS='--seeds 20000' is the long form.
+sim: $(STAMP)
+	$(BIN)/pytest tests/sim -n 2 --dist worksteal $(ARGS)
 
 # One after the other: they share a broker, and some of them measure time-outs.
 kafka: $(STAMP)

@@ -30,6 +30,7 @@ def test_each_record_counts_exactly_once_whatever_fails(request: pytest.FixtureR
     assert tally.commits > tally.runs, "too little was committed to prove anything"
 
 
+@pytest.mark.timeout(0)
 @pytest.mark.parametrize(("build", "seeds_max"), MUTANTS.items(), ids=lambda one: getattr(one, "__name__", str(one)))
 def test_a_deliberate_bug_is_told_within_so_many_seeds(build: type[Build], seeds_max: int) -> None:
     assert any(outcome.violation is not None for outcome in outcomes(range(seeds_max), build))
