@@ -130,6 +130,15 @@ def partition_counts(facts: Facts) -> Finding:
     )
 
 
+def guarantee(facts: Facts) -> Finding:
+    if _has_transactions(facts):
+        return ok("exactly_once: outputs, state and offset of a flush are one transaction")
+    return warn(
+        "at_least_once: after a crash outputs may come twice, with the same ids",
+        "readers drop what they know by transition_id; with brokers that have transactions: exactly_once",
+    )
+
+
 # Topic configuration
 
 
@@ -302,7 +311,7 @@ def lag(facts: Facts) -> Finding:
 
 
 def positions(facts: Facts) -> Finding:
-    """The group's offset and the state must say the same."""
+    """The group's offset and the state must say the same; without transactions the offset comes last."""
     ahead, lost = [], []
     for one in facts.stages:
         group, found = facts.groups[one.stage], facts.positions[one.stage]
@@ -311,7 +320,7 @@ def positions(facts: Facts) -> Finding:
             reached = position or 0
             if (before or 0) > reached:
                 ahead.append(f"{one.stage} {partition}: offset {before}, state {reached}")
-            elif (after or 0) < reached:
+            elif (after or 0) < reached and _has_transactions(facts):
                 lost.append(f"{one.stage} {partition}: offset {after}, state {reached}")
     if ahead:
         return fail(
@@ -341,7 +350,7 @@ def state_readable(facts: Facts) -> Finding:
             f"run the version that wrote them, or {REBUILD}",
         )
     stray = [f"{one.stray} in partition {one.partition}" for one in state.partitions if one.stray]
-    if stray and facts.settings.runtime.guarantee == "exactly_once":
+    if stray and _has_transactions(facts):
         return fail(
             f"rows that no flush ended with, so somebody else wrote them: {_some(stray)}; no worker can load them",
             REBUILD,
@@ -418,6 +427,7 @@ def memberships_match_state(facts: Facts) -> Finding:
 CHECKS: Final[Mapping[str, Check]] = {
     "brokers": brokers,
     "features": features,
+    "guarantee": guarantee,
     "topics": topics_exist,
     "state-partitions": state_partitions,
     "partition-counts": partition_counts,
@@ -444,6 +454,10 @@ CHECKS: Final[Mapping[str, Check]] = {
 def examined(facts: Facts) -> tuple[Checked, ...]:
     """Every check, in the order in which things build on each other."""
     return tuple(Checked(name, check(facts)) for name, check in CHECKS.items())
+
+
+def _has_transactions(facts: Facts) -> bool:
+    return facts.settings.runtime.guarantee == "exactly_once"
 
 
 # Words

@@ -145,6 +145,13 @@ def test_an_offset_that_a_running_worker_moves_while_it_is_looked_at_is_no_findi
     assert found(running) == {}
 
 
+def test_without_transactions_the_offset_may_come_after_the_state_and_the_guarantee_is_said() -> None:
+    runtime = SOUND.settings.runtime.model_copy(update={"guarantee": "at_least_once"})
+    weaker = replace(SOUND, settings=SOUND.settings.model_copy(update={"runtime": runtime}))
+    assert found(weaker) == {"guarantee": Level.WARN}
+    assert found(with_group(weaker, "intake", committed_before={}, committed_after={})) == {"guarantee": Level.WARN}
+
+
 def test_partitions_of_an_output_that_the_settings_do_not_know_of_are_a_warning_and_of_the_log_a_failure() -> None:
     grown = with_partitions(SOUND, TOPICS.membership, 4)
     assert found(grown) == {"partition-counts": Level.WARN}
