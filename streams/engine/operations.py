@@ -18,7 +18,9 @@ themselves: a restart works off the rest.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
 
 from streams.engine.account import Account
 from streams.engine.clock import fire_deadlines
