@@ -173,9 +173,18 @@ class Feed:
 
     def send(self, records: int) -> None:
         for _ in range(records):
-            self._producer.produce(self._topic, VALUE, b"key-%d" % (self._sent % KEYS), on_delivery=self._on_delivery)
+            self._send(b"key-%d" % (self._sent % KEYS))
             self._sent += 1
         self._producer.poll(0)
+
+    def _send(self, key: bytes) -> None:
+        while True:
+            try:
+                self._producer.produce(self._topic, VALUE, key, on_delivery=self._on_delivery)
+            except BufferError:  # the brokers are away
+                self._producer.poll(BURST_S)
+            else:
+                return
 
     def _on_delivery(self, error: Any, _message: Any) -> None:
         if error is None:

@@ -80,6 +80,8 @@ class Steady:
             {**settings.kafka.librdkafka(), "enable.idempotence": True, "compression.type": "lz4", "log_level": 0}
         )
         self.sent = 0
+        self.missed = 0
+        """Events that this process was too slow to send; they are left out."""
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -88,8 +90,10 @@ class Steady:
         def work() -> None:
             began = time.monotonic()
             while not stop.wait(BURST_S):
-                for _ in range(int((time.monotonic() - began) * self._rate) - self.sent):
+                due = int((time.monotonic() - began) * self._rate)
+                for _ in range(min(due - self.sent - self.missed, self._rate)):  # after a standstill not all at once
                     self._send()
+                self.missed = due - self.sent
                 self._producer.poll(0)
 
         thread = threading.Thread(target=work, name="steady", daemon=True)
@@ -115,7 +119,14 @@ class Steady:
             "receivedAt": now,
             "context": {"groupId": f"account-{account}"},
         }
-        self._producer.produce(self._topic, json.dumps(event).encode(), user.encode())
+        value = json.dumps(event).encode()
+        while True:
+            try:
+                self._producer.produce(self._topic, value, user.encode())
+            except BufferError:  # the broker is away
+                self._producer.poll(BURST_S)
+            else:
+                return
 
 
 class Sampler:
