@@ -30,9 +30,9 @@ from streams.engine.rules.errors import CatalogError
 from streams.errors import ExpectedError
 from streams.kafka_client import admin_client, is_mock_cluster, reaching, timeout_s
 from streams.rebuild.groups import committed_offsets, described_group
-from streams.rebuild.log import LogReader
+from streams.rebuild.log import LogReader, once_led
 from streams.security.access import client_access
-from streams.settings import Settings
+from streams.settings import KafkaSettings, Settings
 from streams.topic_admin import TopicAdmin, TopicState
 from streams.topics import Topics, specs
 
@@ -54,7 +54,7 @@ def gather(settings: Settings) -> Facts:
         topics = TopicAdmin(kafka).read(names)
         placements = tuple(_placements(metadata, topics))
         readable = [one for one in placements if one.leader is not None]
-        ends = _ends(admin, kafka.request_timeout_ms, readable)
+        ends = _ends(admin, kafka, readable)
         stages = tuple(one for one in stage_topics(Topics(kafka.topic_prefix)) if _is_readable(one, readable))
         before = {one.stage: _committed(settings, one, topics) for one in stages}
         positions = _positions(settings, stages, topics)
@@ -62,7 +62,7 @@ def gather(settings: Settings) -> Facts:
         groups = {
             one.stage: GroupFacts(*_group(admin, settings, one), before[one.stage], after[one.stage]) for one in stages
         }
-        hanging = _open_transactions(admin, kafka.request_timeout_ms, readable, ends)
+        hanging = _open_transactions(admin, kafka, readable, ends)
     return Facts(
         settings=settings,
         version=importlib.metadata.version("pegel"),
@@ -92,11 +92,11 @@ def _placements(metadata: Any, names: Iterable[str]) -> Iterable[Placement]:
             yield Placement(name, number, leader, len(one.replicas), len(one.isrs))
 
 
-def _ends(admin: Any, timeout_ms: int, placements: Iterable[Placement]) -> dict[str, dict[int, Ends]]:
+def _ends(admin: Any, kafka: KafkaSettings, placements: Iterable[Placement]) -> dict[str, dict[int, Ends]]:
     partitions = [TopicPartition(one.topic, one.partition) for one in placements]
-    begin = _listed(admin, timeout_ms, partitions, OffsetSpec.earliest(), IsolationLevel.READ_UNCOMMITTED)
-    stable = _listed(admin, timeout_ms, partitions, OffsetSpec.latest(), IsolationLevel.READ_COMMITTED)
-    high = _listed(admin, timeout_ms, partitions, OffsetSpec.latest(), IsolationLevel.READ_UNCOMMITTED)
+    begin = _listed(admin, kafka, partitions, OffsetSpec.earliest(), IsolationLevel.READ_UNCOMMITTED)
+    stable = _listed(admin, kafka, partitions, OffsetSpec.latest(), IsolationLevel.READ_COMMITTED)
+    high = _listed(admin, kafka, partitions, OffsetSpec.latest(), IsolationLevel.READ_UNCOMMITTED)
     found: dict[str, dict[int, Ends]] = {}
     for key in begin:
         found.setdefault(key[0], {})[key[1]] = Ends(begin[key], stable[key], high[key])
@@ -104,24 +104,28 @@ def _ends(admin: Any, timeout_ms: int, placements: Iterable[Placement]) -> dict[
 
 
 def _listed(
-    admin: Any, timeout_ms: int, partitions: list[TopicPartition], spec: Any, isolation: Any
+    admin: Any, kafka: KafkaSettings, partitions: list[TopicPartition], spec: Any, isolation: Any
 ) -> dict[tuple[str, int], int]:
     if not partitions:
         return {}
-    futures = admin.list_offsets(
-        dict.fromkeys(partitions, spec), isolation_level=isolation, request_timeout=timeout_ms / 1000
-    )
-    return {(tp.topic, tp.partition): int(future.result().offset) for tp, future in futures.items()}
+
+    def ask() -> dict[tuple[str, int], int]:
+        futures = admin.list_offsets(
+            dict.fromkeys(partitions, spec), isolation_level=isolation, request_timeout=timeout_s(kafka)
+        )
+        return {(tp.topic, tp.partition): int(future.result().offset) for tp, future in futures.items()}
+
+    return once_led(admin, kafka, ask)
 
 
 def _open_transactions(
-    admin: Any, timeout_ms: int, placements: Iterable[Placement], ends: Mapping[str, Mapping[int, Ends]]
+    admin: Any, kafka: KafkaSettings, placements: Iterable[Placement], ends: Mapping[str, Mapping[int, Ends]]
 ) -> tuple[OpenTransaction, ...]:
     suspects = [one for one in placements if (seen := ends[one.topic][one.partition]).stable < seen.high]
     if not suspects:
         return ()
     time.sleep(OPEN_WATCHED_S)
-    again = _ends(admin, timeout_ms, suspects)
+    again = _ends(admin, kafka, suspects)
     return tuple(
         OpenTransaction(one.topic, one.partition, now.stable, OPEN_WATCHED_S)
         for one in suspects

@@ -11,14 +11,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from streams.dumping import headers_of
+from streams.dumping import LEADER_WAIT_S, LEADERLESS_CODES, headers_of
 from streams.errors import ExpectedError
 from streams.kafka_client import admin_client, consumer, reaching, timeout_s
 from streams.runtime.ending import Ending
+from streams.runtime.failure import RuntimeFailure
 from streams.settings import KafkaSettings
 
 BATCH_RECORDS: Final = 5_000
@@ -30,6 +31,9 @@ TAIL_RECORDS: Final = 8
 
 OnRead = Callable[[int], None]
 """Told how many offsets were passed since it was told last."""
+
+
+Answer = TypeVar("Answer")
 
 
 class LogRecord(NamedTuple):
@@ -81,7 +85,10 @@ class LogReader:
         return 0 if known is None else len(known.partitions)
 
     def extent(self, topic: str, partition: int) -> Extent:
-        low, end = self._client.get_watermark_offsets(TopicPartition(topic, partition), timeout=timeout_s(self._kafka))
+        tp, patience_s = TopicPartition(topic, partition), timeout_s(self._kafka)
+        low, end = once_led(
+            self._client, self._kafka, lambda: self._client.get_watermark_offsets(tp, timeout=patience_s)
+        )
         return Extent(int(low), int(end))
 
     def records(self, topic: str, partition: int, start: int, end: int) -> Iterator[LogRecord]:
@@ -113,16 +120,39 @@ class LogReader:
                 )
 
     def ending(self, changelog: str, partition: int) -> Ending:
-        """Where the state in a changelog partition ends: its last position row that counts, which is near the end."""
+        """Where the state in a changelog partition ends: its last position row that counts, which is near the end.
+
+        Raises:
+            ExpectedError: a position row cannot be read.
+        """
         extent = self.extent(changelog, partition)
         reach = TAIL_RECORDS
         while True:
             start = max(extent.begin, extent.end - reach)
             found = Ending(end=extent.end)
-            found.look(self.records(changelog, partition, start, extent.end))
+            try:
+                found.look(self.records(changelog, partition, start, extent.end))
+            except RuntimeFailure as error:
+                raise ExpectedError(
+                    f"{changelog} partition {partition}: {error}; stop its workers, delete the topic, then: pegel "
+                    "topics apply, pegel rebuild"
+                ) from None
             if found.found or start == extent.begin:
                 return found
             reach *= 8
+
+
+def once_led(client: Any, kafka: KafkaSettings, ask: Callable[[], Answer]) -> Answer:
+    """Ask until partitions have a leader that knows it: topics that were just made get one within moments."""
+    deadline = time.monotonic() + timeout_s(kafka)
+    while True:
+        try:
+            return ask()
+        except KafkaException as error:
+            if error.args[0].code() not in LEADERLESS_CODES or time.monotonic() > deadline:
+                raise
+            client.list_topics(timeout=timeout_s(kafka))  # learn who leads now
+            time.sleep(LEADER_WAIT_S)
 
 
 def _record(message: Any) -> LogRecord:

@@ -21,6 +21,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from aiokafka.errors import KafkaError
+
 from schemas.control import CONTROL_HEADER
 from schemas.membership import WireMembership, decode_membership
 from streams.app import runtime_options
@@ -33,6 +35,7 @@ from streams.rebuild.log import LogReader, LogRecord, OnRead
 from streams.rebuild.plan import Plan, Planner, Rebuilt, has_work_in_hand, seed_of
 from streams.rebuild.recompute import Recomputation, Rows, first_program
 from streams.runtime.ending import Ending
+from streams.runtime.failure import RuntimeFailure, described
 from streams.runtime.options import Guarantee
 from streams.runtime.transaction import Transaction, TransactionalWriter
 from streams.settings import Settings
@@ -201,11 +204,16 @@ class Rebuild:
     async def _switch(self, job: _Job, memberships: Mapping[str, WireMembership]) -> Switched:
         topics = self._topics
         writer = TransactionalWriter(self._options, topics.account_events, topics.accounts_changelog, job.partition)
-        await writer.start()
         try:
+            await writer.start()
             plan, switched = await asyncio.to_thread(self._planned, job, memberships)
             if plan.outputs or plan.changes:
                 await writer.write(Transaction(plan.outputs, plan.changes, switched.position))
+        except (KafkaError, RuntimeFailure) as error:
+            raise ExpectedError(
+                f"partition {job.partition} keeps its old state: {described(error)}; see that no engagement worker is "
+                "at work, then run this again"
+            ) from error
         finally:
             await writer.stop()
         return switched

@@ -70,6 +70,9 @@ def test_a_deployment_that_is_rebuilt_in_full_flow_tells_what_a_replay_of_its_lo
     with workers(deployment, tmp_path, MORE, "intake", "engagement") as running:
         publish(deployment, first)
         wait_until_settled(running["engagement"], PART)
+        refused = pegel(deployment, "rebuild", "--yes", "--wait", "0")
+        assert refused.returncode == 1
+        assert b"1 engagement workers are in the group" in refused.stderr
         running["engagement"].kill()
 
         damage, accounts = Damage(deployment), busiest(deployment)
