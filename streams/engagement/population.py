@@ -56,9 +56,11 @@ class Look:
         self._sketches = Sketches(self._program.slots.ranked)
 
     def go_on(self, engine: Partition, accounts_max: int) -> bool:
-        """Look at up to so many accounts; whether all have been looked at."""
+        """Look at up to so many accounts; whether all have been looked at, or no rule asks for it any more."""
         if self._program is not engine.program:
             self._begin(engine)
+        if not self._program.slots.ranked:
+            return True
         for _ in range(min(accounts_max, len(self._left))):
             values = engine.look_at(self._left.pop(), self._at_ms)
             if values is not None:

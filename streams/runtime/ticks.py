@@ -17,7 +17,7 @@ from streams.runtime.partition import Partition
 from streams.runtime.stage import Sliced
 
 TICK_S: Final = 0.2
-SLICE_S: Final = 0.005
+SLICE_S: Final = 0.003
 FLUSH_WAIT_S: Final = 0.01
 """While a backlog waits for a flush."""
 

@@ -1,11 +1,13 @@
 """What concerns every account is worked off in slices, between records: laws of the stage."""
 
+from typing import Any
+
 import pytest
 
 from streams.engagement import stage as module
 from streams.engagement.clock import ClockReason, PartitionClock
 from streams.engine import partition
-from tests.unit.engagement.log import DAY, RANKED, START, TOPICS, World, config
+from tests.unit.engagement.log import CATALOG, DAY, RANKED, START, TOPICS, World, config
 
 ACCOUNTS = 12
 DUE = START + 4 * DAY + 60_000
@@ -152,3 +154,23 @@ def test_what_a_catalog_change_announces_is_announced_slice_by_slice() -> None:
     found = world.out[TOPICS.transitions][before:]
     assert len(found) == ACCOUNTS
     assert all(("pegel-announce", b"true") in output.headers for output in found)
+
+
+@pytest.mark.parametrize(("content", "sketches"), [(CATALOG, 1), ({**RANKED, "trial_days": 3}, 2)])
+def test_a_look_that_another_catalog_overtakes_is_taken_under_that_one_if_it_asks_for_any(
+    content: dict[str, Any], sketches: int
+) -> None:
+    world = World(config(RANKED))
+    for number in range(ACCOUNTS):
+        world.publish(f"account-{number}", f"m{number}", START)
+    world.run(START)
+    world.slices = iter([1] * 3)
+    world.step(0, START + DAY + 60_000)
+    program = config(content).program
+    change = {"version": program.version, "content": program.content}
+    world.publish_control("catalog", change, START + DAY + 60_000)
+    world.step(0, START + DAY + 60_000)
+    world.slices = None
+    world.run(START + DAY + 60_000)
+    assert world.controls().count("sketch") == sketches
+    assert world.stages[0].program.version == program.version
