@@ -2,15 +2,12 @@
 
 from dataclasses import replace
 
-from streams.catalogs import load_catalog
 from streams.doctor.checks import Checked, examined
 from streams.doctor.facts import Facts
 from streams.doctor.gather import gather
 from streams.doctor.sample import Sample
 from streams.doctor.state import OnTotal, examine_state
-from streams.engine.program import compile_catalog
-from streams.engine.rules.errors import CatalogError
-from streams.errors import InvalidSchemaError
+from streams.rebuild.configured import configured_program
 from streams.rebuild.log import LogReader, OnRead
 from streams.settings import Settings
 from streams.topics import Topics
@@ -31,9 +28,7 @@ def _with_state(settings: Settings, facts: Facts, sample: Sample, on_total: OnTo
     partitions = facts.topics[topics.account_events].partitions
     if partitions != facts.topics[topics.accounts_changelog].partitions:
         return facts
-    try:
-        program = compile_catalog(load_catalog(settings.engagement.catalog), settings.engagement.catalog)
-    except CatalogError as error:
-        raise InvalidSchemaError(str(error)) from None
     with LogReader(settings.kafka, on_read) as reader:
-        return replace(facts, state=examine_state(reader, topics, partitions, sample, program, on_total))
+        return replace(
+            facts, state=examine_state(reader, topics, partitions, sample, configured_program(settings), on_total)
+        )

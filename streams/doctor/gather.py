@@ -13,7 +13,6 @@ from typing import Any, Final
 from confluent_kafka import IsolationLevel, TopicPartition
 from confluent_kafka.admin import OffsetSpec
 
-from streams.catalogs import load_catalog
 from streams.doctor.facts import (
     Ends,
     Facts,
@@ -25,10 +24,9 @@ from streams.doctor.facts import (
     stage_topics,
 )
 from streams.doctor.features import finalized_features
-from streams.engine.program import compile_catalog
-from streams.engine.rules.errors import CatalogError
-from streams.errors import ExpectedError
+from streams.errors import ExpectedError, InvalidSchemaError
 from streams.kafka_client import admin_client, is_mock_cluster, reaching, timeout_s
+from streams.rebuild.configured import configured_program
 from streams.rebuild.groups import committed_offsets, described_group
 from streams.rebuild.log import LogReader, once_led
 from streams.security.access import client_access
@@ -160,6 +158,6 @@ def _positions(
 
 def _configured_catalog(settings: Settings) -> str | None:
     try:
-        return compile_catalog(load_catalog(settings.engagement.catalog), settings.engagement.catalog).version
-    except CatalogError:
+        return configured_program(settings).version
+    except InvalidSchemaError:
         return None

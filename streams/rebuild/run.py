@@ -26,10 +26,10 @@ from aiokafka.errors import KafkaError
 from schemas.control import CONTROL_HEADER
 from schemas.membership import WireMembership, decode_membership
 from streams.app import runtime_options
-from streams.catalogs import load_catalog
 from streams.engagement import rows
-from streams.engine.program import Program, compile_catalog
+from streams.engine.program import Program
 from streams.errors import ExpectedError
+from streams.rebuild.configured import configured_program
 from streams.rebuild.groups import committed_offsets, described_group
 from streams.rebuild.log import LogReader, LogRecord, OnRead
 from streams.rebuild.plan import Plan, Planner, Rebuilt, has_work_in_hand, seed_of
@@ -105,7 +105,7 @@ class Rebuild:
         self._require_possible(order)
         self._at_end = order.at_end
         told = {account_id: one.sequence for account_id, one in self._memberships().items()}
-        program = compile_catalog(load_catalog(self._settings.engagement.catalog), self._settings.engagement.catalog)
+        program = configured_program(self._settings)
         numbers = order.partitions or range(self._partitions)
         jobs = [self._prepared(number, order, told, program) for number in numbers]
         if order.dry_run:
