@@ -248,7 +248,9 @@ def partitions_healthy(facts: Facts) -> Finding:
 
 
 def open_transactions(facts: Facts) -> Finding:
-    found = [f"{one.topic} {one.partition} at {one.since_offset}" for one in facts.open_transactions]
+    found = [
+        f"{one.topic} {one.partition} at {one.since_offset} for {one.watched_s:g} s" for one in facts.open_transactions
+    ]
     if found:
         return fail(
             f"a transaction is open and does not move, readers wait for it: {_some(found)}",

@@ -3,13 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
 
 from streams.settings import Settings
 from streams.topic_admin import TopicState
 from streams.topics import Topics, TopicSpec
-
-STAGES: Final = ("intake", "engagement", "notifier")
 
 
 @dataclass(frozen=True, slots=True)
