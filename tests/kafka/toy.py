@@ -205,7 +205,7 @@ class Toy:
             assert time.monotonic() < end, f"not done within {timeout_s} s:\n{self.logs}"
             time.sleep(0.2)
 
-    def wait_until_seen(self, timeout_s: float = 30.0) -> None:
+    def wait_until_seen(self, timeout_s: float = READY_S) -> None:
         """Wait until the last total of every key is there, however often."""
         end = time.monotonic() + timeout_s
         while {key: max(totals) for key, totals in self.totals().items()} != self.produced:
