@@ -4,20 +4,23 @@
 import argparse
 import sys
 from collections.abc import Iterator
+from typing import Final
 
 from tests.sim.campaign import Tally, report
-from tests.sim.driver import Build
+from tests.sim.driver import AckedBuild, Build
 from tests.sim.mutants import MUTANTS
+
+BUILDS: Final[tuple[type[Build], ...]] = (Build, AckedBuild, *MUTANTS)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.sim", description=__doc__)
     parser.add_argument("--seeds", type=int, default=1_000)
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--build", choices=["Build", *(one.__name__ for one in MUTANTS)], default="Build")
+    parser.add_argument("--build", choices=[one.__name__ for one in BUILDS], default="Build")
     parser.add_argument("--trace", action="store_true", help="print what happened in every run that failed")
     given = parser.parse_args()
-    build = next((one for one in MUTANTS if one.__name__ == given.build), Build)
+    build = next(one for one in BUILDS if one.__name__ == given.build)
     tally = Tally()
     for first in _hundreds(given.first_seed, given.seeds):
         known = len(tally.violations)

@@ -15,25 +15,28 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
+from streams.runtime.acked import AckedLoader, AckedWriter
 from streams.runtime.assignment import Assignment
 from streams.runtime.changelog import ChangelogLoader
 from streams.runtime.delivery import Delivery
 from streams.runtime.failure import FailReason, FailStop
 from streams.runtime.flush import Flusher
+from streams.runtime.membership import Membership
 from streams.runtime.options import KafkaAccess, RuntimeOptions
 from streams.runtime.partition import Batch, Partition
 from streams.runtime.stage import Stage
 from streams.runtime.ticks import tick_for_ever
-from streams.runtime.transaction import TransactionalWriter, Writer
+from streams.runtime.transaction import TransactionalWriter, Writer, WriterFactory
 from streams.runtime.vitals import Vitals
 from streams.runtime.watchdog import LOOK_S, Vigil, rules_for
 from tests.sim.cluster import CHANGELOG, INPUT, Cluster
 from tests.sim.loop import Process, SimLoop
-from tests.sim.plan import TRANSACTION_TIMEOUT_S, Plan, Plot
+from tests.sim.plan import SESSION_TIMEOUT_S, TRANSACTION_TIMEOUT_S, Plan, Plot
 from tests.sim.producer import SimProducer
 from tests.sim.readers import GroupMember, SimReader
 from tests.sim.stages import CountingStage
 from tests.sim.trace import Trace
+from tests.sim.verdict import require_at_least_once, require_exactly_once
 
 GOODBYE_S: Final = 5.0
 SHUTDOWN_S: Final = 8.0
@@ -56,6 +59,7 @@ class Build:
             kafka=KafkaAccess("sim:9092"),
             group="sim",
             flush_interval_ms=plan.flush_interval_ms,
+            session_timeout_ms=int(SESSION_TIMEOUT_S * 1000),
             transaction_timeout_ms=int(TRANSACTION_TIMEOUT_S * 1000),
         )
 
@@ -68,7 +72,51 @@ class Build:
     def loader(self, options: RuntimeOptions, new_consumer: Callable[..., Any]) -> ChangelogLoader:
         return ChangelogLoader(options, INPUT, CHANGELOG, new_consumer)
 
+    def durability(
+        self,
+        options: RuntimeOptions,
+        group: GroupMember,
+        new_producer: Callable[..., Any],
+        new_consumer: Callable[..., Any],
+    ) -> tuple[WriterFactory, ChangelogLoader]:
+        return lambda partition: self.writer(options, partition, new_producer), self.loader(options, new_consumer)
+
+    def verdict(self, cluster: Cluster) -> None:
+        require_exactly_once(cluster)
+
     assignment: type[Assignment] = Assignment
+    compacts = True
+    """The changelog may be compacted within a run."""
+
+
+class AckedBuild(Build):
+    """``guarantee: at_least_once``: no transactions."""
+
+    compacts = False  # min.compaction.lag.ms is hours
+
+    def durability(
+        self,
+        options: RuntimeOptions,
+        group: GroupMember,
+        new_producer: Callable[..., Any],
+        new_consumer: Callable[..., Any],
+    ) -> tuple[WriterFactory, ChangelogLoader]:
+        writers: dict[int, AckedWriter] = {}
+        clock = asyncio.get_running_loop().time
+
+        def new_writer(partition: int) -> AckedWriter:
+            writer = writers[partition] = self.acked_writer(
+                options, INPUT, CHANGELOG, partition, group, new_producer, clock
+            )
+            return writer
+
+        return new_writer, AckedLoader(options, INPUT, CHANGELOG, writers.__getitem__, new_consumer)
+
+    def acked_writer(self, *arguments: Any) -> AckedWriter:
+        return AckedWriter(*arguments)
+
+    def verdict(self, cluster: Cluster) -> None:
+        require_at_least_once(cluster)
 
 
 class Mischief:
@@ -96,17 +144,16 @@ class SimWorker:
         self._failure = FailStop()
         self._vitals = Vitals()
         flusher = Flusher(options.flush_interval_ms, self._failure, lambda note: None, clock=loop.time)
-        self._assignment = build.assignment(
-            build.stage,
-            lambda partition: build.writer(
-                options, partition, lambda **given: SimProducer(cluster, plan.batch_records_max, **given)
-            ),
-            build.loader(options, lambda **given: SimReader(cluster, **given)),
-            flusher,
-            self,
+        membership = Membership(options.session_timeout_ms, options.instance_id, self._failure, clock=loop.time)
+        self._member = GroupMember(loop, cluster, name if is_static else None, self, membership)
+        new_writer, loader = build.durability(
+            options,
+            self._member,
+            lambda **given: SimProducer(cluster, plan.batch_records_max, **given),
+            lambda **given: SimReader(cluster, **given),
         )
+        self._assignment = build.assignment(build.stage, new_writer, loader, flusher, self)
         self._delivery = Delivery(self._assignment, clock=loop.time)
-        self._member = GroupMember(loop, cluster, name if is_static else None, self)
         self._apply_s = plan.apply_s
         self._records_max = plan.fetch_records_max
         self._random = cluster.random

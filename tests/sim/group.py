@@ -64,6 +64,8 @@ class Group:
     on_generation: Callable[[int, dict[str, list[int]]], None] = lambda generation, dealt: None
     state: State = State.EMPTY
     generation: int = 0
+    commits: int = 0
+    """Outside of transactions."""
     committed: dict[int, int] = field(default_factory=dict)
     _members: dict[str, Member] = field(default_factory=dict)
     _fenced: set[str] = field(default_factory=set)
@@ -201,6 +203,7 @@ class Group:
         if generation != self.generation:
             raise IllegalGenerationError
         self.committed |= offsets
+        self.commits += 1
 
     def commit_in_transaction(self, producer: int, epoch: int, offsets: dict[int, int]) -> None:
         if epoch < self._epochs.get(producer, -1):

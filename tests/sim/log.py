@@ -29,6 +29,8 @@ class Entry:
 class Numbering:
     epoch: int
     next: int = 0
+    bases: dict[int, int] = field(default_factory=dict)
+    """Where each batch came to stand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +76,10 @@ class PartitionLog:
             if epoch > known.epoch:
                 known.epoch, known.next = epoch, 0
             if number < known.next:
-                return base  # came a second time: acknowledged again, not appended
+                return known.bases[number]  # came a second time: acknowledged again, not appended
             if number > known.next:
                 raise OutOfOrderSequenceNumber
+            known.bases[known.next] = base
             known.next += 1
             if transactional:
                 self.open.setdefault(producer, base)

@@ -123,6 +123,11 @@ class SimLoop(asyncio.AbstractEventLoop):
     def call_later(self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> Any:  # type: ignore[override]
         return self.call_at(self.now_s + delay, callback, *args, context=context)
 
+    def call_soon_threadsafe(  # type: ignore[override]
+        self, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> Any:
+        return self.call_soon(callback, *args, context=context)
+
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Say nothing: a task's exception that nobody fetched is the driver's business, and the verdict's."""
 

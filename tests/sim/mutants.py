@@ -3,20 +3,21 @@
 They are subclasses, here and not in the product: what runs elsewhere has no switch for being wrong.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from aiokafka.structs import OffsetAndMetadata
 
+from streams.runtime.acked import AckedWriter
 from streams.runtime.assignment import Assignment, ReadCommitted
 from streams.runtime.changelog import Loading
 from streams.runtime.options import RuntimeOptions
 from streams.runtime.partition import Batch, Partition, Verdict
-from streams.runtime.position import POSITION_KEY, encode_position
+from streams.runtime.position import POSITION_KEY, Row, encode_position
 from streams.runtime.transaction import Transaction, TransactionalWriter, Writer
 from tests.sim.cluster import CHANGELOG, INPUT
-from tests.sim.driver import Build
+from tests.sim.driver import AckedBuild, Build
 from tests.sim.plan import Plan, Plot
 
 
@@ -174,6 +175,46 @@ class ChainUnchecked(Build):
     assignment = Holder
 
 
+class AckedAnywhere(AckedBuild):
+    """Without transactions: its rows count wherever they come to stand, and it asks for no lease."""
+
+    plot = Plot.ZOMBIE_MEETS_SUCCESSOR
+
+    class Blind(AckedWriter):
+        def _require(self, offset: int) -> None:
+            self._end = offset
+
+        async def _append(self, rows: Sequence[Row], position: int) -> None:
+            packer = self._packer()
+            await self._pack_rows(packer, [*rows, (POSITION_KEY, encode_position(position))])
+            await self._delivered(packer.batches())
+
+        async def write(self, transaction: Transaction) -> None:
+            packer = self._packer()
+            await self._pack_outputs(packer, transaction.outputs)
+            await self._delivered(packer.batches())
+            await self._append(transaction.changes, transaction.position)
+            await self._group.commit(self._input, transaction.position)
+
+    def acked_writer(self, *arguments: Any) -> AckedWriter:
+        return self.Blind(*arguments)
+
+
+class AckedStateFirst(AckedBuild):
+    """Without transactions: writes the state before the outputs that it counts as written."""
+
+    class Backwards(AckedWriter):
+        async def write(self, transaction: Transaction) -> None:
+            await self._append(transaction.changes, transaction.position)
+            packer = self._packer()
+            await self._pack_outputs(packer, transaction.outputs)
+            await self._delivered(packer.batches())
+            await self._group.commit(self._input, transaction.position)
+
+    def acked_writer(self, *arguments: Any) -> AckedWriter:
+        return self.Backwards(*arguments)
+
+
 MUTANTS: Final[dict[type[Build], int]] = {
     CommitBeforeAck: 200,
     LoadBeforeFence: 2_000,
@@ -183,5 +224,7 @@ MUTANTS: Final[dict[type[Build], int]] = {
     StaleKept: 400,
     GoesOnAfterFailure: 200,
     ChainUnchecked: 400,
+    AckedAnywhere: 400,
+    AckedStateFirst: 400,
 }
 """Each with the number of seeds within which the simulation must tell."""

@@ -9,6 +9,7 @@ may succeed later are repeated for ever; being fenced is final.
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from aiokafka.errors import (
@@ -43,11 +44,21 @@ class SimBatch:
         self.records: list[NewRecord] = []
         self._records_max = records_max
 
+    def record_count(self) -> int:
+        return len(self.records)
+
     def append(self, *, timestamp: int, key: bytes | None, value: bytes | None, headers: Any) -> object | None:
         if len(self.records) == self._records_max:
             return None
         self.records.append(NewRecord(key, value, timestamp, headers))
         return self
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What the future of a batch gives, as far as the runtime looks at it."""
+
+    offset: int
 
 
 class SimProducer:
@@ -137,7 +148,7 @@ class SimProducer:
             except KafkaError as error:
                 future.set_exception(error)
             else:
-                future.set_result(offset)
+                future.set_result(Delivered(offset))
 
     def _produce(self, place: Place, batch: SimBatch, number: int) -> asyncio.Future[Any]:
         return self._cluster.produce(

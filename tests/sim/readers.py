@@ -13,15 +13,22 @@ from typing import Any, Protocol
 from aiokafka import TopicPartition
 from aiokafka.errors import (
     IllegalGenerationError,
-    KafkaError,
+    IllegalStateError,
     RebalanceInProgressError,
     UnknownMemberIdError,
 )
 
 from streams.runtime.assignor import NO_CLAIM, Claim
+from streams.runtime.membership import (
+    ILLEGAL_GENERATION,
+    NO_ERROR,
+    REBALANCE_IN_PROGRESS,
+    UNKNOWN_MEMBER_ID,
+    Membership,
+)
 from streams.runtime.partition import Standing
 from tests.sim.cluster import INPUT, Cluster
-from tests.sim.group import Joined
+from tests.sim.group import FencedInstanceError, Joined
 from tests.sim.log import Entry
 from tests.sim.loop import SimLoop
 from tests.sim.producer import BACKOFF_S, RETRIED, repeated
@@ -47,11 +54,15 @@ class SimReader:
     def assign(self, tps: list[TopicPartition]) -> None:
         self._positions = {(tp.topic, tp.partition): 0 for tp in tps}
 
+    def seek(self, tp: TopicPartition, offset: int) -> None:
+        self._positions[tp.topic, tp.partition] = offset
+        self._ends.pop((tp.topic, tp.partition), None)
+
     async def seek_to_beginning(self, *_: TopicPartition) -> None:
         await asyncio.sleep(self._cluster.hop_s())
 
     async def getmany(
-        self, *tps: TopicPartition, timeout_ms: int, max_records: int
+        self, *tps: TopicPartition, timeout_ms: int, max_records: int = 500
     ) -> dict[TopicPartition, list[Entry]]:
         wanted = {(tp.topic, tp.partition): self._positions[tp.topic, tp.partition] for tp in tps}
         try:
@@ -96,7 +107,10 @@ class Position:
 class GroupMember:
     """The consumer of one worker."""
 
-    def __init__(self, loop: SimLoop, cluster: Cluster, instance: str | None, listener: Listener) -> None:
+    def __init__(
+        self, loop: SimLoop, cluster: Cluster, instance: str | None, listener: Listener, membership: Membership
+    ) -> None:
+        self._membership = membership
         self._loop = loop
         self._cluster = cluster
         self._instance = instance
@@ -106,8 +120,6 @@ class GroupMember:
         self._rejoin = asyncio.Event()
         self._beating: asyncio.Task[None] | None = None
         self._positions: dict[int, Position] = {}
-        self._error: KafkaError | None = None
-        """What the client does not know how to answer; it tells whoever fetches next."""
         self.generation = -1
         self.assigned: frozenset[int] = frozenset()
 
@@ -127,18 +139,22 @@ class GroupMember:
 
     async def _join(self) -> Joined:
         while True:
+            began_s = self._loop.now_s
             try:
                 joined: Joined = await self._cluster.coordinated(
                     "join", self._cluster.group.join, self._id, self._instance, self._claim
                 )
             except UnknownMemberIdError:
+                self._membership.note(UNKNOWN_MEMBER_ID, began_s)
                 self._id = ""
             except RETRIED:
                 pass
-            except KafkaError as error:
-                self._error = error
+            except FencedInstanceError:
+                self._membership._end()
                 await asyncio.Event().wait()
             else:
+                # The client takes the lease from its last request, the sync, which asks for what was just given.
+                self._membership.note(NO_ERROR, began_s, joined=True)
                 return joined
             await asyncio.sleep(BACKOFF_S)
 
@@ -150,18 +166,23 @@ class GroupMember:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT_S)
+            began_s = self._loop.now_s
             try:
                 await self._cluster.coordinated("beat", self._cluster.group.heartbeat, self._id, self.generation)
+                self._membership.note(NO_ERROR, began_s)
             except RebalanceInProgressError:
+                self._membership.note(REBALANCE_IN_PROGRESS, began_s)
                 self._rejoin.set()
-            except (IllegalGenerationError, UnknownMemberIdError):
+            except (IllegalGenerationError, UnknownMemberIdError) as error:
+                unknown = isinstance(error, UnknownMemberIdError)
+                self._membership.note(UNKNOWN_MEMBER_ID if unknown else ILLEGAL_GENERATION, began_s)
                 self._id = ""
                 self._rejoin.set()
                 return
             except RETRIED:
                 continue
-            except KafkaError as error:
-                self._error = error
+            except FencedInstanceError:
+                self._membership._end()
                 return
 
     async def leave(self) -> None:
@@ -177,6 +198,26 @@ class GroupMember:
         )
         return offsets
 
+    async def hold(self) -> None:
+        await self._membership.hold()
+
+    async def commit(self, tp: TopicPartition, offset: int) -> None:
+        """Commit as a member of the present generation. Who is asked again may be a member of another one by then."""
+        await asyncio.sleep(self._cluster.hop_s())
+        commit = self._cluster.group.commit
+
+        def ask() -> asyncio.Future[None]:
+            if tp.partition not in self.assigned:
+                raise IllegalStateError(f"partition {tp.partition} is not assigned")
+            return self._cluster.coordinated("commit", commit, self._id, self.generation, {tp.partition: offset})
+
+        await repeated(ask)
+
+    async def end_of(self, tp: TopicPartition) -> int:
+        place = tp.topic, tp.partition
+        ends = await repeated(lambda: self._cluster.ends([place]))
+        return int(ends[place])
+
     async def seek(self, targets: dict[int, int]) -> None:
         await asyncio.sleep(self._cluster.hop_s())
         for number, offset in targets.items():
@@ -187,8 +228,6 @@ class GroupMember:
         self, numbers: Collection[int], records_max: int, wait_s: float
     ) -> tuple[dict[int, list[Entry]], dict[int, Standing]]:
         """Return records by partition, and how each partition's position moved."""
-        if self._error is not None:
-            raise self._error
         positions = self._positions
         before = {number: one.read_to for number, one in positions.items() if one.read_to is not None}
         wanted = {(INPUT, number): before[number] for number in numbers if number in before}

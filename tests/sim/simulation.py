@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Final
 
-from streams.runtime import assignment, changelog, memory, ticks, transaction
+from streams.runtime import acked, assignment, changelog, memory, ticks, transaction
 from streams.runtime.partitioner import partition_of
 from tests.sim.cluster import CHANGELOG, INPUT, Cluster
 from tests.sim.driver import Build, SimWorker
@@ -27,7 +27,7 @@ from tests.sim.plan import (
     plan,
 )
 from tests.sim.trace import Trace
-from tests.sim.verdict import Violation, Witness, is_done, require_exactly_once
+from tests.sim.verdict import Violation, Witness, is_done
 
 STEPS_MAX: Final = 400_000
 CALM_AFTER_S: Final = FAULTS_UNTIL_S + 1.0
@@ -76,13 +76,19 @@ class Run:
             try:
                 self.loop.run_until_stopped()
                 if self._violation is None:
-                    require_exactly_once(self.cluster)
+                    self._build.verdict(self.cluster)
             except (Violation, OutOfSteps) as error:
                 self._violation = str(error)
             finally:
                 self.loop.close()
         return Outcome(
-            self.seed, self._violation, self.trace, self.witness.commits, self.exits, self.loop.steps, self.loop.now_s
+            self.seed,
+            self._violation,
+            self.trace,
+            self.witness.commits + self.cluster.group.commits,
+            self.exits,
+            self.loop.steps,
+            self.loop.now_s,
         )
 
     # -- the plan becomes events ---------------------------------------------------------------------------------------
@@ -148,7 +154,8 @@ class Run:
         elif kind is FaultKind.REFUSE:
             self.cluster.refusals += 1
         elif kind is FaultKind.COMPACT:
-            self.cluster.logs[CHANGELOG, fault.target % self.plan.partitions].compact()
+            if self._build.compacts:
+                self.cluster.logs[CHANGELOG, fault.target % self.plan.partitions].compact()
         elif kind is FaultKind.JOIN:
             self._start(f"w{self.plan.workers + fault.target}")
         elif running:
@@ -203,7 +210,7 @@ class Run:
 def _virtual_clock(loop: SimLoop) -> Iterator[None]:
     """Give the runtime's modules the loop's time, and keep the collector's switches still."""
     clock = types.SimpleNamespace(time=lambda: 1_700_000_000 + loop.now_s, monotonic=loop.time)
-    modules: tuple[Any, ...] = (assignment, changelog, ticks, transaction)
+    modules: tuple[Any, ...] = (acked, assignment, changelog, ticks, transaction)
     settle: Callable[[], None] = memory.settle
     before = [module.time for module in modules]
     disabled = logging.root.manager.disable

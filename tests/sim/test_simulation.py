@@ -10,7 +10,7 @@ import pytest
 
 from tests.sim import simulation
 from tests.sim.campaign import Tally, outcomes, report
-from tests.sim.driver import SILENCE_S, Build
+from tests.sim.driver import SILENCE_S, AckedBuild, Build
 from tests.sim.mutants import MUTANTS
 from tests.sim.network import Weather
 from tests.sim.plan import FaultKind, Plot
@@ -28,6 +28,14 @@ def test_each_record_counts_exactly_once_whatever_fails(request: pytest.FixtureR
     tally = Tally().run_all(range(first + shard, first + count, SHARDS))
     assert not tally.violations, "\n".join(report(outcome) for outcome in tally.violations)
     assert tally.commits > tally.runs, "too little was committed to prove anything"
+
+
+@pytest.mark.timeout(0)
+def test_without_transactions_nothing_is_lost_and_what_comes_twice_is_the_same(request: pytest.FixtureRequest) -> None:
+    first, count = request.config.getoption("--first-seed"), request.config.getoption("--seeds") // 2
+    tally = Tally().run_all(range(first, first + count), AckedBuild)
+    assert not tally.violations, "\n".join(report(outcome, AckedBuild) for outcome in tally.violations)
+    assert tally.commits > tally.runs
 
 
 @pytest.mark.timeout(0)

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 
+from streams.runtime.ending import Ending
 from streams.runtime.position import POSITION_KEY, decode_position
 from tests.sim.cluster import CHANGELOG, INPUT, OUTPUT, Cluster
 from tests.sim.transactions import Decided
@@ -63,19 +64,27 @@ def is_done(cluster: Cluster) -> bool:
 
 def require_exactly_once(cluster: Cluster) -> None:
     """Outputs per key are 1 to n, the state says n, and position row, offset and end agree."""
-    counts = Counter(
-        entry.key for number in range(cluster.partitions) for entry in cluster.logs[INPUT, number].committed()
-    )
-    totals: dict[bytes | None, list[int]] = defaultdict(list)
-    for number in range(cluster.partitions):
-        for entry in cluster.logs[OUTPUT, number].committed():
-            totals[entry.key].append(int(entry.value or b""))
+    counts, totals = _counts(cluster), _totals(cluster)
     for key, count in counts.items():
         if totals[key] != list(range(1, count + 1)):
             raise Violation(f"{key!r} came {count} times; its totals went out as {totals[key]}")
     if totals.keys() - counts.keys():
         raise Violation(f"outputs for keys that never came: {totals.keys() - counts.keys()}")
     _require_state(cluster, counts)
+
+
+def _counts(cluster: Cluster) -> "Counter[bytes | None]":
+    return Counter(
+        entry.key for number in range(cluster.partitions) for entry in cluster.logs[INPUT, number].committed()
+    )
+
+
+def _totals(cluster: Cluster) -> dict[bytes | None, list[int]]:
+    totals: dict[bytes | None, list[int]] = defaultdict(list)
+    for number in range(cluster.partitions):
+        for entry in cluster.logs[OUTPUT, number].committed():
+            totals[entry.key].append(int(entry.value or b""))
+    return totals
 
 
 def _require_state(cluster: Cluster, counts: "Counter[bytes | None]") -> None:
@@ -90,5 +99,24 @@ def _require_state(cluster: Cluster, counts: "Counter[bytes | None]") -> None:
         if not position == cluster.group.committed.get(number, 0) == end:
             offset = cluster.group.committed.get(number)
             raise Violation(f"partition {number}: position row {position}, offset {offset}, end {end}")
+    if rows != {key: b"%d" % count for key, count in counts.items()}:
+        raise Violation(f"state {rows}, counted {dict(counts)}")
+
+
+def require_at_least_once(cluster: Cluster) -> None:
+    """Whoever drops what was seen before reads 1 to n; the state, as its loader reads it, says n once."""
+    counts = _counts(cluster)
+    for key, count in counts.items():
+        seen = list(dict.fromkeys(_totals(cluster)[key]))
+        if seen != list(range(1, count + 1)):
+            raise Violation(f"{key!r} came {count} times; its totals went out as {_totals(cluster)[key]}")
+    rows: dict[bytes, bytes | None] = {}
+    for number, end in input_ends(cluster).items():
+        ending, records = Ending(), cluster.logs[CHANGELOG, number].committed()
+        ending.look(records)
+        rows.update(ending.admit(records))
+        if not ending.position.next == cluster.group.committed.get(number, 0) == end:
+            offset = cluster.group.committed.get(number)
+            raise Violation(f"partition {number}: position row {ending.position.next}, offset {offset}, end {end}")
     if rows != {key: b"%d" % count for key, count in counts.items()}:
         raise Violation(f"state {rows}, counted {dict(counts)}")
