@@ -52,7 +52,6 @@ OPERATIONS_PENDING_MAX: Final = 32
 """Beyond so many, what is pending is worked off at once: operations come by the day, clocks in a row are one."""
 
 
-
 class Outcome(StrEnum):
     """What became of an event."""
 
@@ -94,7 +93,7 @@ class Partition:
         self._scheduled: dict[str, int] = {}
         self._pending = Pending()
         self._due_until = -NEVER  # entries of the heap up to here may concern a pending Advance
-        self._aside: list[tuple[int, str]] = []  # such entries that do not: they come back when nothing is pending
+        self._aside: list[tuple[int, str]] = []  # such entries that do not: they come back with the next Advance
         self._walk: list[str] = []  # accounts that the other pending operations have yet to reach, last one first
 
     # Records
@@ -223,6 +222,7 @@ class Partition:
             if not self._pending.told and self.next_deadline() > operation.until:
                 return  # it concerns nobody
             self._due_until = max(self._due_until, operation.until)
+            self._bring_back()
         else:
             self._walk = [*self._live, *self._stored]
             self._walk.reverse()
@@ -319,6 +319,10 @@ class Partition:
     def _caught_up(self) -> None:
         self._pending.clear()
         self._due_until = -NEVER
+        self._bring_back()
+
+    def _bring_back(self) -> None:
+        """Entries that no pending Advance concerned may be of those that a new one does."""
         for at, account_id in self._aside:
             if self._scheduled.get(account_id) == at:
                 heapq.heappush(self._heap, (at, account_id))

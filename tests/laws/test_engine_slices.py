@@ -260,3 +260,16 @@ def test_too_many_operations_at_a_time_are_worked_off_at_once() -> None:
     for number in range(40):
         partition.tell_erased_user(f"u{number}")
         assert len(partition.standing().pending) <= OPERATIONS_PENDING_MAX
+
+
+def test_accounts_that_a_clock_did_not_know_are_brought_through_one_that_comes_before_it_is_worked_off() -> None:
+    partition, due = crowd(2)
+    partition.tell_clock(due + GRACE)
+    event, raw = event_of({"type": "track", "event": "a"})
+    partition.apply("a", event, raw, START)  # stands before the others in the heap
+    partition.work(1)
+    partition.tell_clock(due + GRACE + 1)
+    partition.work_off()
+    assert {one.account_id for one in partition.take_transitions() if one.direction == "exited"} == {
+        "a", "account-0", "account-1",
+    }  # fmt: skip
