@@ -67,7 +67,8 @@ class Crew:
         self._command_of = command_of
         self._folder = folder
         self._posts: dict[str, Post] = {}
-        self._zombies: list[subprocess.Popen[bytes]] = []
+        self._zombies: dict[subprocess.Popen[bytes], str] = {}
+        """With the name that each had."""
         self._lock = threading.RLock()
         self._ended = threading.Event()
         self.ends: Counter[int] = Counter()
@@ -81,7 +82,7 @@ class Crew:
                 for post in list(self._posts.values()):
                     self._look_at(post)
                 for zombie in [one for one in self._zombies if one.poll() is not None]:
-                    self._zombies.remove(zombie)
+                    del self._zombies[zombie]
                     self.zombie_ends[zombie.returncode] += 1
         for process in self._processes():
             with suppress(ProcessLookupError):
@@ -113,9 +114,13 @@ class Crew:
             return sum(post.starts for post in self._posts.values())
 
     @property
-    def zombies(self) -> int:
+    def zombies(self) -> list[str]:
+        """Who is left of those that were replaced: the names at whose posts a successor stands.
+
+        Where a successor has left for good, a zombie that goes on is a worker like any other.
+        """
         with self._lock:
-            return len(self._zombies)
+            return sorted(name for name in self._zombies.values() if self._posts[name].wanted)
 
     def pids(self) -> dict[str, int]:
         with self._lock:
@@ -167,7 +172,7 @@ class Crew:
             post = self._posts[name]
             if post.process is zombie:
                 post.process = None
-                self._zombies.append(zombie)
+                self._zombies[zombie] = name
 
     @staticmethod
     def go_on(process: subprocess.Popen[bytes]) -> None:

@@ -34,9 +34,13 @@ from tests.chaos.worlds import World
 from tests.kafka.test_pipeline import EVENTS, Transitions, replayed, require_equal, written
 from tests.kafka.workers import PEGEL, environment, pegel
 
-CHUNK_LINES: Final = 2_000
-PATIENT: Final = {"PEGEL_RUNTIME__STALL_TIMEOUT_S": "300"}
-"""A machine that is busy with all this may starve a worker for longer than one that hangs should live."""
+CHUNK_LINES: Final = 4_000
+PACE: Final = {
+    # A machine that is busy with all this may starve a worker for longer than one that hangs should live.
+    "PEGEL_RUNTIME__STALL_TIMEOUT_S": "300",
+    # Thirteen years in steps of a month: aligned by the day they would take thousands of flushes.
+    "PEGEL_INTAKE__ALIGNMENT_MS": str(30 * 86_400_000),
+}
 POLL_S: Final = 0.5
 STILL_LOOKS: Final = 3
 ADDRESS: Final = r"health and metrics of \w+ at (http://\S+)"
@@ -62,7 +66,7 @@ class Pipeline:
         more = {
             "PEGEL_ENGAGEMENT__CATALOG": self.catalog,
             "PEGEL_ENGAGEMENT__CLOCK": self.clock,
-            **PATIENT,
+            **PACE,
             **self.more,
         }
         static = [] if JOINED in name else ["--instance-id", name]

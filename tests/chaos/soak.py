@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -62,6 +62,7 @@ class Report:
     rate: int
     seed: int
     events: int = 0
+    missed: int = 0
     faults: dict[str, int] = field(default_factory=dict)
     ends: dict[str, int] = field(default_factory=dict)
     workers: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -80,6 +81,7 @@ class Steady:
             {**settings.kafka.librdkafka(), "enable.idempotence": True, "compression.type": "lz4", "log_level": 0}
         )
         self.sent = 0
+        self.refused: Counter[str] = Counter()
         self.missed = 0
         """Events that this process was too slow to send; they are left out."""
 
@@ -105,6 +107,10 @@ class Steady:
             thread.join()
             assert self._producer.flush(120) == 0, "events were not delivered"
 
+    def _on_delivery(self, error: Any, _message: Any) -> None:
+        if error is not None:
+            self.refused[error.name()] += 1
+
     def _send(self) -> None:
         self.sent += 1
         account = self._rng.randrange(ACCOUNTS)
@@ -122,7 +128,7 @@ class Steady:
         value = json.dumps(event).encode()
         while True:
             try:
-                self._producer.produce(self._topic, value, user.encode())
+                self._producer.produce(self._topic, value, user.encode(), on_delivery=self._on_delivery)
             except BufferError:  # the broker is away
                 self._producer.poll(BURST_S)
             else:
@@ -237,6 +243,9 @@ def run(pipeline: Pipeline, crew: Crew, brokers: World, report: Report) -> None:
             report.faults[step.kind.value] = report.faults.get(step.kind.value, 0) + 1
             note(f"{step.kind}; {steady.sent} events, lag {sampler.lags[-1][1] if sampler.lags else '?'}")
     report.events = steady.sent
+    report.missed = steady.missed
+    if steady.refused:
+        report.problems.append(f"events were not delivered: {dict(steady.refused)}")
     judge(sampler, report)
 
 

@@ -134,7 +134,9 @@ class WorkersLane:
         """Return when no zombie is left and every post is filled."""
         deadline = time.monotonic() + ZOMBIES_END_WITHIN_S
         while self._crew.zombies or len(self._crew.pids()) < len(self._crew.names):
-            assert time.monotonic() < deadline, f"{self._crew.zombies} zombies do not end:\n{self._crew.logs}"
+            assert time.monotonic() < deadline, (
+                f"zombies {self._crew.zombies} do not end, or not all of {self._crew.names} run:\n{self._crew.logs}"
+            )
             time.sleep(LOOK_S)
 
     def _victim(self, step: Step, *, named: bool = False) -> str:
@@ -146,6 +148,7 @@ class WorkersLane:
         while name not in self._crew.pids():
             assert time.monotonic() < deadline, f"{name} is not started again:\n{self._crew.log(name)}"
             time.sleep(LOOK_S)
+        note(f"  {step.kind}: {name}, process {self._crew.pids().get(name)}")
         return name
 
     def _kill_now(self, name: str) -> None:
@@ -215,7 +218,9 @@ class WorkersLane:
             self._joined += 1
             self._crew.add(f"{role}-{JOINED}{self._joined}")
         else:
-            self._crew.leave(present[step.place % len(present)])
+            name = present[step.place % len(present)]
+            note(f"  {name} leaves")
+            self._crew.leave(name)
 
 
 class BrokersLane:

@@ -69,10 +69,10 @@ def test_a_zombie_has_a_successor_and_its_end_is_counted_apart(crew: Crew) -> No
     assert zombie is not None
     crew.replace("one-1", zombie)
     assert becomes(lambda: crew.pids().get("one-1", zombie.pid) != zombie.pid)
-    assert crew.zombies == 1
+    assert crew.zombies == ["one-1"]
     crew.go_on(zombie)
     zombie.terminate()
-    assert becomes(lambda: crew.zombies == 0)
+    assert becomes(lambda: crew.zombies == [])
     assert crew.zombie_ends == {-signal.SIGTERM: 1}
 
 
