@@ -14,6 +14,7 @@ The exit status is 0 if nothing grows and everything is as replayed, 1 otherwise
 import argparse
 import json
 import random
+import subprocess
 import sys
 import tempfile
 import threading
@@ -285,7 +286,7 @@ def with_verdict(report: Report, check: Callable[[], None]) -> None:
     """A check that fails is a finding; the others still count."""
     try:
         check()
-    except AssertionError as error:
+    except (AssertionError, subprocess.SubprocessError) as error:
         report.problems.append(str(error)[:PROBLEM_CHARS_MAX])
 
 
