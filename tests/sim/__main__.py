@@ -8,9 +8,9 @@ from typing import Final
 
 from tests.sim.campaign import Tally, report
 from tests.sim.driver import AckedBuild, Build
-from tests.sim.mutants import MUTANTS
+from tests.sim.mutants import MUTANTS, LateRequests
 
-BUILDS: Final[tuple[type[Build], ...]] = (Build, AckedBuild, *MUTANTS)
+BUILDS: Final[tuple[type[Build], ...]] = (Build, AckedBuild, LateRequests, *MUTANTS)
 
 
 def main() -> int:

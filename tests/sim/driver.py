@@ -31,6 +31,7 @@ from streams.runtime.vitals import Vitals
 from streams.runtime.watchdog import LOOK_S, Vigil, rules_for
 from tests.sim.cluster import CHANGELOG, INPUT, Cluster
 from tests.sim.loop import Process, SimLoop
+from tests.sim.network import NEVER_LATE
 from tests.sim.plan import SESSION_TIMEOUT_S, TRANSACTION_TIMEOUT_S, Plan, Plot
 from tests.sim.producer import SimProducer
 from tests.sim.readers import GroupMember, SimReader
@@ -87,6 +88,8 @@ class Build:
     assignment: type[Assignment] = Assignment
     compacts = True
     """The changelog may be compacted within a run."""
+    never_late: frozenset[str] = NEVER_LATE
+    """Requests that a broker does not apply after it broke the connection on which they came."""
 
 
 class AckedBuild(Build):

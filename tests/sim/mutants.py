@@ -175,6 +175,12 @@ class ChainUnchecked(Build):
     assignment = Holder
 
 
+class LateRequests(Build):
+    """No bug of the runtime: a broker takes the end or the offsets of one transaction for those of the next."""
+
+    never_late: frozenset[str] = frozenset()
+
+
 class AckedAnywhere(AckedBuild):
     """Without transactions: its rows count wherever they come to stand, and it asks for no lease."""
 

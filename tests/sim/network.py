@@ -44,7 +44,7 @@ class Network:
         self._random = random
         self._weather = weather
         self._trace = trace
-        self.never_late = NEVER_LATE
+        self.never_late: frozenset[str] = NEVER_LATE
         self.is_calm = False
         """No faults any more: the run is to come to rest."""
 

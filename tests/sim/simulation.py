@@ -60,6 +60,7 @@ class Run:
         self.trace = Trace(lambda: round(self.loop.now_s, 6))
         network = Network(self.loop, random, self.plan.weather, self.trace)
         group = Group(self.loop, self.plan.partitions, SESSION_TIMEOUT_S, REBALANCE_TIMEOUT_S, self._note_generation)
+        network.never_late = build.never_late
         self.network = network
         self.cluster = Cluster(self.loop, network, group, random, self.plan.partitions)
         self.witness = Witness()
