@@ -367,7 +367,8 @@ class Partition:
     # Erasure
 
     def erase_account(self, account_id: str) -> None:
-        """Forget an account, and suppress its later events."""
+        """Forget an account, and suppress its later events. What was pending had happened to it before."""
+        self._touch(account_id)
         self.erased_accounts.add(account_id)
         self._live.pop(account_id, None)
         self._stored.pop(account_id, None)

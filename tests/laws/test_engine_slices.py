@@ -27,7 +27,7 @@ from streams.engine.transitions import Transition
 from streams.intake.identity import Identity
 from tests.model.scenarios import scenarios
 from tests.unit.engine.building import DAY, GRACE, START, event_of
-from tests.unit.engine.logs import RULES, logs
+from tests.unit.engine.logs import ACCOUNTS, RULES, logs
 
 RANKS = ({"id": "top", "when": 'top_percent("load", 30)', "min_dwell_days": 1},
          {"id": "low", "when": 'quintile("age") <= 2 and since(signed_up_at) > 2'})  # fmt: skip
@@ -93,8 +93,8 @@ def restarted(partition: Partition, stored: dict[str, bytes]) -> Partition:
     pending = operations_of(msgspec.msgpack.decode(packed, type=list[PendingRow]), basis)
     other = Partition(PROGRAMS[0])
     for account_id, row in stored.items():
-        other.restore(account_id, row)
-    other.erased_users = set(partition.erased_users)
+        other.restore(account_id, None if account_id in partition.erased_accounts else row)
+    other.erased_accounts, other.erased_users = set(partition.erased_accounts), set(partition.erased_users)
     other.resume(Standing(standing.floor, basis, standing.number, pending))
     return other
 
@@ -154,6 +154,8 @@ def controlled(draw: st.DrawFn) -> list[Step | Control]:
     for sent in draw(logs(max_size=20)):
         arrival = sent.arrival
         steps += [draw(controls(arrival)) for _ in range(draw(st.sampled_from([0, 0, 1, 1, 2])))]
+        if draw(st.integers(0, 15)) == 0:
+            steps.append(methodcaller("erase_account", draw(st.sampled_from(ACCOUNTS))))
         steps.append(sent.to)
     steps.append(clock(arrival + draw(st.sampled_from([0, 3 * DAY, 100 * DAY]))))
     return steps
