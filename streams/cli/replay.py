@@ -11,8 +11,8 @@ from streams.cli.progress import PROGRESS_EVERY_LINES, reading
 from streams.errors import InvalidSchemaError, SettingsError
 
 if TYPE_CHECKING:
+    from streams.engine.found import Transition
     from streams.engine.program import Program
-    from streams.engine.transitions import Transition
     from streams.replay.lines import LineReader
     from streams.replay.run import Replay
 

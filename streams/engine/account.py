@@ -11,8 +11,6 @@ from typing import Any, Final
 
 import msgspec
 
-from streams.engine.measures import MeasureSeries
-
 MINUS_INFINITY: Final = -(1 << 62)
 
 
@@ -23,6 +21,13 @@ class EventSeries(msgspec.Struct, array_like=True, gc=False):
     first: int
     last: int
     days: dict[int, int]
+
+
+class MeasureSeries(msgspec.Struct, array_like=True, gc=False):
+    """One measure of one account."""
+
+    days: dict[int, Any] = {}  # day -> what the day holds
+    values: dict[str, list[int]] = {}  # unique: value -> days, ascending
 
 
 class Account(msgspec.Struct, array_like=True):

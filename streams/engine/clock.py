@@ -15,7 +15,8 @@ without a due deadline need not be touched, they take the new arrival over when 
 """
 
 from streams.engine.account import Account
-from streams.engine.transitions import Transition, evaluate
+from streams.engine.found import Transition
+from streams.engine.transitions import evaluate
 from streams.engine.working import Working
 from streams.limits import GRACE_MS
 

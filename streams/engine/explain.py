@@ -15,7 +15,8 @@ from typing import Any
 from schemas.catalog import Segment
 from streams.engine.account import Account
 from streams.engine.distance import JUNCTIONS, Missing, Seen, change_of, missing_of
-from streams.engine.forecast import Forecast, forecast_of, run_ahead
+from streams.engine.forecast import forecast_of, run_ahead
+from streams.engine.found import Forecast
 from streams.engine.rules.compile import Evidence, Rule, compile_values
 from streams.engine.rules.expression import Node, Op
 from streams.engine.working import Working

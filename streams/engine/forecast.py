@@ -12,24 +12,15 @@ left, so the moments are few in any case; `STEPS_MAX` is for rules made to have 
 
 from collections.abc import Iterator
 from copy import copy
-from typing import Final, Literal
-
-import msgspec
+from typing import Final
 
 from schemas.timestamps import YEAR_9999_END_MS
 from streams.engine.account import Account
 from streams.engine.decision import decide
+from streams.engine.found import Forecast
 from streams.engine.working import Working
 
 STEPS_MAX: Final = 400
-
-
-class Forecast(msgspec.Struct, frozen=True, gc=False):
-    """The end of a membership if no record comes: when (ms UTC), how, and on a move to which segment."""
-
-    leaves_at: int
-    direction: Literal["exited", "moved"]
-    to: str | None
 
 
 def forecast_of(segment: str, account: Account, working: Working) -> Forecast | None:

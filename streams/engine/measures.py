@@ -18,9 +18,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
-import msgspec
-
 from schemas.catalog import Aggregate
+from streams.engine.account import MeasureSeries
 from streams.engine.rules.values import number
 from streams.limits import (
     ACCOUNT_MEASURE_VALUES_MAX,
@@ -31,13 +30,6 @@ from streams.limits import (
 )
 
 _INFINITE: Final = [math.inf]
-
-
-class MeasureSeries(msgspec.Struct, array_like=True, gc=False):
-    """One measure of one account."""
-
-    days: dict[int, Any] = {}  # day -> what the day holds
-    values: dict[str, list[int]] = {}  # unique: value -> days, ascending
 
 
 def add(aggregate: Aggregate, series: MeasureSeries, day: int, t: int, value: Any) -> bool:

@@ -24,10 +24,11 @@ from msgspec.structs import replace
 
 from streams.engine.account import Account
 from streams.engine.clock import fire_deadlines
+from streams.engine.found import Transition
 from streams.engine.population import Thresholds, Values, cuts_of, ranks_of
 from streams.engine.program import Program
 from streams.engine.switch import switch
-from streams.engine.transitions import Transition, evaluate
+from streams.engine.transitions import evaluate
 from streams.engine.working import Working
 
 

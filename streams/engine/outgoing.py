@@ -9,8 +9,7 @@ from schemas.membership import WireMembership, WireSegmentMembership
 from schemas.timestamps import format_ms
 from schemas.transition import Direction, WireForecast, WireTransition, WireTrigger
 from streams.engine.account import Account
-from streams.engine.forecast import Forecast
-from streams.engine.transitions import Transition
+from streams.engine.found import Forecast, Transition
 from streams.engine.working import Working
 
 TRANSITION_NAMESPACE: Final = UUID("0b3c5f0e-5d7a-5c1b-9b57-6f0a2a1f7f10")

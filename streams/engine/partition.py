@@ -28,6 +28,7 @@ from streams.engine import codec
 from streams.engine.account import MINUS_INFINITY, Account
 from streams.engine.apply import Counts, Noted, apply_record, bounded_identity, naming_of
 from streams.engine.clock import fire_deadlines, horizon, settle
+from streams.engine.found import Transition
 from streams.engine.operations import (
     Advance,
     Basis,
@@ -43,7 +44,7 @@ from streams.engine.population import NO_THRESHOLDS, Thresholds, Values
 from streams.engine.program import Program
 from streams.engine.record import Record, record_of
 from streams.engine.rules.linear import NEVER
-from streams.engine.transitions import Transition, evaluate
+from streams.engine.transitions import evaluate
 from streams.engine.working import Working
 from streams.limits import CLOCK_SKEW_NOTED_MS, GRACE_MS, MESSAGE_ID_AGE_MAX_MS, MESSAGE_IDS_MAX, RETENTION_DAYS
 

@@ -6,9 +6,10 @@ reached before anyone asked are done now, and the new rules are evaluated. All o
 """
 
 from streams.engine.account import Account
+from streams.engine.found import Transition
 from streams.engine.population import Thresholds
 from streams.engine.program import Program
-from streams.engine.transitions import Transition, evaluate
+from streams.engine.transitions import evaluate
 from streams.engine.working import Working
 
 

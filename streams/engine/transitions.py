@@ -7,43 +7,16 @@ nothing, so an evaluation too many is never wrong.
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
-import msgspec
 from msgspec.structs import replace
 
-from schemas.event import EventType
 from streams.engine.account import Account
 from streams.engine.decision import decide
-from streams.engine.forecast import Forecast, forecast_of
+from streams.engine.forecast import forecast_of
+from streams.engine.found import Transition, Trigger
 from streams.engine.rules.expression import Node, Op
 from streams.engine.working import Working
-
-Direction = Literal["entered", "exited", "moved"]
-Cause = Literal["deadline", "thresholds", "catalog", "rebuild"]
-Trigger = tuple[str, EventType] | Cause  # message id and type, or the cause
-
-
-class Transition(msgspec.Struct, frozen=True, gc=False):
-    """A change of membership. Times in ms UTC; `entered_at` is when the left membership began.
-
-    `forecast` is how the membership entered ends if no record comes; None where none was entered, or none ends.
-    `announced`: of a catalog change that is to be told to people.
-    """
-
-    account_id: str
-    segment: str
-    direction: Direction
-    group: str | None
-    from_segment: str | None
-    effective_at: int
-    sequence: int
-    catalog_version: str
-    evidence: dict[str, Any]
-    trigger: Trigger
-    entered_at: int | None
-    forecast: Forecast | None = None
-    announced: bool = False
 
 
 def evaluate(account_id: str, account: Account, working: Working, trigger: Trigger) -> list[Transition]:

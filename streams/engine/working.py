@@ -12,8 +12,7 @@ from typing import Any, Final
 
 from schemas.catalog import Aggregate
 from streams.engine import measures
-from streams.engine.account import MINUS_INFINITY, Account, EventSeries
-from streams.engine.measures import MeasureSeries
+from streams.engine.account import MINUS_INFINITY, Account, EventSeries, MeasureSeries
 from streams.engine.naming import sequence_key
 from streams.engine.population import NO_THRESHOLDS, Thresholds
 from streams.engine.program import Program

@@ -23,8 +23,8 @@ from schemas.membership import WireMembership
 from schemas.timestamps import parse_ms
 from schemas.transition import Direction, WireTransition
 from streams.engine.account import Account
+from streams.engine.found import Transition
 from streams.engine.program import Program
-from streams.engine.transitions import Transition
 
 EVIDENCE = {"values": {}, "held": ["the state rebuilt from the log says so"]}
 

@@ -17,12 +17,12 @@ from schemas.catalog import Catalog
 from schemas.control import CONTROL_HEADER, CatalogChange, Clock, ControlKind, Erase, Thresholds, decode_control
 from schemas.dead_letter import Rejected, RejectReason
 from schemas.wire import WireEvent, decode_event
+from streams.engine.found import Transition
 from streams.engine.partition import Outcome, Partition
 from streams.engine.population import Thresholds as PopulationThresholds
 from streams.engine.program import Program, compile_catalog
 from streams.engine.record import account_of_key, file_arrival
 from streams.engine.rules.errors import CatalogError
-from streams.engine.transitions import Transition
 from streams.replay.envelope import Envelope, decode_envelope
 from streams.replay.lines import Line
 from streams.replay.population import DailyPopulation

@@ -14,8 +14,7 @@ import msgspec
 from schemas.timestamps import format_ms
 from streams.engine.account import Account
 from streams.engine.explain import Part, RuleState, SegmentState, explain
-from streams.engine.forecast import Forecast
-from streams.engine.transitions import Transition
+from streams.engine.found import Forecast, Transition
 from streams.engine.working import Working
 
 EVENT_NAMES_TOLD_MAX: Final = 20

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from streams.engine.transitions import Direction, Transition
+from streams.engine.found import Direction, Transition
 
 DAY_MS: Final = 86_400_000
 WEEK_MS: Final = 7 * DAY_MS

@@ -6,8 +6,8 @@ from typing import Any, Final
 from schemas.catalog import Catalog
 from schemas.dead_letter import Rejected
 from schemas.timestamps import format_ms
+from streams.engine.found import Transition
 from streams.engine.program import compile_catalog
-from streams.engine.transitions import Transition
 from streams.intake.identity import Identity
 from streams.replay.lines import Line
 from streams.replay.run import Replay

@@ -13,11 +13,11 @@ from schemas.dead_letter import Rejected
 from schemas.timestamps import YEAR_9999_END_MS, format_ms
 from schemas.wire import decode_event
 from streams.engine import codec
-from streams.engine.forecast import Forecast, forecast_of
+from streams.engine.forecast import forecast_of
+from streams.engine.found import Forecast, Transition
 from streams.engine.partition import Partition
 from streams.engine.program import Program, compile_catalog
 from streams.engine.record import file_arrival
-from streams.engine.transitions import Transition
 from streams.engine.working import Working
 from tests.model.scenarios import random_scenario
 from tests.unit.engine.building import DAY, START

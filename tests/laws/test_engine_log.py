@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from streams.engine import codec
 from streams.engine.account import MINUS_INFINITY
+from streams.engine.found import Transition
 from streams.engine.partition import Partition
 from streams.engine.program import compile_catalog
-from streams.engine.transitions import Transition
 from tests.unit.engine.building import DAY, GRACE, START
 from tests.unit.engine.logs import ACCOUNTS, RULES, Sent, logs
 

@@ -18,12 +18,12 @@ from schemas.dead_letter import Rejected
 from schemas.wire import decode_event
 from streams.engagement.rows import PendingRow
 from streams.engagement.standing import operations_of, row_of, stored_program
+from streams.engine.found import Transition
 from streams.engine.operations import Basis
 from streams.engine.partition import OPERATIONS_PENDING_MAX, Partition, Standing
 from streams.engine.population import Thresholds
 from streams.engine.program import Program, compile_catalog
 from streams.engine.record import file_arrival
-from streams.engine.transitions import Transition
 from streams.intake.identity import Identity
 from tests.model.scenarios import scenarios
 from tests.unit.engine.building import DAY, GRACE, START, event_of

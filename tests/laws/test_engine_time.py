@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 
 from schemas.timestamps import format_ms, parse_ms
 from streams.engine import codec
+from streams.engine.found import Transition
 from streams.engine.partition import Partition
 from streams.engine.program import compile_catalog
 from streams.engine.rules.linear import NEVER
-from streams.engine.transitions import Transition, evaluate
+from streams.engine.transitions import evaluate
 from streams.engine.working import Working
 from tests.unit.engine.building import DAY, GRACE, START
 from tests.unit.engine.logs import RULES, Sent, logs

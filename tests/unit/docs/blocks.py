@@ -19,9 +19,9 @@ import yaml
 from schemas.timestamps import format_ms, parse_ms
 from schemas.wire import WireEvent
 from streams.catalogs import load_program
+from streams.engine.found import Transition
 from streams.engine.program import Program
 from streams.engine.rules.expression import Kind
-from streams.engine.transitions import Transition
 from streams.replay.lines import Line
 from streams.replay.run import Replay
 from tests.laws.side_by_side import by_model

@@ -14,9 +14,9 @@ from schemas.catalog import Catalog
 from schemas.timestamps import format_ms
 from schemas.wire import WireEvent, decode_event
 from streams.engine.account import Account
+from streams.engine.found import Transition
 from streams.engine.partition import Outcome, Partition
 from streams.engine.program import Program, compile_catalog
-from streams.engine.transitions import Transition
 from streams.engine.working import Working
 
 START: Final = 1_772_452_800_000  # 2026-03-02T12:00:00Z

@@ -7,7 +7,7 @@ import pytest
 from streams.engine import codec
 from streams.engine.distance import WAYS_MAX, Missing
 from streams.engine.explain import Part, SegmentState, explain
-from streams.engine.forecast import Forecast
+from streams.engine.found import Forecast
 from streams.engine.population import Thresholds
 from tests.unit.engine.building import DAY, HOUR, MIDNIGHT, START, Log, program_of
 

@@ -5,7 +5,8 @@ import pytest
 from schemas.timestamps import YEAR_9999_END_MS, format_ms
 from schemas.transition import Direction
 from streams.engine import forecast as forecasting
-from streams.engine.forecast import Forecast, forecast_of
+from streams.engine.forecast import forecast_of
+from streams.engine.found import Forecast
 from streams.engine.outgoing import wire_transition
 from streams.engine.population import Thresholds
 from tests.unit.engine.building import DAY, HOUR, MIDNIGHT, START, Log, program_of

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from schemas.catalog import Aggregate
 from streams.engine import measures
-from streams.engine.measures import MeasureSeries, add, read
+from streams.engine.account import MeasureSeries
+from streams.engine.measures import add, read
 from streams.limits import MEASURE_TEXT_CHARS_MAX, RETENTION_DAYS
 
 numbers = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(10**30), 10**30)

@@ -4,9 +4,9 @@ from typing import Any
 
 from schemas.catalog import Catalog
 from streams.engine.account import Account
+from streams.engine.found import Transition
 from streams.engine.outgoing import wire_transition
 from streams.engine.program import compile_catalog
-from streams.engine.transitions import Transition
 from streams.rebuild.reconcile import Published, Reason, reconcile
 
 PROGRAM = compile_catalog(

@@ -6,9 +6,9 @@ import pytest
 from schemas.catalog import Catalog
 from schemas.dead_letter import Rejected, RejectReason
 from schemas.timestamps import format_ms
+from streams.engine.found import Transition
 from streams.engine.partition import Outcome
 from streams.engine.program import Program, compile_catalog
-from streams.engine.transitions import Transition
 from streams.intake.identity import Identity
 from streams.limits import RECORD_BYTES_MAX
 from streams.replay.lines import LINE_BYTES_MAX, Line

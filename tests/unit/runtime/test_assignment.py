@@ -6,7 +6,7 @@ from streams.runtime.assignment import start_offset
 from streams.runtime.changelog import Loading
 from streams.runtime.failure import RuntimeFailure
 from streams.runtime.partition import Verdict
-from tests.unit.runtime.fakes import FakeStage, FakeWriter, batch_of, records
+from tests.unit.runtime.fakes import FakeStage, FakeWriter, batch_of
 from tests.unit.runtime.world import World
 
 

@@ -14,7 +14,7 @@ from streams.runtime.failure import FailReason, FailStop
 from streams.runtime.flush import FlushNote
 from streams.runtime.health import health_server, readiness
 from streams.runtime.partition import Partition, Standing
-from tests.unit.runtime.fakes import FakeStage, FakeWriter, batch_of, records
+from tests.unit.runtime.fakes import FakeStage, FakeWriter, batch_of
 from tests.unit.runtime.world import World
 
 

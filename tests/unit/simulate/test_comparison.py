@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.playbook import Play
-from streams.engine.transitions import Direction
+from streams.engine.found import Direction
 from streams.simulate.alerts import alerts
 from streams.simulate.comparison import Overlap, compared
 from streams.simulate.course import DAY_MS, WEEK_MS, Course, Rate, Span, Step
