@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 COMPILE := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
   --custom-compile-command 'make lock'
 
-.PHONY: setup test lint types imports unit laws sim kafka chaos format run lock clean
+.PHONY: setup test lint types imports unit laws sim kafka chaos bench format run lock clean
 
 setup: $(STAMP)
 
@@ -58,6 +58,10 @@ kafka: $(STAMP)
 # The short form; the long one, with more than 50 kills: make chaos ARGS=--chaos-long
 chaos: $(STAMP)
 	$(BIN)/pytest tests/chaos $(ARGS)
+
+# What it costs, into benchmarks/RESULTS.md: make bench ARGS="--rows latency,restart"; see python -m benchmarks --help
+bench: $(STAMP)
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix

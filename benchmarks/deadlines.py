@@ -1,4 +1,4 @@
-# ruff: noqa: INP001 - a folder of programs
+
 """What a million deadlines that are due at once cost, and how long events wait meanwhile.
 
 `python benchmarks/deadlines.py [--accounts N] [--partitions N] [--rate N] [--moving PERCENT]` starts a broker of its
@@ -68,7 +68,7 @@ def states(program: Program, moving_percent: int) -> list[bytes]:
 
     `moving_percent` of them change segments then: they leave their first days. Of the others a window moves.
     """
-    rng = random.Random(7)  # noqa: S311 - no secret
+    rng = random.Random(7)
     kept: dict[bool, list[bytes]] = {True: [], False: []}
     wanted = {True: STATES * moving_percent // 100, False: STATES - STATES * moving_percent // 100}
     while any(len(kept[moving]) < wanted[moving] for moving in kept):
@@ -264,7 +264,7 @@ def whole_worker(accounts: int, partitions: int, rate: int, moving_percent: int)
         }  # fmt: skip
         command = [sys.executable, "-c", "from streams.cli import main; main()", "worker", "engagement"]
         with (Path(folder) / "worker.log").open("wb") as log:
-            worker = subprocess.Popen(  # noqa: S603 - our own command
+            worker = subprocess.Popen(
                 [*command, "--port", str(port)], env=environment, stdout=log, stderr=log, cwd=ROOT
             )
         try:

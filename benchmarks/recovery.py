@@ -1,4 +1,4 @@
-# ruff: noqa: INP001 - a folder of programs
+
 """How long a worker takes from its start until it is at work on a million accounts, and what an account weighs.
 
 `python benchmarks/recovery.py [--accounts N] [--partitions N] [--deadlines]` starts a broker of its own, fills the
@@ -66,7 +66,7 @@ def fill(bootstrap: str, topic: str, state: bytes, accounts: int, partitions: in
     producer = Producer(
         {"bootstrap.servers": bootstrap, "compression.type": "lz4", "linger.ms": 20, "batch.size": 900_000}
     )
-    rng = random.Random(1)  # noqa: S311 - no secret
+    rng = random.Random(1)
     version, tail = state[:1], state[1 + DEADLINE_AT.size :]
     for number in range(accounts):
         at = FAR_MS + (rng.randrange(10**10) if shuffled else number)
@@ -115,7 +115,7 @@ def watched(settings: Settings, folder: Path) -> Iterator[tuple[float, dict[str,
     ]  # fmt: skip
     started = time.monotonic()
     with (folder / "worker.log").open("wb") as log:
-        worker = subprocess.Popen(  # noqa: S603 - our own command
+        worker = subprocess.Popen(
             command, env=environment, stdout=log, stderr=log, cwd=ROOT
         )
     try:
