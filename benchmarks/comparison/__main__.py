@@ -13,9 +13,9 @@ from typing import Final
 from xml.etree import ElementTree as ET
 
 from benchmarks.comparison.engines import CATALOG, MAVEN_PROJECT, Engine, Place, engines
-from benchmarks.comparison.equality import replayed
+from benchmarks.comparison.equality import UnequalError, replayed
 from benchmarks.comparison.results import measured, table, write
-from benchmarks.comparison.running import Job, Outcome, run
+from benchmarks.comparison.running import EngineFailedError, Job, Outcome, run
 from benchmarks.load import ten_segments
 from benchmarks.rig import Interpreter, say
 from streams.dev.broker import Broker, BrokerKind, broker_for
@@ -84,7 +84,10 @@ def _outcomes(
             scratch = folder / f"{engine.name}-{number}"
             scratch.mkdir()
             place = Place(broker.bootstrap, f"{engine.name}-{number}.", scratch)
-            outcome = run(engine, jobs[engine.share], broker, place, folder / "kafka" / "log", warm)
+            try:
+                outcome = run(engine, jobs[engine.share], broker, place, folder / "kafka" / "log", warm)
+            except (EngineFailedError, UnequalError) as error:
+                raise SystemExit(f"{engine.name}: {error}") from None
             found[engine.name].append(outcome)
             span = outcome.span
             say(

@@ -138,7 +138,7 @@ def _built_by_maven() -> None:
     if maven is None:
         raise SystemExit("no mvn on the PATH to build the program for Kafka Streams; leave that engine out")
     command = [maven, "-q", "-B", "compile", "dependency:copy-dependencies", "-DincludeScope=runtime"]
-    run = subprocess.run(  # noqa: S603 - our own command
+    run = subprocess.run(
         command, cwd=MAVEN_PROJECT, capture_output=True, text=True, timeout=MAVEN_TIMEOUT_S, check=False
     )
     if run.returncode != 0:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from benchmarks.comparison.engines import Engine, Place, Program
 from benchmarks.comparison.equality import Decisions, decisions, require_equal
@@ -32,6 +32,14 @@ STUCK_AFTER_S: Final = 300.0
 STOPPED_WITHIN_S: Final = 60.0
 ASK_TIMEOUT_S: Final = 30.0
 LOG_TAIL_CHARS: Final = 4_000
+PASSING: Final = frozenset((
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError._WAIT_COORD,  # noqa: SLF001 - its public name
+    KafkaError._TIMED_OUT,  # noqa: SLF001
+))  # fmt: skip
+"""A broker that has just started, or is busy, answers so for a moment."""
 
 
 class EngineFailedError(Exception):
@@ -89,9 +97,7 @@ def _running(program: Program, folder: Path) -> Iterator[subprocess.Popen[bytes]
     # It must not outlive us, however we end.
     command = [sys.executable, "-I", "-S", str(tether.__file__), str(os.getpid()), *program.command]
     with (folder / "engine.log").open("wb") as log:
-        process = subprocess.Popen(  # noqa: S603 - our own command
-            command, env=dict(program.environment), cwd=ROOT, stdout=log, stderr=log
-        )
+        process = subprocess.Popen(command, env=dict(program.environment), cwd=ROOT, stdout=log, stderr=log)
     try:
         yield process
     finally:
@@ -118,17 +124,27 @@ def _followed(process: subprocess.Popen[bytes], program: Program, place: Place, 
         while before < sum(ends):
             if process.poll() is not None:
                 raise EngineFailedError(f"it ended with {process.returncode}: {_log_tail(place.folder)}")
-            found = consumer.committed(partitions, timeout=ASK_TIMEOUT_S)
-            done = sum(min(end, max(0, one.offset)) for one, end in zip(found, ends, strict=True))
-            sample = Sample(time.monotonic(), cpu_s(process.pid), cpu_s(broker_pid), done)
-            yield sample
-            if done > before:
-                moved_at, before = sample.at, done
-            elif sample.at - moved_at > STUCK_AFTER_S:
-                raise EngineFailedError(f"it commits nothing beyond {done}: {_log_tail(place.folder)}")
+            done = _done(consumer, partitions, ends)
+            if done is not None:
+                yield Sample(time.monotonic(), cpu_s(process.pid), cpu_s(broker_pid), done)
+            if done is not None and done > before:
+                moved_at, before = time.monotonic(), done
+            elif time.monotonic() - moved_at > STUCK_AFTER_S:
+                raise EngineFailedError(f"it commits nothing beyond {before}: {_log_tail(place.folder)}")
             time.sleep(SAMPLE_S)
     finally:
         consumer.close()
+
+
+def _done(consumer: Consumer, partitions: list[TopicPartition], ends: list[int]) -> int | None:
+    """How much of the input is committed; nothing while the group's coordinator is not at hand."""
+    try:
+        found = consumer.committed(partitions, timeout=ASK_TIMEOUT_S)
+    except KafkaException as error:
+        if error.args[0].code() not in PASSING:
+            raise
+        return None
+    return sum(min(end, max(0, one.offset)) for one, end in zip(found, ends, strict=True))
 
 
 def _peak_bytes(pid: int) -> int:
@@ -152,8 +168,11 @@ def _values(bootstrap: str, topic: str) -> Iterator[bytes]:
         while len(ended) < PARTITIONS:
             for message in consumer.consume(5_000, 1.0):
                 value = message.value()
-                if message.error() is not None:
+                error = message.error()
+                if error is not None and error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
                     ended.add(message.partition())
+                elif error is not None:
+                    raise KafkaException(error)
                 elif value is not None:
                     yield value
     finally:
