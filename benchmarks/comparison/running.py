@@ -144,7 +144,8 @@ def _done(consumer: Consumer, partitions: list[TopicPartition], ends: list[int])
         if error.args[0].code() not in PASSING:
             raise
         return None
-    return sum(min(end, max(0, one.offset)) for one, end in zip(found, ends, strict=True))
+    done: int = sum(min(end, max(0, one.offset)) for one, end in zip(found, ends, strict=True))
+    return done
 
 
 def _peak_bytes(pid: int) -> int:
