@@ -37,7 +37,12 @@ from tests.sim.producer import SimProducer
 from tests.sim.readers import GroupMember, SimReader
 from tests.sim.stages import CountingStage
 from tests.sim.trace import Trace
-from tests.sim.verdict import require_at_least_once, require_exactly_once
+from tests.sim.verdict import (
+    offsets_have_ended,
+    positions_have_ended,
+    require_at_least_once,
+    require_exactly_once,
+)
 
 GOODBYE_S: Final = 5.0
 SHUTDOWN_S: Final = 8.0
@@ -82,6 +87,9 @@ class Build:
     ) -> tuple[WriterFactory, ChangelogLoader]:
         return lambda partition: self.writer(options, partition, new_producer), self.loader(options, new_consumer)
 
+    def is_done(self, cluster: Cluster) -> bool:
+        return offsets_have_ended(cluster)
+
     def verdict(self, cluster: Cluster) -> None:
         require_exactly_once(cluster)
 
@@ -117,6 +125,9 @@ class AckedBuild(Build):
 
     def acked_writer(self, *arguments: Any) -> AckedWriter:
         return AckedWriter(*arguments)
+
+    def is_done(self, cluster: Cluster) -> bool:
+        return positions_have_ended(cluster)
 
     def verdict(self, cluster: Cluster) -> None:
         require_at_least_once(cluster)

@@ -27,7 +27,7 @@ from tests.sim.plan import (
     plan,
 )
 from tests.sim.trace import Trace
-from tests.sim.verdict import Violation, Witness, is_done
+from tests.sim.verdict import Violation, Witness
 
 STEPS_MAX: Final = 400_000
 CALM_AFTER_S: Final = FAULTS_UNTIL_S + 1.0
@@ -196,7 +196,7 @@ class Run:
         for worker in self.workers:
             if worker.bug is not None:
                 raise worker.bug
-        if is_done(self.cluster):
+        if self._build.is_done(self.cluster):
             self.loop.stop()
         elif self.loop.now_s > CALM_AFTER_S + REST_WITHIN_S:
             self._violation = (
