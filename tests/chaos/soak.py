@@ -50,6 +50,7 @@ READY_WITHIN_S: Final = 300.0
 LAG_SECONDS_MAX: Final = 10.0
 """The last half's usual lag, in seconds of input."""
 SHORTEST_SERIES_S: Final = 120.0
+SHOWN_MAX: Final = 60
 PROBLEM_CHARS_MAX: Final = 3_000
 SURVIVORS: Final = ("intake-1", "engagement-1", "notifier-1")
 VICTIMS: Final = ("intake-2", "engagement-2")
@@ -279,6 +280,9 @@ def described(samples: Sequence[Sample], found: Growth) -> dict[str, Any]:
         "samples": len(samples),
         "last": asdict(last),
         "memory_max_kb": max(one.memory_kb for one in samples),
+        "memory_kb_by_time": [
+            (round(one.at_s), one.memory_kb) for one in samples[:: max(1, len(samples) // SHOWN_MAX)]
+        ],
     }
 
 
