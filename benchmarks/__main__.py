@@ -8,15 +8,15 @@ from dataclasses import replace
 from typing import Final
 
 from benchmarks import (
+    deadlines,
     intake,
     latency,
-    loading,
     memory,
     micro,
-    midnight,
     mixed,
     overload,
     pair,
+    recovery,
     replaying,
     report,
     restart,
@@ -30,7 +30,7 @@ from benchmarks.rig import rig_for, say
 ROWS: Final = {
     row.name: row
     for row in (
-        ten_segments.ROW, mixed.ROW, intake.ROW, latency.ROW, restart.ROW, loading.ROW, memory.ROW, midnight.ROW,
+        ten_segments.ROW, mixed.ROW, intake.ROW, latency.ROW, restart.ROW, recovery.ROW, memory.ROW, deadlines.ROW,
         scaling.ROW, pair.ROW, replaying.ROW, micro.ROW, overload.ROW,
     )
 }  # fmt: skip

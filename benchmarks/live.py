@@ -11,8 +11,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final, Protocol
 
+import msgspec
 from confluent_kafka import Consumer, TopicPartition
 
 from benchmarks.load import JOB_NAMES, Feed, Ranks
@@ -23,6 +24,26 @@ NEWCOMERS: Final = 0.02
 """Share of events that are an account's first, which leads to a transition under any of our catalogs."""
 POLL_S: Final = 0.001
 READ_S: Final = 0.005
+
+
+class _Trigger(msgspec.Struct):
+    message_id: str
+
+
+class _Seen(msgspec.Struct):
+    trigger: _Trigger | str
+
+
+_decode: Final = msgspec.json.Decoder(_Seen).decode
+
+
+class Part(Protocol):
+    """Something that works in a thread of its own until it is over."""
+
+    @property
+    def over(self) -> threading.Event: ...
+
+    def run(self) -> None: ...
 
 
 @dataclass
@@ -69,6 +90,7 @@ class Reader:
 
     made: Deployment
     readable: dict[str, float] = field(default_factory=dict)
+    transitions: int = 0
     latest_written_ms: int = 0
     over: threading.Event = field(default_factory=threading.Event)
 
@@ -86,14 +108,15 @@ class Reader:
         consumer.close()
 
     def _note(self, value: bytes, written_ms: int) -> None:
+        self.transitions += 1
         self.latest_written_ms = max(self.latest_written_ms, written_ms)
-        trigger: Any = json.loads(value)["trigger"]
-        if isinstance(trigger, dict):
-            self.readable.setdefault(trigger["message_id"], time.monotonic())
+        trigger = _decode(value).trigger
+        if isinstance(trigger, _Trigger):
+            self.readable.setdefault(trigger.message_id, time.monotonic())
 
 
 @contextmanager
-def running(*parts: Load | Reader) -> Iterator[None]:
+def running(*parts: Part) -> Iterator[None]:
     """All of them at work for the time of the block; the first ones end first."""
     threads = [threading.Thread(target=part.run) for part in parts]
     for thread in threads:

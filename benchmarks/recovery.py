@@ -1,170 +1,93 @@
+"""Recovery: from the start of a worker until it is at work on a million accounts, and what an idle one weighs."""
 
-"""How long a worker takes from its start until it is at work on a million accounts, and what an account weighs.
-
-`python benchmarks/recovery.py [--accounts N] [--partitions N] [--deadlines]` starts a broker of its own, fills the
-engagement stage's changelog with copies of a real account's state (the one of median size in the bundled data set),
-starts one worker and watches its `/readyz`. With `--deadlines` the accounts' next deadlines are in no order, as they
-are in life; without, they rise, which is the best case for the heap that holds them.
-"""
-
-import argparse
-import gzip
-import json
-import os
 import random
-import signal
 import struct
-import subprocess
-import sys
-import tempfile
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import Final
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+from benchmarks import load
+from benchmarks.alone import run_alone
+from benchmarks.figures import Figure, Row, Size
+from benchmarks.rig import Deployment, Rig, catalog, cpu_s, resident_bytes, say
+from schemas.wire import decode_event
+from streams.catalogs import load_catalog
+from streams.engagement import rows
+from streams.engine.partition import Partition
+from streams.engine.program import compile_catalog
 
-from confluent_kafka import Producer  # noqa: E402
-
-from schemas.wire import decode_event  # noqa: E402
-from streams.catalogs import load_catalog  # noqa: E402
-from streams.dev.broker import BrokerKind, broker_for  # noqa: E402
-from streams.dev.ports import free_ports  # noqa: E402
-from streams.engagement import rows  # noqa: E402
-from streams.engine.partition import Partition  # noqa: E402
-from streams.engine.program import compile_catalog  # noqa: E402
-from streams.engine.record import file_arrival  # noqa: E402
-from streams.settings import KafkaSettings, Settings  # noqa: E402
-from streams.topic_admin import TopicAdmin  # noqa: E402
-from streams.topics import Topics, specs  # noqa: E402
-
-EVENTS = ROOT / "deploy" / "demo" / "oss-activity.ndjson.gz"
-DEADLINE_AT = struct.Struct(">q")
+DEADLINE_AT: Final = struct.Struct(">q")
 """Where a state's next deadline stands: after one byte of version (`streams.engine.codec`)."""
-FAR_MS = 4_102_444_800_000
-READY_WITHIN_S = 600.0
+FAR_MS: Final = 4_102_444_800_000
+SPREAD_MS: Final = 10**10
 
 
 def median_state() -> bytes:
-    """The stored state of the account of median size."""
+    """The stored state of the bundled data set's account of median size."""
     partition = Partition(compile_catalog(load_catalog("oss")))
-    with gzip.open(EVENTS) as lines:
-        for line in lines:
-            event = decode_event(line.strip())
-            account = event.groupId or (event.context or {}).get("groupId")
-            arrival_ms = file_arrival(event)
-            if isinstance(account, str) and arrival_ms is not None:
-                partition.apply(account, event, line.strip(), arrival_ms)
+    for event in load.real(1):
+        partition.apply(event.account, decode_event(event.raw), event.raw, event.arrival_ms)
     states = sorted((stored for _, stored in partition.take_changes()), key=len)
     return states[len(states) // 2]
 
 
-def fill(bootstrap: str, topic: str, state: bytes, accounts: int, partitions: int, *, shuffled: bool) -> None:
-    producer = Producer(
-        {"bootstrap.servers": bootstrap, "compression.type": "lz4", "linger.ms": 20, "batch.size": 900_000}
-    )
-    rng = random.Random(1)
+def fill(made: Deployment, state: bytes, accounts: int) -> None:
+    """Next deadlines are in no order, as in life: were they rising, the heap that holds them would have it easy."""
+    feed = load.Feed(made.broker.bootstrap, made.topics.accounts_changelog)
+    rng, partitions = random.Random(1), made.settings.kafka.partitions
     version, tail = state[:1], state[1 + DEADLINE_AT.size :]
     for number in range(accounts):
-        at = FAR_MS + (rng.randrange(10**10) if shuffled else number)
-        value = version + DEADLINE_AT.pack(at) + tail
-        while True:
-            try:
-                producer.produce(topic, value, rows.ACCOUNT + b"account-%08d.example" % number, number % partitions)
-                break
-            except BufferError:
-                producer.poll(0.1)
-        if number % 10_000 == 0:
-            producer.poll(0)
-    left = producer.flush(120)
-    assert left == 0, f"{left} rows were not written"
+        value = version + DEADLINE_AT.pack(FAR_MS + rng.randrange(SPREAD_MS)) + tail
+        feed.send(rows.ACCOUNT + b"account-%08d.example" % number, value, load.START_MS, number % partitions)
+    feed.close()
 
 
-def readiness(port: int) -> dict[str, Any]:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
-            page = answer.read()
-    except urllib.error.HTTPError as error:
-        page = error.read()
-    except OSError:
-        return {}
-    found: dict[str, Any] = json.loads(page)
-    return found
-
-
-def resident_bytes(pid: int) -> int:
-    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS:"))) * 1024
-
-
-def watched(settings: Settings, folder: Path) -> Iterator[tuple[float, dict[str, Any], int]]:
-    """Run a worker until it is ready; every half second how long it has run, what it says, and its memory."""
-    (port,) = free_ports(1)
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "PEGEL_KAFKA__BOOTSTRAP": settings.kafka.bootstrap,
-        "PEGEL_ENGAGEMENT__CATALOG": "oss",
-    }
-    command = [
-        sys.executable, "-c", "from streams.cli import main; main()",
-        "worker", "engagement", "--port", str(port),
+def measure(rig: Rig, size: Size) -> list[Figure]:
+    state = median_state()
+    taken, weighs, cpu = [], [], []
+    for _ in range(size.runs):
+        with rig.deployment(more=catalog("oss", clock="log")) as made:
+            empty_s, _, empty = _start(made)
+            fill(made, state, size.accounts)
+            ready_s, spent_s, full = _start(made)
+        taken.append(ready_s)
+        cpu.append(spent_s)
+        weighs.append((full - empty) / size.accounts)
+        say(f"ready after {ready_s:.1f} s, {spent_s:.1f} s CPU (empty {empty_s:.1f} s); {weighs[-1]:.0f} bytes each")
+    return [
+        Figure(
+            what=f"recovery of {size.accounts:,} accounts of median size", unit="s", target=15, stretch=6,
+            runs=tuple(taken),
+            beside={"CPU s": round(max(cpu), 1), "bytes a state": len(state), "s without state": round(empty_s, 1)},
+        ),
+        Figure(
+            what="memory of an account that is idle", unit="bytes RSS", target=1_024, stretch=717, runs=tuple(weighs)
+        ),
     ]  # fmt: skip
-    started = time.monotonic()
-    with (folder / "worker.log").open("wb") as log:
-        worker = subprocess.Popen(
-            command, env=environment, stdout=log, stderr=log, cwd=ROOT
-        )
-    try:
-        while (elapsed_s := time.monotonic() - started) < READY_WITHIN_S:
-            if worker.poll() is not None:
-                raise SystemExit((folder / "worker.log").read_text())
-            page = readiness(port)
-            yield time.monotonic() - started, page, resident_bytes(worker.pid)
-            if page.get("ready"):
-                return
-            time.sleep(0.5)
-        raise SystemExit(f"not ready within {elapsed_s:.0f} s")
-    finally:
-        worker.send_signal(signal.SIGTERM)
-        worker.wait(60)
 
 
-def say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+def _start(made: Deployment) -> tuple[float, float, int]:
+    """Start a worker and end it once it is ready: after how long, with how much processor time, and its memory."""
+    began = time.monotonic()
+    worker = made.worker()
+    worker.await_ready(made.settings.kafka.partitions, every_s=0.02)
+    ready_s, spent_s, resident = time.monotonic() - began, cpu_s(worker.pid), resident_bytes(worker.pid)
+    worker.stop()
+    made.workers.remove(worker)
+    return ready_s, spent_s, resident
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--accounts", type=int, default=1_000_000)
-    parser.add_argument("--partitions", type=int, default=4)
-    parser.add_argument("--deadlines", action="store_true", help="deadlines in no order")
-    arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that worker and broker are ended too
-
-    with (
-        broker_for(say, kinds=(BrokerKind.JARS, BrokerKind.DOCKER)) as broker,
-        tempfile.TemporaryDirectory() as name,
-    ):
-        settings = Settings(kafka=KafkaSettings(bootstrap=broker.bootstrap, partitions=arguments.partitions))
-        TopicAdmin(settings.kafka).apply(specs(settings))
-        *_, (empty_s, _, empty_bytes) = watched(settings, Path(name))
-        say(f"without state: ready after {empty_s:.1f} s, {empty_bytes >> 20} MiB")
-
-        state = median_state()
-        topic = Topics(settings.kafka.topic_prefix).accounts_changelog
-        fill(broker.bootstrap, topic, state, arguments.accounts, arguments.partitions, shuffled=arguments.deadlines)
-        say(f"{arguments.accounts:,} accounts of {len(state)} bytes are in {topic}")
-        for ready_s, page, bytes_now in watched(settings, Path(name)):
-            say(f"{ready_s:5.1f} s {bytes_now >> 20:5} MiB {json.dumps(page.get('loading'))}")
-        each = (bytes_now - empty_bytes) / arguments.accounts
-        say((Path(name) / "worker.log").read_text())
-        say(f"ready after {ready_s:.1f} s; {bytes_now >> 20} MiB, {each:.0f} bytes an account")
-
+ROW: Final = Row(
+    name="recovery",
+    title="Recovery",
+    how=(
+        "The changelog is filled with copies of the state of the data set's account of median size, next deadlines in "
+        "no order; then a worker is started: from its start, imports included, to `/readyz` on all partitions. "
+        "Idle accounts: its resident memory then, less that of a worker without state, by the accounts."
+    ),
+    full=Size(runs=2, accounts=1_000_000),
+    quick=Size(accounts=20_000),
+    measure=measure,
+)
 
 if __name__ == "__main__":
-    main()
+    run_alone(ROW)

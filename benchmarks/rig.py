@@ -155,6 +155,12 @@ class WorkerProcess:
         found: dict[str, Any] = json.loads(page)
         return found
 
+    def counted(self, metric: str) -> float:
+        """The sum of a counter's series."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=30) as answer:
+            page = answer.read().decode()
+        return sum(float(line.rsplit(" ", 1)[1]) for line in page.splitlines() if line.startswith(metric))
+
     def await_ready(self, partitions_min: int = 1, every_s: float = 0.1) -> dict[str, Any]:
         """What it says once it is at work on so many partitions."""
         end = time.monotonic() + READY_WITHIN_S

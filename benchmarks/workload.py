@@ -17,10 +17,10 @@ from schemas.wire import WireEvent, decode_event
 from streams.catalogs import load_catalog
 from streams.engine import codec
 from streams.engine.account import Account
+from streams.engine.found import Transition
 from streams.engine.outgoing import wire_membership, wire_transition
 from streams.engine.partition import Partition
 from streams.engine.program import Program, compile_catalog
-from streams.engine.found import Transition
 from streams.engine.transitions import evaluate
 from streams.engine.working import Working
 

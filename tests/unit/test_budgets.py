@@ -1,0 +1,47 @@
+"""Budgets of what can be counted exactly: no times, so that a busy machine fails none.
+
+A budget is today's figure. What exceeds it by more than a tenth was not meant; what was meant raises the budget here,
+with the reason in the commit. `python -m benchmarks.budgets` prints the figures.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TOLERANCE = 1.10
+BUDGETS = {
+    "calls per event, ten segments": 162.0,
+    "calls per event, default catalog": 260.0,
+    "blocks per account, ten segments": 110.0,
+    "blocks per account, default catalog": 168.0,
+    "bytes per account, ten segments": 7_870.0,
+    "bytes per account, default catalog": 11_910.0,
+    "changelog bytes per account, ten segments": 580.0,
+}
+
+
+@pytest.fixture(scope="module")
+def measured() -> dict[str, float]:
+    """In a process of its own, where neither coverage nor other tests have a part in what is counted."""
+    environment = {**os.environ, "PYTHONHASHSEED": "0"}
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.budgets"], cwd=ROOT, env=environment, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def test_every_counted_figure_has_a_budget(measured: dict[str, float]) -> None:
+    assert set(measured) == set(BUDGETS)
+
+
+@pytest.mark.parametrize("what", BUDGETS)
+def test_an_event_costs_no_more_than_its_budget(what: str, measured: dict[str, float]) -> None:
+    assert measured[what] <= TOLERANCE * BUDGETS[what], f"{what}: {measured[what]:.1f}, budget {BUDGETS[what]:.1f}"
