@@ -17,8 +17,10 @@ class CountingStage:
         self.gauges: Mapping[str, int] = {}
 
     def restore(self, key: bytes, value: bytes | None) -> None:
-        assert value is not None
-        self._totals[key] = int(value)
+        if value is None:
+            self._totals.pop(key, None)
+        else:
+            self._totals[key] = int(value)
 
     def restored(self) -> None:
         pass
