@@ -113,7 +113,7 @@ def _faust(place: Place) -> Program:
         "COMPARISON_PARTITIONS": str(PARTITIONS),
         "COMPARISON_FOLDER": str(place.folder),
     }
-    command = [sys.executable, "-m", "benchmarks.comparison.faust_app", "worker", "-l", "warning"]
+    command = [sys.executable, "-m", "benchmarks.comparison.faust_app", "worker", "-l", "warn"]
     return Program(command, environment, group, f"{group}-accounts-changelog")
 
 
