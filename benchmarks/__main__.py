@@ -1,7 +1,10 @@
-"""`python -m benchmarks [--rows a,b] [--quick]`: measure, and write RESULTS.md and results.json."""
+"""`python -m benchmarks [--rows a,b] [--quick]`: measure, and write RESULTS.md and results.json.
+
+Rows that are not measured this time keep what was found last, and say at which revision that was.
+"""
 
 import argparse
-import shlex
+import os
 import sys
 import time
 from dataclasses import replace
@@ -24,7 +27,7 @@ from benchmarks import (
     ten_segments,
 )
 from benchmarks.alone import exit_on_sigterm
-from benchmarks.figures import Figure, Row
+from benchmarks.figures import Row
 from benchmarks.rig import rig_for, say
 
 ROWS: Final = {
@@ -58,22 +61,25 @@ def main() -> None:
     given = parser.parse_args()
     rows = chosen(given.rows)
     exit_on_sigterm()
-    found: list[tuple[Row, list[Figure]]] = []
     with rig_for(given.python) as rig:
-        facts = report.machine(rig.interpreter)
+        facts = report.circumstances(rig.interpreter)
         for row in rows:
-            began = time.monotonic()
+            began, load = time.monotonic(), os.getloadavg()[0]
             say(f"-- {row.name}")
             size = row.quick if given.quick else row.full
             figures = row.measure(rig, replace(size, runs=given.runs) if given.runs else size)
-            found.append((row, figures))
             for figure in figures:
                 say(report.figure_line(figure))
             say(f"-- {row.name} took {time.monotonic() - began:.0f} s")
+            if not given.quick:
+                report.keep(row, figures, facts, _command(row, given.runs), load)
     if not given.quick:
-        words = [word for word in sys.argv[1:] if word not in {"--python", given.python}]
-        report.write(found, facts, shlex.join(["python", "-m", "benchmarks", *words]))
+        report.write_page(list(ROWS.values()))
         say(f"wrote {report.RESULTS.name} and {report.RESULTS_JSON.name}")
+
+
+def _command(row: Row, runs: int | None) -> str:
+    return f"python -m benchmarks --rows {row.name}" + (f" --runs {runs}" if runs else "")
 
 
 if __name__ == "__main__":

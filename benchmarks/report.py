@@ -10,6 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from benchmarks.figures import Figure, Row
 from benchmarks.rig import Interpreter
 
@@ -41,7 +43,7 @@ def figure_line(figure: Figure) -> str:
     return f"{figure.what}: {measured(figure)} {figure.unit}{target}{beside}"
 
 
-def machine(interpreter: Interpreter) -> dict[str, str]:
+def circumstances(interpreter: Interpreter) -> dict[str, str]:
     """What the figures hold for."""
     return {
         "processor": f"{_processor()}, {os.cpu_count()} cores",
@@ -51,41 +53,54 @@ def machine(interpreter: Interpreter) -> dict[str, str]:
         "libraries": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
         "broker": f"Apache Kafka from jars, {_java()}, one broker on the same machine",
         "revision": _output(["git", "-C", str(RESULTS.parent), "describe", "--always", "--dirty"]),
-        "load average at the start": f"{os.getloadavg()[0]:.1f}",
     }
 
 
-def write(found: Sequence[tuple[Row, Sequence[Figure]]], facts: Mapping[str, str], command: str) -> None:
-    RESULTS.write_text(_page(found, facts, command), encoding="utf-8")
-    content: dict[str, Any] = {
+def keep(row: Row, figures: Sequence[Figure], facts: Mapping[str, str], command: str, load: float) -> None:
+    """Replace what is known of a row, and write the page anew; other rows stay as they were measured."""
+    known = json.loads(RESULTS_JSON.read_text(encoding="utf-8")) if RESULTS_JSON.exists() else {}
+    known[row.name] = {
         "command": command,
-        "machine": dict(facts),
-        "rows": {
-            row.name: [{**asdict(one), "median": one.median, "verdict": one.verdict} for one in figures]
-            for row, figures in found
-        },
+        "circumstances": {**facts, "load average before": f"{load:.1f}"},
+        "figures": [{**asdict(one), "median": one.median, "verdict": one.verdict} for one in figures],
     }
-    RESULTS_JSON.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    RESULTS_JSON.write_text(json.dumps(known, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _page(found: Sequence[tuple[Row, Sequence[Figure]]], facts: Mapping[str, str], command: str) -> str:
-    lines = ["# Measured", "", f"Written by `{command}`. Medians; in brackets the least and the greatest run.", ""]
-    lines += [f"* {name}: {value}" for name, value in facts.items()]
+def write_page(rows: Sequence[Row]) -> None:
+    """RESULTS.md, from all that is known."""
+    known = json.loads(RESULTS_JSON.read_text(encoding="utf-8"))
+    found = [(row, known[row.name]) for row in rows if row.name in known]
+    common = _common([entry["circumstances"] for _, entry in found])
+    lines = ["# Measured", "", "Written by `make bench`. Medians; in brackets the least and the greatest run.", ""]
+    lines += [f"* {name}: {value}" for name, value in common.items()]
     lines += ["", "| what | unit | target | stretch | measured | |", "|---|---|---|---|---|---|"]
     lines += [
         f"| {one.what} | {one.unit} | {bound(one, one.target)} | {bound(one, one.stretch)} | {measured(one)} "
         f"| {one.verdict} |"
-        for _, figures in found
-        for one in figures
+        for _, entry in found
+        for one in _figures(entry)
     ]
     lines += ["", "## How each was measured"]
-    for row, figures in found:
-        lines += ["", f"**{row.title}** (`python -m benchmarks --rows {row.name}`). {row.how}"]
-        for one in figures:
+    for row, entry in found:
+        own = {name: value for name, value in entry["circumstances"].items() if name not in common}
+        lines += ["", f"**{row.title}** (`{entry['command']}`). {row.how}"]
+        lines += ["", *(f"* {name}: {value}" for name, value in own.items())]
+        for one in _figures(entry):
             if one.beside:
                 seen = "; ".join(f"{name} {_shown(value)}" for name, value in one.beside.items())
-                lines += ["", f"* {one.what}: {seen}"]
-    return "\n".join(lines) + "\n"
+                lines.append(f"* {one.what}: {seen}")
+    RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _common(circumstances: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """What was equal for all rows."""
+    first, *others = circumstances
+    return {name: value for name, value in first.items() if all(one.get(name) == value for one in others)}
+
+
+def _figures(entry: Mapping[str, Any]) -> list[Figure]:
+    return msgspec.convert(entry["figures"], list[Figure])
 
 
 def _shown(value: Any) -> str:
