@@ -16,8 +16,8 @@ from benchmarks.workload import Log, job_log, mixed_log
 from schemas.wire import decode_event
 from streams.engine.partition import Partition
 
-EVENTS: Final = 1_200
-ACCOUNTS: Final = 60
+EVENTS: Final = 1_500
+ACCOUNTS: Final = 30
 
 
 def measure() -> dict[str, float]:

@@ -20,7 +20,7 @@ UNITS: Final = {
     "decode": "event", "apply": "event", "evaluate": "evaluation", "encode": "record", "store": "account",
     "restore": "account",
 }  # fmt: skip
-PASSES: Final = 3
+PASSES: Final = 2
 PARALLEL: Final = 2
 COUNTED: Final = re.compile(r"I +refs: +([\d,]+)")
 VALGRIND: Final = ("valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null")
@@ -76,7 +76,7 @@ ROW: Final = Row(
     name="micro",
     title="Steps of the engine",
     how=(
-        "1,500 events of 60 accounts of the ten-segment job and of the mix, in memory, hash seed 0: decode an event; "
+        "1,500 events of 30 accounts of the ten-segment job and of the mix, in memory, hash seed 0: decode an event; "
         "apply it, which evaluates all rules; evaluate alone; encode transitions and memberships; encode and decode an "
         "account's state. Instructions by cachegrind; without valgrind, bytecodes of pure "
         "Python."

@@ -25,12 +25,12 @@ TIMES: Final = 10
 TRIAL_S: Final = 10.0
 SAMPLE_S: Final = 1.0
 SETTLED: Final = 0.25
-"""Share of the time after which memory has found its level: buffers are full, every account is there."""
+"""Share of the time after which memory has found its level: buffers and windows are full, every account is there."""
 GROWTH_MAX: Final = 0.1
 POLL_S: Final = 0.002
-START_MS: Final = 10_957 * load.DAY_MS  # 2000-01-01: it must not get beyond today
-EVENTS, DAYS = 100_000_000, 6_000
-"""More than are sent, and the time that they take."""
+START_MS: Final = 1_826 * load.DAY_MS  # 1975-01-01: it must not get beyond today
+EVENTS, DAYS = 40_000_000, 18_000
+"""More than are sent in ten minutes, and the days that they are from: soon every window is full, as are the buffers."""
 
 
 @dataclass
@@ -128,7 +128,7 @@ def _sustained(rig: Rig, size: Size) -> float:
         worker = made.worker()
         worker.await_ready(made.settings.kafka.partitions)
         worker.hold()
-        events = load.skewed(size.events, size.accounts, START_MS, 30, "acct")
+        events = load.skewed(size.events, size.accounts, START_MS, size.events * DAYS // EVENTS, "acct")
         load.publish(rig.broker.bootstrap, made.input_topic, events)
         total = sum(made.ends())
         with made.committed() as committed, slowed(worker):
@@ -149,8 +149,8 @@ ROW: Final = Row(
         "job. Its lag has to grow; its resident memory, taken every second, may grow by a tenth at most after the "
         "first quarter of the time."
     ),
-    full=Size(seconds=600, events=400_000, accounts=10_000),
-    quick=Size(seconds=20, events=400_000, accounts=1_000),
+    full=Size(seconds=600, events=200_000, accounts=1_300),
+    quick=Size(seconds=20, events=100_000, accounts=100),
     measure=measure,
 )
 

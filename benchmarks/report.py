@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from benchmarks.figures import Figure, Row
-from benchmarks.rig import Interpreter
+from benchmarks.rig import ROOT, Interpreter
 
 RESULTS: Final = Path(__file__).with_name("RESULTS.md")
 RESULTS_JSON: Final = Path(__file__).with_name("results.json")
@@ -52,7 +52,7 @@ def circumstances(interpreter: Interpreter) -> dict[str, str]:
         "engine": "compiled" if interpreter.is_compiled else "pure Python",
         "libraries": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
         "broker": f"Apache Kafka from jars, {_java()}, one broker on the same machine",
-        "revision": _output(["git", "-C", str(RESULTS.parent), "describe", "--always", "--dirty"]),
+        "revision": _output(["git", "-C", str(ROOT), "describe", "--always", "--dirty"]),
     }
 
 

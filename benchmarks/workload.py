@@ -26,7 +26,7 @@ from streams.engine.working import Working
 
 TEN_SEGMENTS: Final = Path(__file__).with_name("ten_segments.yaml")
 EVENTS: Final = 1_500
-ACCOUNTS: Final = 60
+ACCOUNTS: Final = 30
 
 Step = Callable[[], int]
 
