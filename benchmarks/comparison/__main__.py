@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree as ET
 
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+
 from benchmarks.comparison.engines import CATALOG, MAVEN_PROJECT, Engine, Place, engines
 from benchmarks.comparison.equality import UnequalError, replayed
 from benchmarks.comparison.results import measured, table, write
-from benchmarks.comparison.running import EngineFailedError, Job, Outcome, run
+from benchmarks.comparison.running import ASK_TIMEOUT_S, EngineFailedError, Job, Outcome, run
 from benchmarks.load import ten_segments
 from benchmarks.rig import Interpreter, say
 from streams.dev.broker import Broker, BrokerKind, broker_for
@@ -23,6 +25,8 @@ from streams.dev.broker import Broker, BrokerKind, broker_for
 ACCOUNT_EVENTS: Final = 30
 """Events per account over the thirty days of the load."""
 DEFAULT_ENGINES: Final = "pegel,faust,kafka-streams"
+COMPACTION_LAG_MS: Final = 20 * 365 * 86_400_000
+"""Longer than the events are old: some engines stamp their changelog with the events' times."""
 POM: Final = "{http://maven.apache.org/POM/4.0.0}"
 
 
@@ -62,7 +66,19 @@ def _broker() -> Iterator[tuple[Broker, Path]]:
         tempfile.TemporaryDirectory(prefix="pegel-comparison-") as name,
         broker_for(say, kinds=(BrokerKind.JARS,), folder=Path(name)) as broker,
     ):
+        _leave_uncompacted(broker.bootstrap)
         yield broker, Path(name)
+
+
+def _leave_uncompacted(bootstrap: str) -> None:
+    """Else what an engine has written could not be told from what is left of it."""
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    lag = ConfigEntry("log.cleaner.min.compaction.lag.ms", str(COMPACTION_LAG_MS))
+    lag.incremental_operation = AlterConfigOpType.SET
+    brokers = admin.list_topics(timeout=ASK_TIMEOUT_S).brokers
+    resources = [ConfigResource(ResourceType.BROKER, str(number), incremental_configs=[lag]) for number in brokers]
+    for future in admin.incremental_alter_configs(resources).values():
+        future.result(ASK_TIMEOUT_S)
 
 
 def _job(events: int, folder: Path) -> Job:
