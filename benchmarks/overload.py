@@ -23,6 +23,7 @@ SHARE: Final = 0.1
 TURN_S: Final = 0.2
 TIMES: Final = 10
 TRIAL_S: Final = 10.0
+BEGUN_WITHIN_S: Final = 60.0
 SAMPLE_S: Final = 1.0
 SETTLED: Final = 0.25
 """Share of the time after which memory has found its level: buffers and windows are full, every account is there."""
@@ -132,8 +133,10 @@ def _sustained(rig: Rig, size: Size) -> float:
         load.publish(rig.broker.bootstrap, made.input_topic, events)
         total = sum(made.ends())
         with made.committed() as committed, slowed(worker):
-            time.sleep(TRIAL_S / 4)
-            before, began = sum(committed()), time.monotonic()
+            end = time.monotonic() + BEGUN_WITHIN_S
+            while (before := sum(committed())) == 0 and time.monotonic() < end:
+                time.sleep(TURN_S)
+            began = time.monotonic()
             time.sleep(TRIAL_S)
             after, ended = sum(committed()), time.monotonic()
     if after >= total or after <= before:
