@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 COMPILE := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
   --custom-compile-command 'make lock'
 
-.PHONY: setup test lint types imports unit laws sim kafka chaos bench format run lock clean
+.PHONY: setup test lint types imports unit laws sim kafka chaos wheel test-compiled bench format run lock clean
 
 setup: $(STAMP)
 
@@ -46,6 +46,17 @@ unit: $(STAMP)
 # Properties, and equality with the brute-force model: over random scenarios and thirteen years of real activity.
 laws: $(STAMP)
 	$(BIN)/pytest tests/laws -n 2 --dist worksteal $(ARGS)
+
+# The engine as C extensions, made of the same source; needs a C compiler. What imports from $(COMPILED) first has them.
+COMPILED := build/compiled
+wheel: $(STAMP)
+	rm -rf build/wheels $(COMPILED)
+	PEGEL_COMPILE=1 $(BIN)/python -m hatchling build -t wheel -d build/wheels
+	$(PIP) install --quiet --no-deps --no-compile --target $(COMPILED) build/wheels/*.whl
+
+# The engine's tests once more, on what is compiled.
+test-compiled: wheel
+	PEGEL_TEST_COMPILED=1 $(BIN)/pytest -o "pythonpath=$(COMPILED) ." tests/unit/engine tests/laws -n 2 --dist worksteal $(ARGS)
 
 # The runtime's protocol in virtual time, under faults that a seed decides. make sim ARGS='--seeds 20000' is the long form.
 sim: $(STAMP)

@@ -9,10 +9,12 @@ import pytest
 from hypothesis import settings
 
 from streams.dev.broker import Broker, BrokerKind, UnavailableError, broker_for
+from streams.engine import partition
 from streams.settings import KafkaSettings, Settings
 from streams.topic_admin import TopicAdmin
 from streams.topics import specs
 
+COMPILED = os.environ.get("PEGEL_TEST_COMPILED") == "1"
 REAL_KINDS = (BrokerKind.DOCKER, BrokerKind.JARS)
 
 # How long an example takes says more of the machine than of the code: a busy one fails no law.
@@ -23,6 +25,17 @@ settings.load_profile("pegel")
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--chaos-long", action="store_true", help="the chaos tests in their long form")
     parser.addoption("--chaos-seed", type=int, help="the seed of the chaos tests' schedules")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Under `make test-compiled` the engine must be what was compiled, not the source beside it."""
+    if not COMPILED:
+        return
+    if partition.__file__.endswith(".py"):
+        pytest.exit(f"{partition.__file__} is not compiled", returncode=1)
+    for item in items:
+        if item.get_closest_marker("interpreted"):
+            item.add_marker(pytest.mark.skip(reason="patches a constant, which compiled code has taken in"))
 
 
 def _note(line: str) -> None:

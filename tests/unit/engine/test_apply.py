@@ -383,6 +383,7 @@ def test_traits_are_limited_and_the_oldest_goes() -> None:
     assert noted(log) == {Noted.TRAIT_EVICTED: 2}
 
 
+@pytest.mark.interpreted
 def test_measured_values_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streams.engine.measures.MEASURE_VALUES_MAX", 2)
     log = log_of(measures={"kinds": {"event": "a", "property": "kind", "aggregate": "unique"}})
@@ -412,6 +413,7 @@ def test_nested_traits_are_limited_in_bytes() -> None:
     assert noted(log) == {Noted.TRAIT_TOO_LARGE: 1}
 
 
+@pytest.mark.interpreted
 def test_unique_values_are_limited_over_all_measures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streams.engine.measures.ACCOUNT_MEASURE_VALUES_MAX", 2)
     one, other = ({"event": "a", "property": name, "aggregate": "unique"} for name in ("one", "other"))

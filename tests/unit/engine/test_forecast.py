@@ -120,6 +120,7 @@ def test_beyond_the_year_9999_nothing_ends() -> None:
     assert _last(log, "s0") == Forecast(START + days * DAY, "exited", None)
 
 
+@pytest.mark.interpreted
 def test_looking_ahead_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     log = Log(program_of('count("run", days=5) >= 1'))
     for day in range(4):

@@ -120,6 +120,7 @@ def test_what_no_window_reaches_is_forgotten(aggregate: Aggregate) -> None:
     assert read(aggregate, series, 300 - RETENTION_DAYS, 299) == (RETENTION_DAYS if aggregate is Aggregate.sum else 1)
 
 
+@pytest.mark.interpreted
 def test_the_value_not_seen_for_longest_is_evicted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measures, "MEASURE_VALUES_MAX", 2)
     series = MeasureSeries()

@@ -109,6 +109,7 @@ def test_accounts_without_a_deadline_are_not_in_the_heap() -> None:
 # --- memory ---
 
 
+@pytest.mark.interpreted
 def test_the_longest_decoded_accounts_go_back_to_bytes_and_their_future_is_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
