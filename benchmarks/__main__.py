@@ -7,6 +7,7 @@ import argparse
 import os
 import sys
 import time
+import traceback
 from dataclasses import replace
 from typing import Final
 
@@ -61,13 +62,19 @@ def main() -> None:
     given = parser.parse_args()
     rows = chosen(given.rows)
     exit_on_sigterm()
+    failed: list[str] = []
     with rig_for(given.python) as rig:
         facts = report.circumstances(rig.interpreter)
         for row in rows:
             began, load = time.monotonic(), os.getloadavg()[0]
             say(f"-- {row.name}")
             size = row.quick if given.quick else row.full
-            figures = row.measure(rig, replace(size, runs=given.runs) if given.runs else size)
+            try:
+                figures = row.measure(rig, replace(size, runs=given.runs) if given.runs else size)
+            except Exception:  # noqa: BLE001 - it costs this row, not those that were or will be measured
+                say(f"-- {row.name} failed:\n{traceback.format_exc()}")
+                failed.append(row.name)
+                continue
             for figure in figures:
                 say(report.figure_line(figure))
             say(f"-- {row.name} took {time.monotonic() - began:.0f} s")
@@ -76,6 +83,8 @@ def main() -> None:
     if not given.quick:
         report.write_page(list(ROWS.values()))
         say(f"wrote {report.RESULTS.name} and {report.RESULTS_JSON.name}")
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
 
 
 def _command(row: Row, runs: int | None) -> str:

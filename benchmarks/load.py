@@ -262,13 +262,13 @@ def real(copies: int) -> Iterator[Loaded]:
                 yield Loaded(name, str(event["userId"]), arrival_ms, raw)
 
 
-def skewed(events: int, accounts: int, start_ms: int, days: int, prefix: str, seed: int = 7) -> Iterator[Loaded]:
-    """Activity of a population of any size, evenly over `days` from `start_ms`; accounts are numbered by rank."""
+def skewed(events: int, accounts: int, start_ms: int, span_ms: int, prefix: str, seed: int = 7) -> Iterator[Loaded]:
+    """Activity of a population of any size, evenly over `span_ms` from `start_ms`; accounts are numbered by rank."""
     rng = random.Random(f"pegel-skewed-{seed}")
     ranks, names, shares = Ranks(accounts), list(JOB_NAMES), list(JOB_NAMES.values())
     for number in range(events):
         account = f"{prefix}-{ranks.draw(rng.random())}"
-        user, at = f"u{rng.getrandbits(2)}", start_ms + number * days * DAY_MS // events
+        user, at = f"u{rng.getrandbits(2)}", start_ms + number * span_ms // events
         raw = _job_event(rng, number, account, user, rng.choices(names, shares)[0], at)
         yield Loaded(account, user, at, raw)
 

@@ -45,12 +45,12 @@ ROW: Final = Row(
     name="memory",
     title="Memory of active accounts",
     how=(
-        "A worker takes the ten-segment job of 10,000 accounts, then that of 30,000 others, and stays within what it "
-        "keeps decoded. The growth of its resident memory in the second part, by the accounts of the second part; "
-        "what it needs besides accounts is there before."
+        "A worker takes the ten-segment job of 4,000 accounts (50 events each), then that of 12,000 others, and stays "
+        "within what it keeps decoded. The growth of its resident memory in the second part, by the accounts of the "
+        "second part; what it needs besides accounts is there before."
     ),
-    full=Size(runs=1, events=200_000, accounts=10_000),
-    quick=Size(events=10_000, accounts=500),
+    full=Size(runs=1, events=200_000, accounts=4_000),
+    quick=Size(events=10_000, accounts=200),
     measure=measure,
 )
 

@@ -53,12 +53,12 @@ ROW: Final = Row(
     title="Built-in catalogs, real mixes",
     how=(
         "As the ten-segment job, with the built-in catalogs complete and the clock following the log. `default`: all "
-        "kinds of calls (80 % track, pages, group and identify calls, billing, NPS, tickets, referrals) of 10,000 "
+        "kinds of calls (80 % track, pages, group and identify calls, billing, NPS, tickets, referrals) of 6,000 "
         "accounts over 30 days, 7 % up to six days late, 2 % twice. `oss`: the bundled data set, each event for "
         "several accounts of other names. Percentiles are not written while a worker catches up: ranks are as for a "
         "log's first day."
     ),
-    full=Size(runs=3, events=300_000, accounts=10_000),
+    full=Size(runs=3, events=300_000, accounts=6_000),
     quick=Size(events=30_000, accounts=500),
     measure=measure,
 )

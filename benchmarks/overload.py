@@ -47,7 +47,7 @@ class Sent:
     def run(self) -> None:
         feed = load.Feed(self.made.broker.bootstrap, self.made.input_topic)
         began = time.monotonic()
-        for event in load.skewed(EVENTS, self.accounts, START_MS, DAYS, "acct"):
+        for event in load.skewed(EVENTS, self.accounts, START_MS, DAYS * load.DAY_MS, "acct"):
             while self.count >= (time.monotonic() - began) * self.rate and not self.over.is_set():
                 feed.poll(POLL_S)
             if self.over.is_set():
@@ -129,7 +129,7 @@ def _sustained(rig: Rig, size: Size) -> float:
         worker = made.worker()
         worker.await_ready(made.settings.kafka.partitions)
         worker.hold()
-        events = load.skewed(size.events, size.accounts, START_MS, size.events * DAYS // EVENTS, "acct")
+        events = load.skewed(size.events, size.accounts, START_MS, size.events * DAYS * load.DAY_MS // EVENTS, "acct")
         load.publish(rig.broker.bootstrap, made.input_topic, events)
         total = sum(made.ends())
         with made.committed() as committed, slowed(worker):

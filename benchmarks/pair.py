@@ -68,8 +68,8 @@ ROW: Final = Row(
         "with broker, workers and measuring on the same cores; and what the workers could do with a core each, by "
         "their processor time per event."
     ),
-    full=Size(runs=3, events=400_000, accounts=10_000),
-    quick=Size(events=40_000, accounts=1_000),
+    full=Size(runs=2, events=400_000, accounts=8_000),
+    quick=Size(events=40_000, accounts=800),
     measure=measure,
 )
 

@@ -69,7 +69,7 @@ def keep(row: Row, figures: Sequence[Figure], facts: Mapping[str, str], command:
 
 def write_page(rows: Sequence[Row]) -> None:
     """RESULTS.md, from all that is known."""
-    known = json.loads(RESULTS_JSON.read_text(encoding="utf-8"))
+    known = json.loads(RESULTS_JSON.read_text(encoding="utf-8")) if RESULTS_JSON.exists() else {}
     found = [(row, known[row.name]) for row in rows if row.name in known]
     common = _common([entry["circumstances"] for _, entry in found])
     lines = ["# Measured", "", "Written by `make bench`. Medians; in brackets the least and the greatest run.", ""]
@@ -95,6 +95,8 @@ def write_page(rows: Sequence[Row]) -> None:
 
 def _common(circumstances: Sequence[Mapping[str, str]]) -> dict[str, str]:
     """What was equal for all rows."""
+    if not circumstances:
+        return {}
     first, *others = circumstances
     return {name: value for name, value in first.items() if all(one.get(name) == value for one in others)}
 

@@ -21,7 +21,7 @@ def measure(rig: Rig, size: Size) -> list[Figure]:
     taken: list[float] = []
     with rig.deployment(more=catalog(CATALOG, clock="wall")) as made:
         begin_ms = time.time_ns() // 1_000_000 - DAYS * load.DAY_MS
-        history = load.skewed(size.events, size.accounts, begin_ms, DAYS, "acct")
+        history = load.skewed(size.events, size.accounts, begin_ms, DAYS * load.DAY_MS, "acct")
         load.publish(made.broker.bootstrap, made.input_topic, history)
         worker = made.worker()
         made.span(0.0)

@@ -22,9 +22,13 @@ VARIANTS: Final = 10
 WINDOW_VARIANTS: Final = 3
 SEED_ACCOUNTS: Final = 500
 SEED_EVENTS: Final = 15_000
-DAYS: Final = 10
+SPAN_MS: Final = 10 * load.DAY_MS
+"""Of the few accounts' events. Of more accounts as many events are from a shorter time: each is as active."""
 WARM: Final = 0.2
 PREFIX: Final = "acct"
+BEGIN_MS: Final = load.START_MS + load.JOB_DAYS * load.DAY_MS
+JOB_EVENTS: Final = 50
+"""Of each account in the ten-segment job."""
 
 _WINDOW: Final = re.compile(r"(days|before)=(\d+)")
 _THRESHOLD: Final = re.compile(r"((?:core_features|active_days)\(days=\d+\) [<>]=? \d+)|([<>]=? )(\d+)\b(?! \*|\.)")
@@ -79,6 +83,8 @@ def seeds() -> list[bytes]:
     partition = Partition(compile_catalog(load_catalog(str(CATALOG))))
     for event in load.ten_segments(SEED_EVENTS, SEED_ACCOUNTS):
         partition.apply(event.account, decode_event(event.raw), event.raw, event.arrival_ms)
+    partition.advance_to(BEGIN_MS)
+    partition.take_transitions()
     return [stored for _, stored in partition.take_changes()]
 
 
@@ -91,8 +97,7 @@ def _population(rig: Rig, states: list[bytes], accounts: int, events: int) -> Sp
             feed.send(key, states[number % len(states)], load.START_MS, number % PARTITIONS)
         feed.close()
         feed = load.Feed(rig.broker.bootstrap, made.input_topic)
-        begin_ms = load.START_MS + load.JOB_DAYS * load.DAY_MS
-        for event in load.skewed(events, accounts, begin_ms, DAYS, PREFIX):
+        for event in load.skewed(events, accounts, BEGIN_MS, SPAN_MS * FEW_ACCOUNTS // accounts, PREFIX):
             number = int(event.account.removeprefix(f"{PREFIX}-"))
             feed.send(event.account.encode(), event.raw, event.arrival_ms, number % PARTITIONS)
         feed.close()
@@ -105,7 +110,7 @@ def _population(rig: Rig, states: list[bytes], accounts: int, events: int) -> Sp
 
 def _rules(rig: Rig, path: Path, events: int) -> Span:
     with rig.deployment(more=catalog(path)) as made:
-        load.publish(rig.broker.bootstrap, made.input_topic, load.ten_segments(events))
+        load.publish(rig.broker.bootstrap, made.input_topic, load.ten_segments(events, events // JOB_EVENTS))
         made.worker()
         span = made.span(WARM)
         made.require_decided()
@@ -118,12 +123,13 @@ ROW: Final = Row(
     title="More accounts, more segments",
     how=(
         "Accounts: the changelog holds 10,000 or 1,000,000 accounts as a month of the ten-segment job leaves them; "
-        "then the same number of events comes in over ten days, drawn from all accounts with the same skew, so that "
-        "of the million most are met for the first time since the start. Segments: the ten-segment job under its ten "
+        "then the same number of events comes in, drawn from all accounts with the same skew: over ten days, or over a "
+        "hundredth of that, so that an account is as active in both. Of the million, most events meet an account for "
+        "the first time since the start. Segments: the ten-segment job under its ten "
         "segments, and under a hundred: ten variants of each with thresholds of their own over three sets of windows. "
         "Ratios of processor time per event, from 20 % to all committed, within one run."
     ),
-    full=Size(runs=2, events=250_000, accounts=1_000_000),
+    full=Size(runs=2, events=200_000, accounts=1_000_000),
     quick=Size(events=20_000, accounts=20_000),
     measure=measure,
 )

@@ -58,7 +58,7 @@ def test_an_event_costs_no_more_than_its_budget(what: str, measured: dict[str, f
         ("40d358bd2b4686c5", load.ten_segments(300, 50)),
         ("614a03bb1c107550", load.mixed(300, 50)),
         ("93d1f90b6e886b1e", islice(load.real(2), 300)),
-        ("953e30bd43c4fd6d", load.skewed(300, 500, load.START_MS, 3, "a")),
+        ("953e30bd43c4fd6d", load.skewed(300, 500, load.START_MS, 3 * load.DAY_MS, "a")),
     ],
 )
 def test_the_load_that_is_measured_is_the_same_on_every_machine(digest: str, events: Iterable[load.Loaded]) -> None:
