@@ -108,7 +108,8 @@ class Assignment:
     async def retain(self, assigned: Collection[int]) -> None:
         """Drop every partition that is not assigned any more."""
         self.assigned = frozenset(assigned)
-        await self._drop([partition for number, partition in self._held.items() if number not in self.assigned])
+        if await self._drop([partition for number, partition in self._held.items() if number not in self.assigned]):
+            memory.settle()  # nothing here refers to them any more
 
     async def load(self, numbers: Collection[int], read_committed: ReadCommitted) -> bool:
         """Make the assigned partitions ready to be sought; ``False`` if a newer assignment overtook this."""
@@ -196,11 +197,13 @@ class Assignment:
         self._new_epoch()
         await self._drop(list(self._held.values()))
 
-    async def _drop(self, partitions: list[Partition]) -> None:
+    async def _drop(self, partitions: list[Partition]) -> bool:
+        """Let go of partitions; whether there were any."""
         for partition in partitions:
             partition.active = False
             del self._held[partition.number]
         await asyncio.gather(*(self._close(partition) for partition in partitions))
+        return bool(partitions)
 
     async def _close(self, partition: Partition) -> None:
         await self._flusher.forget(partition)
