@@ -1,8 +1,10 @@
 """The collector's switches belong to the process: each test puts them back."""
 
+import ctypes
 import gc
 import weakref
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -50,6 +52,23 @@ def test_what_lives_is_out_of_the_collectors_sight() -> None:
     memory.settle()
     assert not any(one is lives for one in gc.get_objects())
     assert gc.get_freeze_count() > 0
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="the C library gives nothing back on demand")
+def test_what_was_needed_for_a_moment_is_given_back_to_the_system() -> None:
+    block_bytes, count = 100_000, 500
+    blocks = [b"x" * block_bytes for _ in range(count)]
+    above = blocks.pop()  # what lies above freed memory keeps the C library from giving it back by itself
+    full = resident_bytes()
+    del blocks
+    memory.settle()
+    assert full - resident_bytes() > count * block_bytes * 0.8
+    assert above
+
+
+def resident_bytes() -> int:
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return next(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmRSS"))
 
 
 async def test_a_partition_that_is_given_away_leaves_nothing_in_memory() -> None:
