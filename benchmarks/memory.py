@@ -29,6 +29,7 @@ def _one(rig: Rig, size: Size) -> float:
     with rig.deployment(more=catalog(CATALOG)) as made:
         worker = made.worker()
         worker.await_ready(made.settings.kafka.partitions)
+        made.await_announced()
         resident: list[int] = []
         for part, times in enumerate((1, FURTHER)):
             events = load.ten_segments(size.events * times, size.accounts * times, prefix=f"part{part}")

@@ -78,11 +78,11 @@ def _state(rng: random.Random, rules: Program, *, moving: bool) -> bytes:
     return stored
 
 
-def partition_row(rules: Program) -> bytes:
+def partition_row(rules: Program, at_ms: int = LAST_EVENT_MS) -> bytes:
     """A partition that has read everything up to the last event, under the catalog."""
     return msgspec.msgpack.encode(
         rows.PartitionRow(
-            floor=LAST_EVENT_MS, newest_arrival=LAST_EVENT_MS, catalog=msgspec.Raw(rules.packed), announced=True,
+            floor=at_ms, newest_arrival=at_ms, catalog=msgspec.Raw(rules.packed), announced=True,
             number=OPERATION, looked_day=None, decided_day=None, ranked_at=0, percentiles={},
         )
     )  # fmt: skip

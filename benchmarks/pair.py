@@ -47,6 +47,7 @@ def _workers(rig: Rig, count: int, events: list[load.Loaded]) -> Span:
         workers = [made.worker() for _ in range(count)]
         while not all(len(worker.await_ready()["partitions"]) == PARTITIONS // count for worker in workers):
             pass
+        made.await_announced()
         for worker in workers:
             worker.hold()
         try:

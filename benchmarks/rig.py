@@ -35,6 +35,7 @@ STOPPED_WITHIN_S: Final = 60.0
 STUCK_AFTER_S: Final = 300.0
 SAMPLE_S: Final = 0.05
 LATE_SHARE_MAX: Final = 0.05
+ANNOUNCED_RECORDS: Final = 2
 COORDINATED_WITHIN_S: Final = 60.0
 UNCOORDINATED: Final = (
     KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
@@ -287,6 +288,19 @@ class Deployment:
         partitions = [TopicPartition(topic or self.input_topic, one.partition) for one in self._input_partitions()]
         with self._consumer() as consumer:
             return [consumer.get_watermark_offsets(one, timeout=30)[1] for one in partitions]
+
+    def await_announced(self) -> None:
+        """Until each partition of the log has its catalog record, and the marker that ends its transaction.
+
+        For those who publish to a worker that runs: were these the last of the log, its end would never be committed.
+        """
+        end = time.monotonic() + READY_WITHIN_S
+        while min(self.ends()) < ANNOUNCED_RECORDS:
+            for worker in self.workers:
+                worker.require_running()
+            if time.monotonic() > end:
+                raise RuntimeError(f"no catalog in the log: {self.workers[0].log()}")
+            time.sleep(SAMPLE_S)
 
     def require_decided(self) -> int:
         """How many transitions there are. Cheap is also who decides nothing: none, or all events late, is no figure."""

@@ -9,13 +9,14 @@ import yaml
 from benchmarks import load
 from benchmarks.alone import run_alone
 from benchmarks.figures import Figure, Row, Size
+from benchmarks.midnight import partition_row
 from benchmarks.rig import PARTITIONS, Rig, Span, catalog, say
 from benchmarks.ten_segments import CATALOG
 from schemas.wire import decode_event
 from streams.catalogs import load_catalog
 from streams.engagement import rows
 from streams.engine.partition import Partition
-from streams.engine.program import compile_catalog
+from streams.engine.program import Program, compile_catalog
 
 FEW_ACCOUNTS: Final = 10_000
 VARIANTS: Final = 10
@@ -78,9 +79,13 @@ def _varied(rule: str, by: int) -> str:
     return _THRESHOLD.sub(lambda found: found[1] or f"{found[2]}{int(found[3]) + by}", moved)
 
 
+def rules() -> Program:
+    return compile_catalog(load_catalog(str(CATALOG)))
+
+
 def seeds() -> list[bytes]:
     """Stored states of accounts after a month of the ten-segment job."""
-    partition = Partition(compile_catalog(load_catalog(str(CATALOG))))
+    partition = Partition(rules())
     for event in load.ten_segments(SEED_EVENTS, SEED_ACCOUNTS):
         partition.apply(event.account, decode_event(event.raw), event.raw, event.arrival_ms)
     partition.advance_to(BEGIN_MS)
@@ -95,6 +100,8 @@ def _population(rig: Rig, states: list[bytes], accounts: int, events: int) -> Sp
         for number in range(accounts):
             key = rows.ACCOUNT + f"{PREFIX}-{number}".encode()
             feed.send(key, states[number % len(states)], load.START_MS, number % PARTITIONS)
+        for partition in range(PARTITIONS):
+            feed.send(rows.PARTITION, partition_row(rules(), BEGIN_MS), load.START_MS, partition)
         feed.close()
         feed = load.Feed(rig.broker.bootstrap, made.input_topic)
         for event in load.skewed(events, accounts, BEGIN_MS, SPAN_MS * FEW_ACCOUNTS // accounts, PREFIX):
