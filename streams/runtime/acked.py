@@ -30,6 +30,11 @@ time-out, writes one flush more. Its outputs are repetitions (same ids); in a co
 counts, an older record may then stand last: readers keep the one with the greater ``sequence``. Its rows cost a
 restart. The compaction lag bounds how late that may be repaired; later, loading says that the state must be computed
 anew.
+
+**A repair comes to its end.** Two who repair at once void each other's, and both end. So a rebalance waits for a repair
+under way, and one that was overtaken does not begin (``assignment.py``). And repairs that were cut off make the next
+one no larger: only rows of the state are staged, which are as many as before. What others left staged is deleted once
+the state stands, and not staged in turn: nobody loads it.
 """
 
 import time
@@ -106,10 +111,11 @@ class AckedWriter(BatchingWriter):
     async def adopt(self, ending: Ending, now_ms: int) -> None:
         """Take over the changelog as it was loaded; write what is to be written again, and its first position row."""
         self._end, self._wrote_at = ending.end, self._clock()
-        repairs = ending.repairs(now_ms)
-        if repairs or not ending.found:
+        repairs, leftovers = ending.repairs(now_ms), ending.leftovers()
+        if repairs or leftovers or not ending.found:
             await self._group.hold()
             await self._append(repairs, ending.position.next)
+            await self._delete(leftovers, ending.position.next)
 
     async def write(self, transaction: Transaction) -> None:
         require_keys_of_stages(transaction.changes)
@@ -132,14 +138,20 @@ class AckedWriter(BatchingWriter):
             await self._send([(self._changelog, batch)], [len(rows) + 1])
             return
         origin = self._end
-        await self._send_rows([staged(origin, number, row) for number, row in enumerate(rows)])
+        copies = [staged(origin, number, row) for number, row in enumerate(rows)]
+        await self._send_rows(copies)
         await self._send_rows([(POSITION_KEY, encode_position_at(position, self._end, origin))])
         # From here on the flush counts: whoever loads now does the rest.
         await self._send_rows(rows)
         await self._send_rows([(POSITION_KEY, encode_position_at(position, self._end))])
         # And from here on nobody needs the staged rows; a crash leaves them to the next owner to delete.
-        await self._send_rows([(staged(origin, number, row)[0], None) for number, row in enumerate(rows)])
-        await self._send_rows([(POSITION_KEY, encode_position_at(position, self._end))])
+        await self._delete([key for key, _ in copies], position)
+
+    async def _delete(self, keys: Sequence[bytes], position: int) -> None:
+        """Delete staged rows that nobody needs: whatever comes of it, what counts is the same."""
+        if keys:
+            await self._send_rows([(key, None) for key in keys])
+            await self._send_rows([(POSITION_KEY, encode_position_at(position, self._end))])
 
     def _one_batch(self, rows: Sequence[Row], position: int) -> Any:
         """Everything in one batch, or nothing if it does not fit."""
@@ -187,8 +199,7 @@ class AckedLoader(ChangelogLoader):
         super().__init__(options, input_topic, changelog_topic, new_consumer)
         self._writer_of = writers
 
-    async def load(self, loadings: list[Loading], is_current: Callable[[], bool]) -> None:
-        await super().load(loadings, is_current)
+    async def repair(self, loadings: list[Loading], is_current: Callable[[], bool]) -> None:
         for loading in loadings:
             if not is_current():
                 raise Superseded

@@ -7,9 +7,10 @@ after the last:
               is flushed. The partitions stay in memory, idle: most come back.
 ``retain``    the new assignment is known. What did not come back is dropped: stage closed, producer stopped.
 ``load``      for each partition that is new here, strictly: start its producer (fences the last owner and ends its
-              open transaction) -> read the changelog to its end -> read the committed offset. Then, if the group has
-              not moved on meanwhile, the partitions are ready and the consumer seeks to where each stands.
-              Only after the seek does ``activate`` let records, ticks and flushes come.
+              open transaction) -> read the changelog to its end -> repair it, without transactions -> read the
+              committed offset. Then, if the group has not moved on meanwhile, the partitions are ready and the
+              consumer seeks to where each stands. Only after the seek does ``activate`` let records, ticks and flushes
+              come.
 
 A partition that comes back keeps state and producer. Had somebody else owned it in between, they would have fenced our
 producer, and the next flush would end this process; but the committed offset shows it earlier, and cheaply: if it is
@@ -100,7 +101,8 @@ class Assignment:
         for partition in active:
             partition.active = False
         self._new_epoch()
-        # A fence that came after the next owner's own would end the next owner: the group waits until ours are done.
+        # A fence that came after the next owner's own would end the next owner, and so would rows that are written
+        # beside the next owner's where nothing fences: the group waits until ours are done.
         async with self._fencing:
             await asyncio.gather(*(one.stage.settle() for one in active if isinstance(one.stage, Settling)))
             await self._flusher.flush_all(active)
@@ -152,6 +154,8 @@ class Assignment:
                     raise Superseded
                 await asyncio.gather(*(partition.writer.start() for partition in fresh))
             await self._loader.load(self.loadings, is_current)
+            async with self._fencing:
+                await self._loader.repair(self.loadings, is_current)
             offsets = await read_committed([partition.number for partition in fresh])
             for partition, loading in zip(fresh, self.loadings, strict=True):
                 partition.next = start_offset(loading, offsets[partition.number])

@@ -130,6 +130,9 @@ class ChangelogLoader:
         finally:
             await consumer.stop()
 
+    async def repair(self, loadings: list[Loading], is_current: Callable[[], bool]) -> None:
+        """Write again what loading found to need it, or raise ``Superseded``. Transactions leave no such thing."""
+
     async def _read(self, consumer: RawConsumer, loadings: list[Loading], is_current: Callable[[], bool]) -> None:
         by_tp = {TopicPartition(self._changelog, loading.partition): loading for loading in loadings}
         await self._survey(consumer, by_tp)

@@ -9,7 +9,7 @@ crashed, or a zombie. These rows are ignored, but they are the newest of their k
 throw the good ones away. So the good ones are remembered on the way, and the new owner writes them again at once
 (``repairs``): then they are the newest. Between such a row and the repair the topic's ``min.compaction.lag.ms`` keeps
 the good row. Where it came too late that is seen: a row that was not to be, old enough to be compacted, of a key that
-has no good row.
+has no good row. Staged rows that nobody deleted go last (``leftovers``).
 """
 
 from collections.abc import Iterable, Iterator
@@ -71,9 +71,6 @@ class Ending:
                 if staged_from is None or offset < staged_from:
                     continue
                 row = unstaged(record.value)
-                if row[0][:1] == STAGED_MARK:  # a repair's: a staged row that was to be deleted
-                    self._staged[row[0]] = None
-                    continue
                 self._good[row[0]] = row[1]
             elif key in rejected:
                 self._good[key] = record.value
@@ -82,8 +79,12 @@ class Ending:
     def repairs(self, now_ms: int) -> list[Row]:
         """Rows with which the next flush must begin, all records having been admitted; raise if some are lost."""
         self._require_nothing_lost(now_ms)
-        gone = {key: None for key in self.rejected if key not in self._good and key != POSITION_KEY}
-        return [*self._good.items(), *(gone | self._staged).items()]
+        gone = [key for key in self.rejected if key and key[:1] != STAGED_MARK and key not in self._good]
+        return [*self._good.items(), *((key, None) for key in gone)]
+
+    def leftovers(self) -> list[bytes]:
+        """Keys of staged rows to delete once the repairs count: until then these may be the state."""
+        return list({key: None for key in self.rejected if key[:1] == STAGED_MARK} | self._staged)
 
     def _require_nothing_lost(self, now_ms: int) -> None:
         rows = {key: stamp for key, stamp in self.rejected.items() if key and key[:1] != STAGED_MARK}

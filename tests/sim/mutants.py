@@ -53,6 +53,9 @@ class LoadBeforeFence(Build):
                 async def load(self, loadings: list[Loading], is_current: Callable[[], bool]) -> None:
                     loadings[:] = early
 
+                async def repair(self, loadings: list[Loading], is_current: Callable[[], bool]) -> None:
+                    await loader.repair(loadings, is_current)
+
             self._loader = LoadedBefore()  # type: ignore[assignment]
             try:
                 await super()._make_ready(fresh, read_committed, is_current)

@@ -38,6 +38,11 @@ def test_without_transactions_nothing_is_lost_and_what_comes_twice_is_the_same(r
     assert tally.commits > tally.runs
 
 
+def test_two_who_both_have_a_repair_to_make_do_not_undo_each_others_for_ever() -> None:
+    """Once, the rest of a repair that was overtaken went beside the next owner's, and left both more to repair."""
+    assert run(220_909, AckedBuild()).violation is None
+
+
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize(("build", "seeds_max"), MUTANTS.items(), ids=lambda one: getattr(one, "__name__", str(one)))
 def test_a_deliberate_bug_is_told_within_so_many_seeds(build: type[Build], seeds_max: int) -> None:

@@ -17,10 +17,11 @@ from streams.runtime.changelog import Loading
 from streams.runtime.ending import Ending
 from streams.runtime.failure import RuntimeFailure
 from streams.runtime.options import COMPACTION_LAG_MS, KafkaAccess, RuntimeOptions
-from streams.runtime.position import POSITION_KEY, STAGED_MARK, Row, encode_position_at
+from streams.runtime.position import POSITION_KEY, STAGED_MARK, Row, encode_position_at, unstaged
 from streams.runtime.stage import Output
 from streams.runtime.transaction import Transaction
-from tests.unit.runtime.fakes import FakeRecord, FakeStage
+from tests.unit.runtime.fakes import FakeRecord, FakeStage, FakeWriter
+from tests.unit.runtime.world import World
 
 OPTIONS = RuntimeOptions(kafka=KafkaAccess("127.0.0.1:1"), group="pegel.toy")
 BATCH_RECORDS_MAX = 8
@@ -354,6 +355,52 @@ async def test_what_a_zombie_wrote_is_written_over_before_anything_else(cluster:
     assert successor.next == 12
 
 
+async def test_a_repair_that_is_cut_off_makes_the_next_one_no_larger(cluster: FakeCluster) -> None:
+    source = keys(40, 200)
+    owner = await new_owner(cluster, source)
+    await owner.flush(200)
+    cluster.changelog.append([(key, b"0") for key in owner.totals])
+    for fuse in range(20):
+        successor = Owner(cluster, source)
+        assert dict(successor.ending.repairs(NOW_MS)) == {key: b"%d" % total for key, total in owner.totals.items()}
+        cluster.fuse = fuse
+        with pytest.raises(Killed):
+            await successor.adopt()
+    cluster.fuse = -1
+    copies = [row.value for row in cluster.changelog.records if row.key and row.key[:1] == STAGED_MARK and row.value]
+    assert len(copies) > 5 * len(owner.totals), "many repairs were cut off with rows staged"
+    assert {unstaged(copy)[0] for copy in copies} == set(owner.totals), "rows of the state, and no deletions"
+    (await new_owner(cluster, source)).require_exact()
+    assert load(cluster)[1].leftovers() == []
+
+
+async def test_a_rebalance_waits_for_a_repair_under_way_and_none_begins_after_it() -> None:
+    """Written beside the next owner's repair, it would void that one and be voided: for ever, if both come again."""
+    world, begins, repaired = World(), asyncio.Semaphore(0), asyncio.Event()
+
+    class Repairing(FakeWriter):
+        async def adopt(self, ending: Ending, now_ms: int) -> None:
+            begins.release()
+            await repaired.wait()
+
+    class Loader(AckedLoader):
+        async def load(self, loadings: list[Loading], is_current: Callable[[], bool]) -> None:
+            for loading in loadings:
+                loading.ending = Ending()
+
+    world.assignment._new_writer = lambda _: Repairing(world.events)
+    world.assignment._loader = Loader(OPTIONS, "in", CHANGELOG, lambda _: Repairing())  # type: ignore[arg-type, return-value]
+    assigning = asyncio.create_task(world.assign(0, 1))
+    await begins.acquire()
+    suspending = asyncio.create_task(world.assignment.suspend())
+    await asyncio.sleep(0.01)
+    assert not suspending.done()
+    repaired.set()
+    await suspending
+    assert not await assigning
+    assert begins.locked(), "the second partition's did not begin"
+
+
 async def test_an_owner_that_was_quiet_looks_before_it_writes(cluster: FakeCluster) -> None:
     owner = await new_owner(cluster, keys(3, 20))
     await owner.flush(2)
@@ -399,6 +446,7 @@ async def test_the_loader_reads_as_far_back_as_it_must_and_hands_the_writer_what
     loader = AckedLoader(OPTIONS, "in", CHANGELOG, lambda _: successor.writer, lambda **_: FakeConsumer(cluster))  # type: ignore[arg-type]
     loading = Loading(0, FakeStage())
     await loader.load([loading], lambda: True)
+    await loader.repair([loading], lambda: True)
     assert loading.position == 2_000
     assert loading.stage.rows == {key: b"%d" % total for key, total in owner.totals.items()}  # type: ignore[attr-defined]
     assert cluster.changelog.records[-2].key == b"key-1"

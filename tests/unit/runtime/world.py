@@ -44,6 +44,9 @@ class World:
         for loading in loadings:
             loading.stage.restored()
 
+    async def repair(self, loadings: list[Loading], is_current: Callable[[], bool]) -> None:
+        """As with transactions."""
+
     async def read_committed(self, numbers: Collection[int]) -> Mapping[int, int | None]:
         if numbers:
             self.events.append("offsets")
