@@ -59,7 +59,7 @@ class CompileHook(BuildHookInterface):
 
         os.chdir(self.root)
         sys.path.insert(0, self.root)
-        self._out = Path(self.root, "build", "compiled")
+        self._out = Path(self.root, "build", "extensions")
         extensions = mypycify([*MYPY, *MODULES], opt_level="3", debug_level="0", group_name="pegel")
         command = build_ext(Distribution({"name": "pegel", "ext_modules": extensions}))
         command.build_lib = str(self._out / "lib")
