@@ -7,8 +7,7 @@ often. Both have a price, which is bounded here:
 * What is out of sight is never collected. Whatever was garbage at that moment, or became it later - the producers,
   connections and tasks that a rebalance leaves behind - would stay for the life of the process, rebalance after
   rebalance. So everything is brought back and collected first, each time.
-* Cycles wait until ``YOUNG_OBJECTS_MAX`` objects are new. Events make none; each lost connection makes thousands, of
-  about 200 bytes: what waits is a few megabytes at most. A worker that catches up looks every 80,000 events.
+* Cycles wait until ``YOUNG_OBJECTS_MAX`` objects are new: what waits is a few megabytes at most.
 
 A load of state needs tens of megabytes for a moment. What it frees lies below what it made, where glibc keeps it; it is
 given back, for nothing else of a worker's life needs as much.
