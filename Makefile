@@ -62,9 +62,9 @@ test-compiled: wheel
 sim: $(STAMP)
 	$(BIN)/pytest tests/sim -n 2 --dist worksteal $(ARGS)
 
-# One after the other: they share a broker, and some of them measure time-outs.
+# A broker for each of two processes; the tests of a file one after the other, for some of them measure time-outs.
 kafka: $(STAMP)
-	$(BIN)/pytest tests/kafka $(ARGS)
+	$(BIN)/pytest tests/kafka -n 2 --dist loadfile $(ARGS)
 
 # The short form; the long one, with more than 50 kills: make chaos ARGS=--chaos-long
 chaos: $(STAMP)
