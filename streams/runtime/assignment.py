@@ -148,7 +148,7 @@ class Assignment:
         if fresh:
             log.info("loading partitions %s", [partition.number for partition in fresh])
             started = self.loading_since = time.monotonic()
-            self.loadings = [Loading(partition.number, partition.stage) for partition in fresh]
+            self.loadings = [Loading(one.number, one.stage, one.writer.end_stray) for one in fresh]
             async with self._fencing:
                 if not is_current():
                     raise Superseded

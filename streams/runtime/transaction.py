@@ -17,6 +17,7 @@ is written in the same transaction as the offset and says the same; see ``change
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ from streams.runtime.options import RuntimeOptions
 from streams.runtime.partitioner import partition_of
 from streams.runtime.position import POSITION_KEY, Row, encode_position, require_keys_of_stages
 from streams.runtime.stage import Headers, Output
+
+log = logging.getLogger(__name__)
 
 BATCH_BYTES_MAX: Final = 900_000
 RETRY_BACKOFF_MS: Final = 20
@@ -59,6 +62,10 @@ class Writer(Protocol):
         """Commit, or raise; after an error nothing more may be written."""
         ...
 
+    async def end_stray(self) -> None:
+        """End what an earlier owner left open in the changelog and nobody else will end."""
+        ...
+
     async def stop(self) -> None: ...
 
 
@@ -79,6 +86,9 @@ class BatchingWriter:
 
     async def stop(self) -> None:
         await self._producer.stop()
+
+    async def end_stray(self) -> None:
+        """Without transactions nothing stays open."""
 
     def _packer(self) -> "Packer":
         return Packer(self._producer.create_batch, int(time.time() * 1000))
@@ -141,6 +151,21 @@ class TransactionalWriter(BatchingWriter):
         )
         super().__init__(producer, input_topic, changelog_topic, partition)
         self._group = options.group
+
+    async def end_stray(self) -> None:
+        """Abort a transaction of our own in the changelog, and with it what stands open there.
+
+        A transaction may be open in a log though the coordinator knows nothing of it: nobody ends it, and readers of
+        what is committed get no further. It was written under this transactional id, so by this producer's number; and
+        the marker that ends a transaction ends all that the number has open in the partition. What is written here is
+        aborted too, so that nobody reads it.
+        """
+        log.warning("%s, partition %d stands still while it is loaded; ending what may be open in it", *self._changelog)
+        batch = self._producer.create_batch()
+        batch.append(timestamp=int(time.time() * 1000), key=POSITION_KEY, value=b"", headers=[])
+        await self._producer.begin_transaction()
+        await self._delivered([(self._changelog, batch)])
+        await self._producer.abort_transaction()
 
     async def write(self, transaction: Transaction) -> None:
         producer = self._producer

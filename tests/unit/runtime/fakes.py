@@ -103,5 +103,8 @@ class FakeWriter:
             raise self.error
         self.committed.append(transaction)
 
+    async def end_stray(self) -> None:
+        self.events.append("end stray")
+
     async def stop(self) -> None:
         self.events.append("stop")
