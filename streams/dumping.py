@@ -11,26 +11,23 @@ A line is the JSON envelope of `kcat -J`; where bytes are no UTF-8 it has `key_b
 """
 
 import base64
-import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack
 from operator import methodcaller
 from typing import Any, Final
 
 import msgspec
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, TopicPartition
 
 from schemas.dead_letter import UNREADABLE_HEADER
 from streams.errors import ExpectedError
 from streams.kafka_client import Complaints, absent, consumer, reaching, timeout_s
+from streams.kafka_reading import is_end, once_led, reader_config
 from streams.settings import KafkaSettings
 
 BATCH_RECORDS: Final = 1_000
 BATCH_WAIT_S: Final = 0.05
-FETCH_WAIT_MS: Final = 20
-QUEUED_KIB_MAX: Final = 32 * 1024
-LEADER_WAIT_S: Final = 0.1
-LEADERLESS_CODES: Final = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
+CONSUMER: Final = "pegel-dump"
 TIMESTAMP_TYPES: Final = {0: "unknown", 1: "create", 2: "logappend"}
 
 _encode = msgspec.json.Encoder().encode
@@ -49,7 +46,7 @@ class TopicReader:
         """Messages partition by partition up to the end as it is now; with `follow` then whatever comes, for ever."""
         # Closed last: a client that is closed can no longer be asked what it complained about.
         with ExitStack() as stack, reaching(self._kafka) as complaints:
-            client = consumer(self._kafka, complaints, _consumer_config())
+            client = consumer(self._kafka, complaints, reader_config(CONSUMER))
             stack.callback(client.close)
             partitions = self._partitions(client, complaints)
             positions = dict.fromkeys(partitions, OFFSET_BEGINNING if from_beginning else OFFSET_END)
@@ -62,7 +59,7 @@ class TopicReader:
     def extents(self) -> dict[int, tuple[int, int]]:
         """First offset and end of each partition."""
         with ExitStack() as stack, reaching(self._kafka) as complaints:
-            client = consumer(self._kafka, complaints, _consumer_config())
+            client = consumer(self._kafka, complaints, reader_config(CONSUMER))
             stack.callback(client.close)
             return {partition: self._extent(client, partition) for partition in self._partitions(client, complaints)}
 
@@ -88,7 +85,7 @@ class TopicReader:
         next_offset = low
         while next_offset < end:
             for message in client.consume(BATCH_RECORDS, BATCH_WAIT_S):
-                if _is_end(message):
+                if is_end(message):
                     return max(end, int(message.offset()))
                 if message.offset() >= end:
                     return end
@@ -97,26 +94,16 @@ class TopicReader:
         return end
 
     def _extent(self, client: Any, partition: int) -> tuple[int, int]:
-        """First offset and end. A partition without a leader, as after a restart of its broker, gets one soon."""
-        deadline = time.monotonic() + timeout_s(self._kafka)
-        while True:
-            try:
-                low, end = client.get_watermark_offsets(
-                    TopicPartition(self._topic, partition), timeout=timeout_s(self._kafka)
-                )
-            except KafkaException as error:
-                if error.args[0].code() not in LEADERLESS_CODES or time.monotonic() > deadline:
-                    raise
-                client.list_topics(self._topic, timeout=timeout_s(self._kafka))  # learn who leads now
-                time.sleep(LEADER_WAIT_S)
-            else:
-                return int(low), int(end)
+        """First offset and end."""
+        tp, patience_s = TopicPartition(self._topic, partition), timeout_s(self._kafka)
+        low, end = once_led(client, self._kafka, lambda: client.get_watermark_offsets(tp, timeout=patience_s))
+        return int(low), int(end)
 
     def _on_and_on(self, client: Any, positions: dict[int, int]) -> Iterator[Any]:
         client.assign([TopicPartition(self._topic, partition, offset) for partition, offset in positions.items()])
         while True:
             for message in client.consume(BATCH_RECORDS, BATCH_WAIT_S):
-                if not _is_end(message):
+                if not is_end(message):
                     yield message
 
 
@@ -171,25 +158,3 @@ def _text(raw: bytes | None) -> str | None:
 
 def _base64(raw: bytes | None) -> str | None:
     return None if raw is None else base64.b64encode(raw).decode()
-
-
-def _is_end(message: Any) -> bool:
-    error = message.error()
-    if error is None:
-        return False
-    if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own codes begin with an underscore
-        return True
-    raise KafkaException(error)
-
-
-def _consumer_config() -> dict[str, Any]:
-    return {
-        "group.id": "pegel-dump",  # demanded by librdkafka; nothing is ever committed
-        "enable.auto.commit": False,
-        "enable.partition.eof": True,
-        "isolation.level": "read_committed",
-        "auto.offset.reset": "error",
-        "allow.auto.create.topics": False,
-        "fetch.wait.max.ms": FETCH_WAIT_MS,  # at a partition's end the broker answers so much later
-        "queued.max.messages.kbytes": QUEUED_KIB_MAX,
-    }

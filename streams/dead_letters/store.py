@@ -5,16 +5,19 @@ Letters come one after the other, whatever their number; held are the marks of t
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import TopicPartition
 
 from streams.dead_letters.letters import Letter, Selection
 from streams.dead_letters.marks import Mark, Place, decode
 from streams.dumping import TopicReader, headers_of
 from streams.kafka_client import consumer, reaching, timeout_s
+from streams.kafka_reading import is_end, reader_config
 from streams.settings import KafkaSettings
 from streams.topics import Topics
+
+CONSUMER: Final = "pegel-dlq"
 
 Extent = tuple[int, int]
 
@@ -90,21 +93,13 @@ class Store:
             return None
         marks = self.marks(selection)
         with reaching(self._kafka) as complaints:
-            config = {
-                "group.id": "pegel-dlq",
-                "enable.partition.eof": True,
-                "isolation.level": "read_committed",
-                "auto.offset.reset": "error",
-            }
-            client = consumer(self._kafka, complaints, config)
+            client = consumer(self._kafka, complaints, reader_config(CONSUMER))
             try:
                 client.assign([TopicPartition(place.topic, place.partition, place.offset)])
                 for message in client.consume(1, timeout_s(self._kafka)):
-                    if message.error() is None:
+                    if not is_end(message):
                         found = letter_of(message, marks)
                         return found if found.place == place else None
-                    if message.error().code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own code
-                        raise KafkaException(message.error())
             finally:
                 client.close()
         return None

@@ -26,9 +26,10 @@ from streams.doctor.facts import (
 from streams.doctor.features import finalized_features
 from streams.errors import ExpectedError, InvalidSchemaError
 from streams.kafka_client import admin_client, is_mock_cluster, reaching, timeout_s
+from streams.kafka_reading import once_led
 from streams.rebuild.configured import configured_program
 from streams.rebuild.groups import committed_offsets, described_group
-from streams.rebuild.log import LogReader, once_led
+from streams.rebuild.log import LogReader
 from streams.security.access import client_access
 from streams.settings import KafkaSettings, Settings
 from streams.topic_admin import TopicAdmin, TopicState

@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Self, TypeVar
+from typing import Any, Final, NamedTuple, Self
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import TopicPartition
 
-from streams.dumping import LEADER_WAIT_S, LEADERLESS_CODES, headers_of
+from streams.dumping import headers_of
 from streams.errors import ExpectedError
 from streams.kafka_client import admin_client, consumer, reaching, timeout_s
+from streams.kafka_reading import is_end, once_led, reader_config
 from streams.runtime.ending import Ending
 from streams.runtime.failure import RuntimeFailure
 from streams.settings import KafkaSettings
@@ -25,15 +26,11 @@ from streams.settings import KafkaSettings
 BATCH_RECORDS: Final = 5_000
 BATCH_WAIT_S: Final = 0.2
 STALL_S: Final = 60.0
-QUEUED_KIB_MAX: Final = 32 * 1024
-FETCH_WAIT_MS: Final = 20
+CONSUMER: Final = "pegel-log-reader"
 TAIL_RECORDS: Final = 8
 
 OnRead = Callable[[int], None]
 """Told how many offsets were passed since it was told last."""
-
-
-Answer = TypeVar("Answer")
 
 
 class LogRecord(NamedTuple):
@@ -64,7 +61,7 @@ class LogReader:
 
     def __enter__(self) -> Self:
         complaints = self._stack.enter_context(reaching(self._kafka))
-        self._client = consumer(self._kafka, complaints, _CONFIG)
+        self._client = consumer(self._kafka, complaints, reader_config(CONSUMER))
         self._stack.callback(self._client.close)
         self._admin = admin_client(self._kafka, complaints)
         return self
@@ -105,7 +102,7 @@ class LogReader:
         moved = time.monotonic()
         while True:
             for message in client.consume(BATCH_RECORDS, BATCH_WAIT_S):
-                if _is_end(message) or message.offset() >= end:
+                if is_end(message) or message.offset() >= end:
                     self._on_read(end - passed)
                     return
                 moved = time.monotonic()
@@ -142,41 +139,7 @@ class LogReader:
             reach *= 8
 
 
-def once_led(client: Any, kafka: KafkaSettings, ask: Callable[[], Answer]) -> Answer:
-    """Ask until partitions have a leader that knows it: topics that were just made get one within moments."""
-    deadline = time.monotonic() + timeout_s(kafka)
-    while True:
-        try:
-            return ask()
-        except KafkaException as error:
-            if error.args[0].code() not in LEADERLESS_CODES or time.monotonic() > deadline:
-                raise
-            client.list_topics(timeout=timeout_s(kafka))  # learn who leads now
-            time.sleep(LEADER_WAIT_S)
-
-
 def _record(message: Any) -> LogRecord:
     return LogRecord(
         message.offset(), message.timestamp()[1], message.key(), message.value(), headers_of(message)
     )  # fmt: skip
-
-
-def _is_end(message: Any) -> bool:
-    error = message.error()
-    if error is None:
-        return False
-    if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own codes begin with an underscore
-        return True
-    raise KafkaException(error)
-
-
-_CONFIG: Final[dict[str, Any]] = {
-    "group.id": "pegel-log-reader",  # demanded by librdkafka; nothing is ever committed
-    "enable.auto.commit": False,
-    "enable.partition.eof": True,
-    "isolation.level": "read_committed",
-    "auto.offset.reset": "error",
-    "allow.auto.create.topics": False,
-    "fetch.wait.max.ms": FETCH_WAIT_MS,
-    "queued.max.messages.kbytes": QUEUED_KIB_MAX,
-}

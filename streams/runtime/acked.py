@@ -55,7 +55,7 @@ from streams.runtime.position import (
     staged,
 )
 from streams.runtime.raw_records import RawConsumer
-from streams.runtime.transaction import BATCH_BYTES_MAX, COMPRESSION, RETRY_BACKOFF_MS, BatchingWriter, Transaction
+from streams.runtime.transaction import BatchingWriter, Transaction, producer_arguments
 
 LOOK_AFTER_S: Final = 60.0
 """Quiet for so long, a writer looks whether the log still ends where it left it. Far below the compaction lag."""
@@ -94,13 +94,8 @@ class AckedWriter(BatchingWriter):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         producer = new_producer(
-            **options.kafka.arguments(),
+            **producer_arguments(options, partition),
             enable_idempotence=True,  # a batch that is sent again is not written again
-            client_id=f"{options.group}-writer-{partition}",
-            compression_type=COMPRESSION,
-            max_batch_size=BATCH_BYTES_MAX,
-            retry_backoff_ms=RETRY_BACKOFF_MS,
-            linger_ms=0,
         )
         super().__init__(producer, input_topic, changelog_topic, partition)
         self._group = group

@@ -24,8 +24,6 @@ from streams.runtime.stage import StageFailure
 log = logging.getLogger(__name__)
 
 EXIT_OK: Final = 0
-EXIT_CONFIG: Final = 2
-EXIT_KAFKA_UNREACHABLE: Final = 3
 EXIT_FAILED: Final = 70
 FRAMES_SHOWN_MAX: Final = 12
 

@@ -72,6 +72,18 @@ class Writer(Protocol):
 WriterFactory = Callable[[int], Writer]
 
 
+def producer_arguments(options: RuntimeOptions, partition: int) -> dict[str, Any]:
+    """What the producers of all writers are made with."""
+    return {
+        **options.kafka.arguments(),
+        "client_id": f"{options.group}-writer-{partition}",
+        "compression_type": COMPRESSION,
+        "max_batch_size": BATCH_BYTES_MAX,
+        "retry_backoff_ms": RETRY_BACKOFF_MS,
+        "linger_ms": 0,
+    }
+
+
 class BatchingWriter:
     """What writers have in common: outputs and rows packed into batches, and every batch awaited."""
 
@@ -140,14 +152,9 @@ class TransactionalWriter(BatchingWriter):
         new_producer: Callable[..., Any] = AIOKafkaProducer,
     ) -> None:
         producer = new_producer(
-            **options.kafka.arguments(),
+            **producer_arguments(options, partition),
             transactional_id=options.transactional_id(partition),
             transaction_timeout_ms=options.transaction_timeout_ms,
-            client_id=f"{options.group}-writer-{partition}",
-            compression_type=COMPRESSION,
-            max_batch_size=BATCH_BYTES_MAX,
-            retry_backoff_ms=RETRY_BACKOFF_MS,
-            linger_ms=0,
         )
         super().__init__(producer, input_topic, changelog_topic, partition)
         self._group = options.group

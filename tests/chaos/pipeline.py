@@ -14,8 +14,6 @@ import re
 import subprocess
 import threading
 import time
-import urllib.error
-import urllib.request
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +30,7 @@ from streams.topics import Topics, specs
 from tests.chaos.crew import JOINED, Crew
 from tests.chaos.worlds import World
 from tests.kafka.test_pipeline import EVENTS, Transitions, by_account, require_equal, written
-from tests.kafka.workers import PEGEL, environment, pegel
+from tests.kafka.workers import PEGEL, environment, pegel, readiness_at
 
 CHUNK_LINES: Final = 4_000
 PACE: Final = {
@@ -217,14 +215,4 @@ def led_to(transitions: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 def readiness(crew: Crew, name: str) -> dict[str, Any]:
     """What a worker's /readyz says; empty where nobody answers."""
     addresses = re.findall(ADDRESS, crew.log_text(name))
-    if not addresses:
-        return {}
-    try:
-        with urllib.request.urlopen(f"{addresses[-1]}/readyz", timeout=2) as answer:
-            page = answer.read()
-    except urllib.error.HTTPError as error:
-        page = error.read()
-    except OSError:
-        return {}
-    found: dict[str, Any] = json.loads(page)
-    return found
+    return readiness_at(addresses[-1]) if addresses else {}

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from streams.runtime import acked, logs
+from streams.runtime import logs, transaction
 from streams.runtime.faust_app import StageApp
 from streams.runtime.options import Guarantee, KafkaAccess, RuntimeOptions
 from streams.runtime.stage import Drained, InputRecord, Output, StageFailure, StageSpec
@@ -153,7 +153,7 @@ def main() -> int:
         silence_timeout_s=options.silence_timeout_s,
         guarantee=options.guarantee,
     )
-    vars(acked)["BATCH_BYTES_MAX"] = options.batch_bytes_max
+    vars(transaction)["BATCH_BYTES_MAX"] = options.batch_bytes_max
     return Worker(spec, runtime).run()
 
 

@@ -38,6 +38,19 @@ def environment(settings: Settings, more: Mapping[str, str] = {}) -> dict[str, s
     }
 
 
+def readiness_at(address: str) -> dict[str, Any]:
+    """What a worker's /readyz says; empty where nobody answers."""
+    try:
+        with urllib.request.urlopen(f"{address}/readyz", timeout=2) as answer:
+            page = answer.read()
+    except urllib.error.HTTPError as error:
+        page = error.read()
+    except OSError:
+        return {}
+    found: dict[str, Any] = json.loads(page)
+    return found
+
+
 class WorkerProcess:
     """One worker, which may be killed and started again under the same name."""
 
@@ -83,15 +96,7 @@ class WorkerProcess:
         assert self._process.poll() is None, f"{self.stage} ended with {self._process.returncode}: {self.log()}"
 
     def readiness(self) -> dict[str, Any]:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/readyz", timeout=2) as answer:
-                page = answer.read()
-        except urllib.error.HTTPError as error:
-            page = error.read()
-        except OSError:
-            return {}
-        found: dict[str, Any] = json.loads(page)
-        return found
+        return readiness_at(f"http://127.0.0.1:{self._port}")
 
     def applied(self) -> int | None:
         """Offsets that this worker has passed, summed over its partitions; None while it is not at work or behind."""
