@@ -1,20 +1,21 @@
-"""One guarded way out over HTTP: a POST that either has an answer or a named failure, and never raises for the network.
+"""One guarded way out over HTTP: a request that has an answer or a named failure, and never raises for the network.
 
 Theory of operation. Each destination has a client of its own, so that one that hangs holds no connection of another's,
 and so that its address policy holds for all its connections: the resolver judges every address of a name and hands on
 the judged ones, which are what is connected to. Redirects are not followed, proxies and cookies are not used, TLS is
-verified. Of an answer at most `ANSWER_BYTES_MAX` are read, not decompressed: a hostile one costs nothing.
+verified. Of an answer so many bytes as its reader asked for are read, not decompressed: a hostile one costs nothing.
 
 A failure before the request's head was written is `unsent`: the provider cannot have seen it. Afterwards nobody knows,
 which is another matter for whoever must not repeat a message.
 """
 
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import SimpleNamespace
 from typing import Any, Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -25,6 +26,7 @@ from streams.connectors.outcome import Outcome, OutcomeKind
 ANSWER_BYTES_MAX: Final = 4_096
 URL_CHARS_MAX: Final = 3_000
 CONNECT_TIMEOUT_S: Final = 5.0
+TIMEOUT_MIN_S: Final = 0.01
 DNS_CACHE_S: Final = 30
 USER_AGENT: Final = "Pegel"
 
@@ -38,6 +40,7 @@ class Failure(StrEnum):
     CONNECT_FAILED = "connect_failed"
     TIMED_OUT = "timed_out"
     DISCONNECTED = "disconnected"
+    PATH_REFUSED = "path_refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,8 @@ class Unanswered:
     unsent: bool
 
     def outcome(self) -> Outcome:
+        if self.failure is Failure.PATH_REFUSED:
+            return Outcome(OutcomeKind.REJECTED, self.failure.value)
         if self.unsent:
             return Outcome(OutcomeKind.RETRY_DESTINATION, self.failure.value)
         return Outcome(OutcomeKind.AMBIGUOUS, self.failure.value)
@@ -54,9 +59,16 @@ class Unanswered:
 @dataclass(frozen=True, slots=True)
 class Answer:
     status: int
-    retry_after: str | None
     body: bytes = field(repr=False)
-    """At most ANSWER_BYTES_MAX. Shown nowhere: it may repeat what was sent."""
+    """At most as much as was asked for. Shown nowhere: it may repeat what was sent."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Looked up in any case: names are case-insensitive."""
+    complete: bool = True
+    """Whether `body` is all of it: not if it was longer than asked for, or broke off."""
+
+    @property
+    def retry_after(self) -> str | None:
+        return self.headers.get("Retry-After")
 
 
 class AddressRefusedError(Exception):
@@ -97,33 +109,60 @@ def policy_for(scheme: str, policy: AddressPolicy) -> AddressPolicy:
 
 
 class HttpTarget:
-    """POSTs to one URL. The session is opened on first use, in the event loop that uses it."""
+    """Asks one URL, or the paths below it. The session is opened on first use, in the event loop that uses it."""
 
     def __init__(
-        self, url: str, policy: AddressPolicy, timeout_s: float, *, in_flight_max: int, keep_alive: bool
+        self,
+        url: str,
+        policy: AddressPolicy,
+        timeout_s: float,
+        *,
+        in_flight_max: int,
+        keep_alive: bool,
+        answer_bytes_max: int = ANSWER_BYTES_MAX,
     ) -> None:
         parts = checked_url(url, policy)
         self._url = url
         self._policy = policy_for(parts.scheme, policy)
-        self._timeout = aiohttp.ClientTimeout(
-            total=timeout_s, sock_connect=min(CONNECT_TIMEOUT_S, timeout_s), sock_read=timeout_s
-        )
+        self._timeout = _timeout(timeout_s)
         self._in_flight_max = in_flight_max
         self._keep_alive = keep_alive
+        self._answer_bytes_max = answer_bytes_max
         self._session: aiohttp.ClientSession | None = None
 
     def __repr__(self) -> str:
         return "HttpTarget(url='**********')"
 
-    async def post(self, body: bytes, headers: dict[str, str]) -> Answer | Unanswered:
-        """Make one attempt, without a retry of any kind."""
+    async def post(self, body: bytes, headers: Mapping[str, str]) -> Answer | Unanswered:
+        """POST to the URL itself."""
+        return await self.request("POST", "", body, headers)
+
+    async def request(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], *, within_s: float | None = None
+    ) -> Answer | Unanswered:
+        """Make one attempt at the URL followed by `path`, without a retry of any kind.
+
+        A delivery that takes several requests has one time-out for them all: each gets `within_s`, what is left of it.
+
+        `path` may end with a query. What is put into it from outside must be quoted (`urllib.parse.quote(x, safe="")`);
+        one that would lead elsewhere all the same (a segment of dots) is refused and nothing is sent.
+        """
+        if _leads_elsewhere(path):
+            return Unanswered(Failure.PATH_REFUSED, unsent=True)
+        url = self._url if not path else self._url.rstrip("/") + path
         trace = SimpleNamespace(sent=False)
         try:
-            async with self._opened().post(
-                self._url, data=body, headers=headers, allow_redirects=False, trace_request_ctx=trace
+            async with self._opened().request(
+                method,
+                url,
+                data=body,
+                headers=headers,
+                allow_redirects=False,
+                trace_request_ctx=trace,
+                timeout=self._timeout if within_s is None else _timeout(within_s),
             ) as response:
-                answer = await _capped(response)
-                return Answer(response.status, response.headers.get("Retry-After"), answer)
+                read, complete = await _capped(response, self._answer_bytes_max)
+                return Answer(response.status, read, response.headers, complete)
         except AddressRefusedError:
             return Unanswered(Failure.ADDRESS_REFUSED, unsent=True)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -171,6 +210,11 @@ class GuardedResolver(AbstractResolver):
         await self._resolver.close()
 
 
+def _timeout(total_s: float) -> aiohttp.ClientTimeout:
+    total_s = max(total_s, TIMEOUT_MIN_S)  # 0 would mean: without end
+    return aiohttp.ClientTimeout(total=total_s, sock_connect=min(CONNECT_TIMEOUT_S, total_s), sock_read=total_s)
+
+
 def _is_literal(host: str) -> bool:
     try:
         socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host.partition("%")[0])
@@ -179,21 +223,28 @@ def _is_literal(host: str) -> bool:
     return True
 
 
-async def _capped(response: aiohttp.ClientResponse) -> bytes:
-    """The head of the body. The status has been said by then, so a body that breaks off changes nothing."""
+def _leads_elsewhere(path: str) -> bool:
+    if not path:
+        return False
+    segments = unquote(path.partition("?")[0]).split("/")
+    return path[0] not in "/?" or "#" in path or not path.isprintable() or bool({".", ".."} & set(segments))
+
+
+async def _capped(response: aiohttp.ClientResponse, bytes_max: int) -> tuple[bytes, bool]:
+    """The head of the body, and whether it is all. The status is known by then: one that breaks off is no failure."""
     body = bytearray()
     try:
-        while len(body) < ANSWER_BYTES_MAX:
-            chunk = await response.content.read(ANSWER_BYTES_MAX - len(body))
+        while len(body) < bytes_max:
+            chunk = await response.content.read(bytes_max - len(body))
             if not chunk:
                 break
             body += chunk
     except (aiohttp.ClientError, TimeoutError, OSError):
-        return bytes(body)
+        return bytes(body), False
     finally:
         if not response.content.at_eof():
             response.close()
-    return bytes(body)
+    return bytes(body), response.content.at_eof()
 
 
 def _named(error: BaseException) -> Failure:

@@ -96,7 +96,13 @@ class Courier:
             self._report(self.dispatch.abandoned(start, Reason.TEMPLATE_FAILED, began_ms), str(problem), None)
             return
         message = Message(
-            delivery.delivery_id, delivery.attempts + 1, began_ms, delivery.play, delivery.news.fields, rendered
+            delivery.delivery_id,
+            delivery.attempts + 1,
+            began_ms,
+            delivery.play,
+            delivery.news.fields,
+            rendered,
+            items=(delivery.news.fields,),
         )
         outcome = await self._deliver(message)
         self._report(self.dispatch.concluded(start, outcome, self._clock()), outcome.detail, outcome.ref)

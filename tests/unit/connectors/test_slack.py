@@ -43,15 +43,15 @@ NOW_MS = 1_772_368_498_000
     ],
 )
 def test_slacks_words_decide(status: int, body: str, kind: K, detail: str) -> None:
-    outcome = outcome_of(Answer(status, None, body.encode()), NOW_MS)
+    outcome = outcome_of(Answer(status, body.encode()), NOW_MS)
     assert (outcome.kind, outcome.detail) == (kind, detail)
 
 
 def test_the_wait_of_a_429_may_stand_in_its_body() -> None:
     body = b'{"retry_after":3,"ok":false,"error":"rate_limited"}'
-    assert outcome_of(Answer(429, None, body), NOW_MS).after_s == 3.0
-    assert outcome_of(Answer(429, "8", body), NOW_MS).after_s == 8.0
-    assert outcome_of(Answer(200, None, b"ok"), NOW_MS).after_s is None
+    assert outcome_of(Answer(429, body), NOW_MS).after_s == 3.0
+    assert outcome_of(Answer(429, body, {"Retry-After": "8"}), NOW_MS).after_s == 8.0
+    assert outcome_of(Answer(200, b"ok"), NOW_MS).after_s is None
 
 
 def test_both_spellings_of_a_throttle_are_known() -> None:
