@@ -188,6 +188,8 @@ class HttpTarget:
                 headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
                 trace_configs=[_trace()],
             )
+            # aiohttp would send a GET, PUT or DELETE again by itself, and there is no public switch for it.
+            self._session._retry_connection = False  # noqa: SLF001
         return self._session
 
 
