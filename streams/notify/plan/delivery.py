@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID, uuid5
 
+from streams.connectors.message import Rendered
 from streams.notify.plan.news import News
 
 NAMESPACE: Final = UUID("f7a4f6a0-3b59-5a0e-9d0c-70c1c8c5b9a1")
@@ -47,15 +48,14 @@ class Delivery:
     news: News
     source: Source
     order: int = 0
-    """Its place among the deliveries of the same record."""
+    """Its place in the courier's order, in which an account's deliveries go out; the plan leaves it alone."""
     attempts: int = 0
     """Attempts that were made and failed."""
     strikes: int = 0
     """Those of them that lengthen its backoff."""
     not_before_ms: int = 0
     """When the next attempt may be made."""
-
-    @property
-    def place(self) -> tuple[int, int]:
-        """Where it stands in the partition's order."""
-        return self.source.offset, self.order
+    unsure: bool = False
+    """An attempt may have got through, and nobody knows."""
+    rendered: Rendered | None = field(default=None, repr=False)
+    """Its words, from the first attempt on: what is sent again is the same."""
