@@ -18,6 +18,7 @@ from schemas.control import CatalogChange, Clock, Erase, Thresholds
 from schemas.dead_letter import DeadLetter
 from schemas.event import Event
 from schemas.membership import Membership
+from schemas.playbook import Playbook
 from schemas.transition import Transition
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -34,6 +35,7 @@ CONTRACTS: Final[dict[str, type[BaseModel]]] = {
     "dead-letter": DeadLetter,
     "action": Action,
     "catalog": CatalogFile,
+    "playbook": Playbook,
 }
 """By the name of the file and of the command's argument: in the order in which records flow, then what people write."""
 

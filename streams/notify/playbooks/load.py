@@ -12,6 +12,7 @@ from streams.connectors.dialects import Dialect
 from streams.connectors.message import Rendered
 from streams.connectors.registry import CONNECTORS
 from streams.notify.plan.delivery import Delivery
+from streams.notify.plan.destination import DestinationPlan, destination_plan
 from streams.notify.plan.render import TemplateProblem, Words
 from streams.notify.playbooks.document import BUILT_IN, Document, Place, read_document
 from streams.notify.playbooks.problems import PlaybookError, Problem, nearest
@@ -29,6 +30,11 @@ class Playbooks:
     destinations: Mapping[str, Destination] = field(default_factory=dict)
     words: Mapping[tuple[str, Dialect], Words] = field(default_factory=dict)
     warnings: tuple[Problem, ...] = ()
+    playbook: Playbook = field(default_factory=lambda: Playbook(format=1, name="none"))
+
+    def plan(self, destination: str, max_age_h: float | None) -> DestinationPlan:
+        """What the planner of a destination goes by. `max_age_h` is the setting that a play may override."""
+        return destination_plan(self.playbook, self.destinations[destination], max_age_h)
 
     def type_of(self, destination: str) -> ConnectorType:
         return CONNECTORS[self.destinations[destination].type]
@@ -67,7 +73,7 @@ def load_playbooks(
     if problems:
         raise PlaybookError(problems)
     warnings = [*_warnings(document, destinations), *_tried(document, playbook, destinations, words)]
-    return Playbooks(playbook.plays, destinations, words, tuple(warnings))
+    return Playbooks(playbook.plays, destinations, words, tuple(warnings), playbook)
 
 
 def _validated(document: Document) -> Playbook:
