@@ -9,19 +9,15 @@ outcomes, half of them at a time. Both arms shrink alike; the results stay true,
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from hashlib import blake2b
 from typing import Final
+
+from schemas.action import Arm
 
 EXPOSURES_MAX: Final = 500_000
 """Of all plays together; some 300 B of memory each."""
 HASH_BITS: Final = 64
 PERSON: Final = b"pegel-results"
-
-
-class Arm(StrEnum):
-    TREATMENT = "treatment"
-    CONTROL = "control"
 
 
 @dataclass(frozen=True, slots=True)

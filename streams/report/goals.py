@@ -6,24 +6,24 @@ order and more than once.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
+from typing import Final
 
+from schemas.action import Arm
+from schemas.goal import Term
 from schemas.timestamps import DAY_MS
 from schemas.transition import Direction
-from streams.report.exposures import Arm, Exposures
+from streams.report.exposures import Exposures
 
-
-class Change(StrEnum):
-    ENTERS = "enters"
-    EXITS = "exits"
+VERBS: Final = {Direction.ENTERED: "enters", Direction.EXITED: "exits"}
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    change: Change
-    segment: str
+    """Any of these passages, within so many days."""
+
+    terms: tuple[Term, ...]
     within_days: float
 
     @property
@@ -31,7 +31,8 @@ class Goal:
         return round(self.within_days * DAY_MS)
 
     def __str__(self) -> str:
-        return f"{self.change} {self.segment} within {self.within_days:g} days"
+        changes = " or ".join(f"{VERBS[direction]} {segment}" for direction, segment in self.terms)
+        return f"{changes} within {self.within_days:g} days"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +45,15 @@ class Passage:
     from_segment: str | None
     at_ms: int
 
-    def changes(self) -> list[tuple[Change, str]]:
+    def terms(self) -> list[Term]:
         match self.direction:
             case Direction.ENTERED:
-                return [(Change.ENTERS, self.segment)]
+                return [(Direction.ENTERED, self.segment)]
             case Direction.EXITED:
-                return [(Change.EXITS, self.segment)]
+                return [(Direction.EXITED, self.segment)]
             case _:
-                left = [(Change.EXITS, self.from_segment)] if self.from_segment else []
-                return [(Change.ENTERS, self.segment), *left]
+                left = [(Direction.EXITED, self.from_segment)] if self.from_segment else []
+                return [(Direction.ENTERED, self.segment), *left]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +75,15 @@ class Outcomes:
     def __init__(self, exposures: Exposures, goals: Mapping[str, Goal]) -> None:
         self._exposures = exposures
         self._goals = goals
-        self._waiting: dict[tuple[Change, str], list[str]] = defaultdict(list)
+        self._waiting: dict[Term, list[str]] = defaultdict(list)
         for play, goal in goals.items():
-            self._waiting[goal.change, goal.segment].append(play)
+            for term in goal.terms:
+                self._waiting[term].append(play)
         self._reached: dict[str, set[str]] = {play: set() for play in goals}
 
     def take(self, passage: Passage) -> None:
-        for change in passage.changes():
-            for play in self._waiting.get(change, ()):
+        for term in passage.terms():
+            for play in self._waiting.get(term, ()):
                 exposure = self._exposures.first(play, passage.account_id)
                 if exposure is None:
                     continue
@@ -105,7 +107,3 @@ class Outcomes:
             exposed[exposure.arm] += 1
             reached[exposure.arm] += exposure.account_id in self._reached[play]
         return {arm: ArmCount(exposed[arm], reached[arm], immature[arm]) for arm in Arm}
-
-
-def segments_of(goals: Iterable[Goal]) -> set[str]:
-    return {goal.segment for goal in goals}

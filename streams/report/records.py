@@ -8,12 +8,11 @@ from typing import Any, Final
 
 import msgspec
 
+from schemas.action import Arm, Reason
 from schemas.timestamps import parse_ms
 from schemas.transition import Direction
-from streams.report.exposures import Arm, Exposure
+from streams.report.exposures import Exposure
 from streams.report.goals import Passage
-
-EXPOSED: Final = "exposed"
 
 
 class _Wire(msgspec.Struct):
@@ -65,7 +64,7 @@ def read(value: bytes) -> tuple[str, Exposure] | Passage | None:
         return _passage(wire)
     if wire.playbook is None or wire.at is None:
         raise UnreadableRecordError
-    if wire.reason != EXPOSED:
+    if wire.reason != Reason.EXPOSED:
         return None
     return wire.playbook, Exposure(wire.account_id, _time(wire.at), _word(Arm, wire.arm))
 

@@ -7,7 +7,8 @@ nothing of the transitions, however many there are.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from streams.report.exposures import Arm, Exposure, Exposures
+from schemas.action import Arm
+from streams.report.exposures import Exposure, Exposures
 from streams.report.goals import ArmCount, Goal, Outcomes, Passage
 from streams.report.judgement import Question, Result, judged
 from streams.report.records import UnreadableRecordError, read

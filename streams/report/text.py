@@ -46,7 +46,7 @@ def rows(report: Report) -> Iterator[dict[str, Any]]:
     for result in report.results:
         yield {
             "play": result.play,
-            "goal": {result.goal.change.value: result.goal.segment, "within_days": result.goal.within_days},
+            "goal": {"any": [list(term) for term in result.goal.terms], "within_days": result.goal.within_days},
             "as_of": format_ms(report.as_of_ms),
             "verdict": result.verdict.value,
             "says": f"{words.headline(result)}. {words.explanation(result)}",

@@ -4,13 +4,14 @@ import re
 from html.parser import HTMLParser
 from typing import Final
 
-from streams.report.goals import Change, Goal
+from schemas.transition import Direction
+from streams.report.goals import Goal
 from streams.report.judgement import Question
 from streams.report.page import page
 from streams.report.results import Plan, Report, Span, results
 from tests.unit.report.logs import day, experiment, exposed
 
-GOAL: Final = Goal(Change.ENTERS, "customer", 14)
+GOAL: Final = Goal(((Direction.ENTERED, "customer"),), 14)
 VOID: Final = {"meta", "line", "circle"}
 
 
@@ -64,7 +65,7 @@ def test_the_page_is_readable_without_seeing_it() -> None:
 
 def test_names_are_text_on_the_page() -> None:
     lines = [*experiment({"treatment": (60, 12), "control": (60, 6)}), exposed("a", "control", day(0), "<b>&gone")]
-    plan = Plan("save", Goal(Change.ENTERS, "customer", 14), 0.5)
+    plan = Plan("save", Goal(((Direction.ENTERED, "customer"),), 14), 0.5)
     hostile = results(lambda: lines, lambda: lines, [plan], Span(until_ms=day(60)), Question())
     shown = page(hostile)
     assert "<b>" not in shown

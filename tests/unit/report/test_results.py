@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from streams.report.exposures import Arm, Exposure, Exposures
-from streams.report.goals import ArmCount, Change, Goal
+from schemas.action import Arm
+from schemas.transition import Direction
+from streams.report.exposures import Exposure, Exposures
+from streams.report.goals import ArmCount, Goal
 from streams.report.judgement import Question, Result, Verdict, judged
 from streams.report.records import UnreadableRecordError, read, value_of
 from streams.report.results import Plan, Report, Span, results
@@ -16,7 +18,7 @@ from streams.report.text import rows, text
 from streams.report.words import explanation, headline, remarks
 from tests.unit.report.logs import day, delivered, dumped, experiment, exposed, passed
 
-GOAL = Goal(Change.ENTERS, "customer", 14)
+GOAL = Goal(((Direction.ENTERED, "customer"),), 14)
 PLAN = Plan("save", GOAL, 0.5)
 
 
@@ -56,8 +58,8 @@ def test_a_move_is_an_entry_and_an_exit() -> None:
         passed("b", "exited", "at_risk", day(1)),
         passed("c", "entered", "at_risk", day(1)),
     ]  # fmt: skip
-    assert counts(result(lines, Plan("save", Goal(Change.EXITS, "at_risk", 14), 0.5)))[0] == (3, 2)
-    assert counts(result(lines, Plan("save", Goal(Change.ENTERS, "established", 14), 0.5)))[0] == (3, 1)
+    assert counts(result(lines, Plan("save", Goal(((Direction.EXITED, "at_risk"),), 14), 0.5)))[0] == (3, 2)
+    assert counts(result(lines, Plan("save", Goal(((Direction.ENTERED, "established"),), 14), 0.5)))[0] == (3, 1)
 
 
 def test_the_first_exposure_decides_arm_and_time_whatever_comes_later_and_in_which_order() -> None:
@@ -91,7 +93,7 @@ def test_an_exposure_whose_time_is_not_over_is_left_out_even_if_it_has_reached_t
 def test_what_happens_after_until_is_not_known_yet() -> None:
     lines = [exposed("a", "treatment", day(0)), exposed("b", "treatment", day(30))]
     lines.append(passed("a", "entered", "customer", day(20)))
-    plan = Plan("save", Goal(Change.ENTERS, "customer", 15), 0.5)
+    plan = Plan("save", Goal(((Direction.ENTERED, "customer"),), 15), 0.5)
     assert result(lines, plan, until_ms=day(15)).treatment == ArmCount(exposed=1, reached=0, immature=0)
 
 
@@ -261,7 +263,15 @@ def test_the_text_says_what_a_reader_needs() -> None:
 
 def test_rows_have_the_same_keys_whatever_is_known() -> None:
     lines = experiment({"treatment": (30, 12)})
-    plans = (Plan("save", GOAL, 0.0), Plan("other", GOAL, 0.5), Plan("third", Goal(Change.EXITS, "x", 1), 0.1))
+    plans = (Plan("save", GOAL, 0.0), Plan("other", GOAL, 0.5), Plan("third", Goal(((Direction.EXITED, "x"),), 1), 0.1))
     shown = list(rows(report(lines, *plans)))
     assert len({tuple(row) for row in shown}) == 1
     assert [row["verdict"] for row in shown] == ["no_control", "too_early", "too_early"]
+
+
+def test_a_goal_of_several_is_reached_by_any_of_them() -> None:
+    goal = Goal(((Direction.ENTERED, "customer"), (Direction.EXITED, "at_risk")), 14)
+    lines = [exposed(account, "treatment", day(0)) for account in "abc"]
+    lines += [passed("a", "exited", "at_risk", day(1)), passed("b", "entered", "customer", day(1))]
+    assert counts(result(lines, Plan("save", goal, 0.5)))[0] == (3, 2)
+    assert str(goal) == "enters customer or exits at_risk within 14 days"
