@@ -33,6 +33,10 @@ COLLECTIONS: Final = (
     "nps_answers",
     "measure_values",
 )
+LINK_REQUESTS: Final = (
+    "click", "head", "prefetch", "robot", "malformed", "unknown_key", "forged", "expired",
+)  # fmt: skip
+LINK_EVENTS: Final = ("written", "lost")
 TIME_BUCKETS: Final = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 RECORD_BUCKETS: Final = (1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000)
 
@@ -155,3 +159,21 @@ class Metrics:
         histogram = Histogram(f"pegel_{name}", text, ("stage",), buckets=buckets, registry=self.registry)
         histogram.labels(self.stage)
         return histogram
+
+
+class LinkMetrics:
+    """The registry of a service that signed links lead to; no account, no address, no delivery in it."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self.requests = Counter(
+            "pegel_link_requests", "Links asked for: what each request was, or why it was refused.", ("outcome",),
+            registry=self.registry,
+        )  # fmt: skip
+        self.events = Counter(
+            "pegel_link_events", "Clicks, by what became of their event.", ("outcome",), registry=self.registry
+        )
+        for counter, words in ((self.requests, LINK_REQUESTS), (self.events, LINK_EVENTS)):
+            for word in words:
+                counter.labels(word)

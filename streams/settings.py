@@ -399,6 +399,25 @@ class NotifySettings(_Section):
     )
 
 
+class LinkSettings(_Section):
+    base_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$",
+        description="Where readers of messages reach 'pegel link serve', as in 'https://go.example.com'. With keys it "
+        "turns the filter 'tracked' on; nothing: addresses stay as they are.",
+    )
+    keys: SecretStr | None = Field(
+        None,
+        min_length=1,
+        description="Keys of signed links, ID:SECRET, several separated by commas: the first signs, all are accepted. "
+        "'pegel link key ID' makes one.",
+    )
+    expire_days: float = Field(90, gt=0, le=3_660, description="How long a link in a message leads anywhere.")
+    hosts: tuple[str, ...] = Field(
+        (), description="Hosts, with all below them, that signed links may lead to; nothing: any host."
+    )
+
+
 class Settings(BaseSettings):
     """All settings. `Settings()` is the defaults; `load` reads the sources."""
 
@@ -419,6 +438,7 @@ class Settings(BaseSettings):
     )
     engagement: EngagementSettings = Field(EngagementSettings(), description="Segments and time.")
     notify: NotifySettings = Field(NotifySettings(), description="Delivery of transitions.")
+    links: LinkSettings = Field(LinkSettings(), description="Signed links in messages.")
 
     @classmethod
     def settings_customise_sources(
