@@ -41,6 +41,7 @@ COMMANDS: Final[dict[str, str]] = {
     "explain": "streams.cli.explain",
     "catalog": "streams.cli.catalog",
     "playbook": "streams.cli.playbook",
+    "link": "streams.cli.link",
     "dlq": "streams.cli.dlq",
     "erase": "streams.cli.erase",
     "doctor": "streams.cli.doctor",

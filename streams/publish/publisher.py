@@ -94,8 +94,8 @@ def publish(
     with _readable(order) as (readable, names):
         plan = _surveyed(readable) if readable.needs_survey else None
         with reaching(kafka) as complaints:
-            client = producer(kafka, complaints, _producer_config())
-            _require_topic(client, kafka, complaints, readable.topic)
+            client = producer(kafka, complaints, producer_config())
+            require_topic(client, kafka, complaints, readable.topic)
             run = _Run(client, readable, plan, stop or Event(), on_progress)
             return run.run(lambda place, reason: on_bad_line(_shown(place, names), reason))
 
@@ -217,7 +217,8 @@ class _Run:
         )
 
 
-def _producer_config() -> dict[str, Any]:
+def producer_config() -> dict[str, Any]:
+    """Of every producer that brings events in from outside: idempotent, and keys placed as everybody places them."""
     return {
         "enable.idempotence": True,
         "compression.type": "lz4",
@@ -230,7 +231,7 @@ def _producer_config() -> dict[str, Any]:
     }
 
 
-def _require_topic(client: Any, kafka: KafkaSettings, complaints: Complaints, topic: str) -> None:
+def require_topic(client: Any, kafka: KafkaSettings, complaints: Complaints, topic: str) -> None:
     """All topics are asked for: to ask for one by name may make it, cut in another way than Pegel needs it."""
     metadata = client.list_topics(timeout=timeout_s(kafka))
     if topic not in metadata.topics and not is_mock_cluster(metadata):

@@ -1,0 +1,74 @@
+"""The service behind signed links: one GET, one redirect.
+
+``/l/TOKEN``  302 to the signed address; 404 for what we did not sign, 410 for what has expired, both without a word
+              from the request in the answer.
+``/livez``    200 while the event loop answers. Asks nobody: links must work while Kafka is down.
+``/metrics``  Prometheus.
+
+Nothing is remembered between requests, so there may be as many of these as one likes.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from aiohttp import web
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from streams.links.signing import PATH
+from streams.links.token import Keys, Link, Refusal, verify
+from streams.links.visit import Visit, visit_of
+from streams.metrics import LinkMetrics
+
+HEADERS: Final = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex, nofollow", "Referrer-Policy": "no-referrer"}
+STOP_S: Final = 2.0
+BODY_BYTES_MAX: Final = 1_024
+
+
+class LinkService:
+    """`record` is given each click, and must not block; `now_ms` is the time."""
+
+    def __init__(
+        self, keys: Keys, record: Callable[[Link, int], None], metrics: LinkMetrics, now_ms: Callable[[], int]
+    ) -> None:
+        self._keys = keys
+        self._record = record
+        self._metrics = metrics
+        self._now_ms = now_ms
+        self._runner: web.AppRunner | None = None
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen; returns the port, which is a free one if 0 was asked for."""
+        app = web.Application(client_max_size=BODY_BYTES_MAX)
+        app.router.add_get(PATH + "{token}", self._follow)
+        app.router.add_get("/livez", _livez)
+        app.router.add_get("/metrics", self._show_metrics)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_S)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, host, port).start()
+        return int(self._runner.addresses[0][1])
+
+    async def stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def _follow(self, request: web.Request) -> web.Response:
+        now_ms = self._now_ms()
+        found = verify(request.match_info["token"], self._keys, now_ms / 1_000)
+        if isinstance(found, Refusal):
+            self._metrics.requests.labels(found.value).inc()
+            if found is Refusal.EXPIRED:
+                return web.Response(status=410, text="This link has expired.\n", headers=HEADERS)
+            return web.Response(status=404, text="There is no such link.\n", headers=HEADERS)
+        visit = visit_of(request.method, request.headers)
+        self._metrics.requests.labels(visit.value).inc()
+        if visit is Visit.CLICK:
+            self._record(found, now_ms)
+        return web.Response(status=302, headers={**HEADERS, "Location": found.url})
+
+    async def _show_metrics(self, _request: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(self._metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+async def _livez(_request: web.Request) -> web.Response:
+    return web.Response(text="ok\n")
