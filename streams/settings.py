@@ -290,7 +290,7 @@ class RuntimeSettings(_Section):
         100,
         ge=1,
         le=60_000,
-        description="A partition's outputs, state and offset are committed together at least this often.",
+        description="What a partition has written is committed at least this often, state alone four times less often.",
     )
     data_dir: Path = Field(Path(".pegel"), description="Where a worker keeps files of its own.")
     instance_id: str | None = Field(

@@ -338,6 +338,10 @@ class EngagementStage:
             bool(self._outputs or self._changes or self._row_due or self._rejects.moved) or self._engine.has_changes()
         )
 
+    def pressing(self) -> bool:
+        """Transitions and control records, and what slices wait for; not the memberships and rows of a flush."""
+        return bool(self._outputs) or len(self._changes) > SLICED_RECORDS_MAX
+
     def saturated(self) -> bool:
         return len(self._outputs) > PENDING_OUTPUTS_MAX
 

@@ -6,6 +6,9 @@ Theory of operation. Each partition has a task that waits for work, then for the
   waiting for a timer would be most of the latency;
 * while flushes follow each other, one begins every ``flush_interval_ms``: under load a transaction holds thousands of
   records and its fixed cost vanishes;
+* a stage may tell what others wait for from what is only its own state (``Pressing``). The former goes as soon as
+  flushes leave the worker most of its time, judged by how long the last one took: at low load that is long before the
+  interval is over, under load it is the interval. State alone takes its time, for only a crash would ask for it;
 * if only the offset moved - nothing was written - once a second: it saves no work but a little re-reading.
 
 Partitions flush side by side; within one, the lock makes flushes follow each other. A flush runs in a task of its own
@@ -17,14 +20,21 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Final
 
 from streams.runtime.failure import FailReason, FailStop
 from streams.runtime.partition import Partition
+from streams.runtime.stage import Pressing, Stage
 from streams.runtime.transaction import Transaction
 
 GATHER_S: Final = 0.002
+PRESSING_SHARE: Final = 3
+"""What presses is flushed after so many times the time that the last flush took, counted from its beginning."""
+STATE_INTERVALS: Final = 4
+"""State alone is flushed after so many intervals."""
 OFFSET_ONLY_INTERVAL_S: Final = 1.0
 
 
@@ -42,10 +52,34 @@ class FlushNote:
         return sum(self.topics.values())
 
 
-def next_flush_at(now: float, last_started_at: float, interval_s: float, *, dirty: bool) -> float:
-    """Return the moment at which a flush that is wanted now should begin."""
-    pause = interval_s if dirty else max(interval_s, OFFSET_ONLY_INTERVAL_S)
-    return max(now + GATHER_S, last_started_at + pause)
+class Urgency(IntEnum):
+    """What a flush would write."""
+
+    OFFSET = 0
+    STATE = 1
+    OUTPUTS = 2
+    PRESSING = 3
+
+
+def urgency_of(stage: Stage) -> Urgency:
+    if isinstance(stage, Pressing):
+        if stage.pressing():
+            return Urgency.PRESSING
+        return Urgency.STATE if stage.dirty() else Urgency.OFFSET
+    return Urgency.OUTPUTS if stage.dirty() else Urgency.OFFSET
+
+
+def pause_s(urgency: Urgency, interval_s: float, last_took_s: float) -> float:
+    """How long after a flush began the next one should."""
+    match urgency:
+        case Urgency.PRESSING:
+            return min(interval_s, PRESSING_SHARE * last_took_s)
+        case Urgency.OUTPUTS:
+            return interval_s
+        case Urgency.STATE:
+            return STATE_INTERVALS * interval_s
+        case Urgency.OFFSET:
+            return max(STATE_INTERVALS * interval_s, OFFSET_ONLY_INTERVAL_S)
 
 
 class Flusher:
@@ -101,13 +135,16 @@ class Flusher:
 
     async def _right_moment(self, partition: Partition) -> None:
         while True:
-            now = self._clock()
-            due = next_flush_at(now, partition.flush_started_at, self._interval_s, dirty=partition.stage.dirty())
-            wait_s = due - now
-            # A clean stage may become dirty while it waits for its slower turn.
-            await asyncio.sleep(min(wait_s, self._interval_s))
-            if wait_s <= self._interval_s:
+            urgency = urgency_of(partition.stage)
+            due = partition.flush_started_at + pause_s(urgency, self._interval_s, partition.flush_took_s)
+            wait_s = due - self._clock()
+            if wait_s <= 0 or urgency is Urgency.PRESSING:
+                await asyncio.sleep(max(wait_s, GATHER_S))
                 return
+            # A clean stage may become dirty while it waits for its slower turn, or may have something that presses.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(wait_s, self._interval_s)):
+                    await partition.hurry.wait()
 
     async def _flush_unbroken(self, partition: Partition) -> None:
         task = asyncio.create_task(self._flush(partition))
@@ -121,6 +158,7 @@ class Flusher:
                 if self._failure.failed or partition.retired:
                     return
                 partition.work.clear()
+                partition.hurry.clear()
                 started = partition.flush_started_at = self._clock()
                 transaction = partition.capture()
                 if transaction is None:
@@ -129,7 +167,8 @@ class Flusher:
                 await partition.writer.write(transaction)
                 partition.committed = transaction.position
                 partition.flush_waits_since = None
-                self._note(_noted(transaction, self._clock() - started))
+                partition.flush_took_s = self._clock() - started
+                self._note(_noted(transaction, partition.flush_took_s))
         except BaseException as error:  # noqa: BLE001 - cancellation too leaves captured output in nobody's hands
             self._failure.fail(FailReason.FLUSH, error)
 

@@ -34,7 +34,7 @@ from typing import Final
 from streams.runtime.alignment import Place
 from streams.runtime.failure import RuntimeFailure
 from streams.runtime.shelf import Shelf
-from streams.runtime.stage import InputRecord, Stage
+from streams.runtime.stage import InputRecord, Pressing, Stage
 from streams.runtime.transaction import Transaction, Writer
 
 BATCHES_UNDER_WAY_MAX: Final = 2
@@ -88,7 +88,10 @@ class Partition:
         self.flushing = asyncio.Lock()
         self.work = asyncio.Event()
         """Set when a flush might find something."""
+        self.hurry = asyncio.Event()
+        """Set when something waits for a flush that others wait for."""
         self.flush_started_at = 0.0
+        self.flush_took_s = 0.0
         self.flush_waits_since: float | None = None
         self._epoch = -1
         self._given_out = 0
@@ -189,7 +192,7 @@ class Partition:
             self.stage.apply(records)
             self.next = records[-1].offset + 1
             self.records_applied += len(records)
-        self.work.set()
+        self.has_work()
         return Verdict.APPLIED
 
     # -- where the log stands --------------------------------------------------------------------------------------
@@ -214,6 +217,12 @@ class Partition:
         return self.lag() == 0
 
     # -- flush -----------------------------------------------------------------------------------------------------
+
+    def has_work(self) -> None:
+        """A flush might find something."""
+        self.work.set()
+        if isinstance(self.stage, Pressing) and self.stage.pressing():
+            self.hurry.set()
 
     def moved(self) -> bool:
         return self.stage.position(self.next) != self.committed

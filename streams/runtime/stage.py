@@ -168,6 +168,15 @@ class Sliced(Protocol):
         ...
 
 
+@runtime_checkable
+class Pressing(Protocol):
+    """A stage that knows what of its news others wait for."""
+
+    def pressing(self) -> bool:
+        """Say whether ``drain`` would return anything that should not wait; the rest is state, which may."""
+        ...
+
+
 class StageFactory(Protocol):
     """Builds the empty stage of one input partition."""
 

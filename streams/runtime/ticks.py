@@ -33,7 +33,7 @@ async def tick_for_ever(assignment: Assignment, failure: FailStop) -> None:
                     continue
                 partition.stage.on_tick(int(time.time() * 1000), caught_up=partition.caught_up())
                 if partition.stage.dirty() or partition.moved():
-                    partition.work.set()
+                    partition.has_work()
                 await asyncio.sleep(0)
     except Exception as error:  # noqa: BLE001 - any error of a stage is the end of the worker
         failure.fail(FailReason.STAGE, error)
@@ -63,5 +63,5 @@ def _slice(partition: Partition, stage: Sliced, now: Callable[[], float]) -> boo
         if now() >= end:
             break
     if partition.stage.dirty():
-        partition.work.set()
+        partition.has_work()
     return worked

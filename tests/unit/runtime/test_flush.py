@@ -4,8 +4,19 @@ from collections.abc import AsyncIterator
 import pytest
 
 from streams.runtime.failure import FailReason, FailStop, RuntimeFailure
-from streams.runtime.flush import GATHER_S, OFFSET_ONLY_INTERVAL_S, Flusher, FlushNote, next_flush_at
+from streams.runtime.flush import (
+    GATHER_S,
+    OFFSET_ONLY_INTERVAL_S,
+    PRESSING_SHARE,
+    STATE_INTERVALS,
+    Flusher,
+    FlushNote,
+    Urgency,
+    pause_s,
+    urgency_of,
+)
 from streams.runtime.partition import Partition
+from streams.runtime.stage import Output
 from tests.unit.runtime.fakes import FakeStage, FakeWriter, batch_of
 
 
@@ -175,12 +186,45 @@ async def test_an_error_of_the_stage_in_the_timer_stops_the_worker(bench: Bench)
 
 
 @pytest.mark.parametrize(
-    ("last_started_at", "dirty", "expected"),
+    ("urgency", "last_took_s", "expected"),
     [
-        pytest.param(0.0, True, 100.0 + GATHER_S, id="quiet: at once"),
-        pytest.param(99.95, True, 100.05, id="busy: an interval after the last one began"),
-        pytest.param(99.95, False, 99.95 + OFFSET_ONLY_INTERVAL_S, id="offset only: slowly"),
+        pytest.param(Urgency.PRESSING, 0.01, PRESSING_SHARE * 0.01, id="presses, flushes are quick: soon"),
+        pytest.param(Urgency.PRESSING, 0.08, 0.1, id="presses, flushes take long: an interval at most"),
+        pytest.param(Urgency.OUTPUTS, 0.01, 0.1, id="outputs: an interval"),
+        pytest.param(Urgency.STATE, 0.01, STATE_INTERVALS * 0.1, id="state alone: some intervals"),
+        pytest.param(Urgency.OFFSET, 0.01, OFFSET_ONLY_INTERVAL_S, id="offset alone: slowly"),
     ],
 )
-def test_the_moment_of_a_flush(last_started_at: float, dirty: bool, expected: float) -> None:  # noqa: FBT001
-    assert next_flush_at(100.0, last_started_at, 0.1, dirty=dirty) == pytest.approx(expected)
+def test_the_pause_between_flushes(urgency: Urgency, last_took_s: float, expected: float) -> None:
+    assert pause_s(urgency, 0.1, last_took_s) == pytest.approx(expected)
+
+
+class PressingStage(FakeStage):
+    """Every second record presses."""
+
+    def pressing(self) -> bool:
+        return any(int(output.value or b"0") % 2 for output in self.outputs)
+
+
+def test_a_stage_that_tells_nothing_apart_has_outputs_or_nothing() -> None:
+    stage = FakeStage()
+    assert urgency_of(stage) is Urgency.OFFSET
+    stage.outputs.append(Output("out", b"k", b"0"))
+    assert urgency_of(stage) is Urgency.OUTPUTS
+
+
+async def test_state_waits_and_takes_part_as_soon_as_something_presses() -> None:
+    bench = Bench(interval_ms=600_000)
+    bench.partition.stage = stage = PressingStage()
+    bench.flusher.watch(bench.partition)
+    bench.apply(0)
+    assert urgency_of(stage) is Urgency.STATE
+    await asyncio.sleep(GATHER_S * 20)  # after a quiet time even state goes at once
+    assert bench.positions == [1]
+    bench.apply(2)
+    await asyncio.sleep(0.05)
+    assert bench.positions == [1]
+    bench.apply(3)
+    await asyncio.sleep(0.05)
+    assert bench.positions == [1, 4]
+    await bench.flusher.forget(bench.partition)
