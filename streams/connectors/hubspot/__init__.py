@@ -1,0 +1,1 @@
+"""HubSpot: fields of companies, and tasks about them. README.md in this folder says how to set it up."""

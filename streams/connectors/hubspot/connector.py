@@ -1,0 +1,73 @@
+"""Keeps fields of companies up to date."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from schemas.playbook import Destination
+from streams.connectors.batches import Answered, Record
+from streams.connectors.budget import Budget
+from streams.connectors.contract import ConnectorType
+from streams.connectors.dialects import Dialect
+from streams.connectors.http import Answer
+from streams.connectors.hubspot.answers import Sent, told
+from streams.connectors.hubspot.api import HubspotApi
+from streams.connectors.hubspot.config import HubspotAccess, HubspotConfig
+from streams.connectors.hubspot.payload import traces_of, upsert_body
+from streams.connectors.hubspot.properties import Step, checked, prepared
+from streams.connectors.message import Message
+from streams.connectors.outcome import Outcome
+from streams.connectors.state_sink import Limits, StateSink
+
+BATCH_MAX: Final = 100
+LIMITS: Final = Limits(records_max=BATCH_MAX, bytes_max=2 << 20, record_bytes_max=256 << 10)
+
+
+class HubspotConnector(StateSink):
+    def __init__(self, config: HubspotConfig) -> None:
+        super().__init__(config.account, config.properties, LIMITS, config.timeout_s)
+        self._config = config
+        self._api = HubspotApi(config)
+
+    def __repr__(self) -> str:
+        return "HubspotConnector()"
+
+    async def ask(self, records: Sequence[Record], messages: Sequence[Message], budget: Budget) -> Answered:
+        return await upserted(self._api, self._config, records, messages, budget)
+
+    async def check(self, budget: Budget, now_ms: int) -> Outcome:
+        return await checked(self._api, self._config.id_property, budget, now_ms)
+
+    async def prepare(self, segments: Sequence[str], groups: Sequence[str], now_ms: int) -> list[Step]:
+        """Make the properties that are missing: the unique one, and those that are written."""
+        properties = self._config.properties
+        return await prepared(self._api, self._config.id_property, properties, (segments, groups), now_ms)
+
+    def size(self, record: Record) -> int:
+        return len(upsert_body([record], [""], self._config.id_property))
+
+    async def close(self) -> None:
+        await self._api.close()
+
+
+async def upserted(
+    api: HubspotApi, config: HubspotAccess, records: Sequence[Record], messages: Sequence[Message], budget: Budget
+) -> Answered:
+    """Create or update companies; what succeeds has HubSpot's id as its ref."""
+    now_ms = messages[0].sent_at_ms
+    traces = traces_of(records, messages)
+    body = upsert_body(records, traces, config.id_property)
+    answer = await api.ask("POST", api.objects("companies", "/batch/upsert"), body, budget, now_ms)
+    if isinstance(answer, Outcome):
+        return [answer] * len(records)
+    failed = api.failure(answer, now_ms) if isinstance(answer, Answer) else None
+    return told(answer, Sent(traces, [record.key for record in records], config.id_property), failed)
+
+
+def _build(config: Destination) -> HubspotConnector:
+    assert isinstance(config, HubspotConfig)
+    return HubspotConnector(config)
+
+
+HUBSPOT = ConnectorType(
+    "hubspot", HubspotConfig, Dialect.PLAIN, _build, deduplicates=True, latest_wins=True, batch_max=BATCH_MAX
+)

@@ -1,0 +1,157 @@
+"""Makes tasks about companies, each once.
+
+HubSpot cannot tell a task from its repeat. So each carries a marker with its delivery's id at the end of its body, and
+where an earlier attempt may have got through the newest tasks of the company are read first. Company and task are
+listed as they are stored: HubSpot's search would lag behind.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from schemas.playbook import Destination
+from streams.connectors.batches import NO_ACCOUNT, NO_TRANSITION, PUT_OFF, Record, Refused, asked, worst
+from streams.connectors.budget import Budget
+from streams.connectors.contract import ConnectorType
+from streams.connectors.dialects import Dialect
+from streams.connectors.fields import identity_of
+from streams.connectors.http import Answer
+from streams.connectors.hubspot.answers import UNREADABLE, id_of
+from streams.connectors.hubspot.api import HubspotApi
+from streams.connectors.hubspot.config import HubspotTaskConfig
+from streams.connectors.hubspot.connector import upserted
+from streams.connectors.hubspot.payload import marker_of, owner_of, task_body
+from streams.connectors.hubspot.properties import checked
+from streams.connectors.message import Message, MessageKind
+from streams.connectors.outcome import Outcome, OutcomeKind, ok
+
+COMPANIES_MAX: Final = 50
+"""A digest about more is told of the first; the words name them all."""
+LISTED_MAX: Final = 500
+READ_MAX: Final = 100
+MAYBE_DONE: Final = frozenset({500, 502, 504, 524})
+"""After these nobody knows whether the task was made."""
+
+
+class HubspotTaskConnector:
+    def __init__(self, config: HubspotTaskConfig) -> None:
+        self._config = config
+        self._api = HubspotApi(config)
+
+    def __repr__(self) -> str:
+        return "HubspotTaskConnector()"
+
+    async def deliver(self, message: Message) -> Outcome:
+        budget = Budget(self._config.timeout_s)
+        if message.kind is MessageKind.TEST:
+            return await checked(self._api, self._config.id_property, budget, message.sent_at_ms)
+        companies = await self._companies(message, budget)
+        if isinstance(companies, Outcome):
+            return companies
+        if message.after_ambiguous:
+            found = await self._made_before(message, companies[0], budget)
+            if found is not None:
+                return found
+        return await self._make(message, companies, budget)
+
+    async def close(self) -> None:
+        await self._api.close()
+
+    async def _companies(self, message: Message, budget: Budget) -> list[str] | Outcome:
+        """HubSpot's ids of the accounts that the message is about; the leading one first."""
+        items = message.items or ((message.transition,) if message.transition else ())
+        leading = message.transition.get("account_id")
+        facts = [message.facts if item.get("account_id") == leading else {} for item in items]
+        found = [identity_of(self._config.account, item, fact) for item, fact in zip(items, facts, strict=True)]
+        keys = list(dict.fromkeys(key for key in found if key is not None))[:COMPANIES_MAX]
+        if not keys:
+            return NO_ACCOUNT if items else NO_TRANSITION
+        records = [Record(key, messages=[0]) for key in keys]
+
+        async def ask(part: Sequence[Record]) -> Refused | Sequence[Outcome]:
+            return await upserted(self._api, self._config, part, [message], budget)
+
+        outcomes = await asked(records, ask, budget.in_time)
+        bad = worst(outcomes)
+        if bad.kind is not OutcomeKind.OK:
+            # What stands open here is a company, and those are written as often as one likes.
+            return _unsent(bad)
+        return [outcome.ref for outcome in outcomes if outcome.ref] or Outcome(
+            OutcomeKind.RETRY_DESTINATION, UNREADABLE
+        )
+
+    async def _made_before(self, message: Message, company: str, budget: Budget) -> Outcome | None:
+        """The outcome, if the task is there already or that cannot be found out; `None`: it is not there."""
+        listed = await self._read("GET", self._api.tasks_of(company, LISTED_MAX), None, message, budget)
+        if isinstance(listed, Outcome):
+            return listed
+        ids = sorted((str(task.get("toObjectId", "")) for task in listed), key=lambda task: (len(task), task))
+        newest = ids[-READ_MAX:]
+        if not newest:
+            return None
+        body = msgspec.json.encode({"properties": ["hs_task_body"], "inputs": [{"id": task} for task in newest]})
+        tasks = await self._read("POST", self._api.objects("tasks", "/batch/read"), body, message, budget)
+        if isinstance(tasks, Outcome):
+            return tasks
+        marker = marker_of(message.delivery_id)
+        for task in tasks:
+            if marker in str((task.get("properties") or {}).get("hs_task_body")):
+                return ok(str(task.get("id")))
+        return None
+
+    async def _read(
+        self, method: str, path: str, body: bytes | None, message: Message, budget: Budget
+    ) -> list[dict[str, Any]] | Outcome:
+        """The results of a request that changes nothing."""
+        if not budget.in_time():
+            return PUT_OFF
+        answer = await self._api.ask(method, path, body, budget, message.sent_at_ms)
+        if isinstance(answer, Outcome):
+            return answer
+        if not isinstance(answer, Answer):
+            return _unsent(answer.outcome())
+        failed = self._api.failure(answer, message.sent_at_ms)
+        if failed is not None:
+            return failed
+        results = _results(answer.body)
+        return Outcome(OutcomeKind.RETRY_DESTINATION, UNREADABLE) if results is None else results
+
+    async def _make(self, message: Message, companies: Sequence[str], budget: Budget) -> Outcome:
+        if not budget.in_time():
+            return PUT_OFF
+        config = self._config
+        given = {"hs_task_priority": config.priority, "hs_task_type": config.task_type}
+        body = task_body(message, companies, given, owner_of(message, config.owner_id), config.due_h)
+        answer = await self._api.ask("POST", self._api.objects("tasks"), body, budget, message.sent_at_ms)
+        if isinstance(answer, Outcome):
+            return answer
+        if not isinstance(answer, Answer):
+            return answer.outcome()
+        failed = self._api.failure(answer, message.sent_at_ms)
+        if failed is not None:
+            return Outcome(OutcomeKind.AMBIGUOUS, failed.detail) if answer.status in MAYBE_DONE else failed
+        made = id_of(answer.body)
+        return ok(made) if made else Outcome(OutcomeKind.AMBIGUOUS, UNREADABLE)
+
+
+def _unsent(outcome: Outcome) -> Outcome:
+    """The task was not sent, whatever became of the request before it."""
+    return Outcome(OutcomeKind.RETRY_DESTINATION, outcome.detail) if outcome.kind is OutcomeKind.AMBIGUOUS else outcome
+
+
+def _results(body: bytes) -> list[dict[str, Any]] | None:
+    try:
+        decoded = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    results = decoded.get("results") if isinstance(decoded, dict) else None
+    return [each for each in results if isinstance(each, dict)] if isinstance(results, list) else None
+
+
+def _build(config: Destination) -> HubspotTaskConnector:
+    assert isinstance(config, HubspotTaskConfig)
+    return HubspotTaskConnector(config)
+
+
+HUBSPOT_TASK = ConnectorType("hubspot-task", HubspotTaskConfig, Dialect.PLAIN, _build, deduplicates=True)
