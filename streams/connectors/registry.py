@@ -4,7 +4,8 @@ from typing import Final
 
 from streams.connectors.console.connector import CONSOLE
 from streams.connectors.contract import ConnectorType
+from streams.connectors.slack.bot import SLACK_BOT
 from streams.connectors.slack.connector import SLACK
 from streams.connectors.webhook.connector import WEBHOOK
 
-CONNECTORS: Final[dict[str, ConnectorType]] = {kind.name: kind for kind in (SLACK, WEBHOOK, CONSOLE)}
+CONNECTORS: Final[dict[str, ConnectorType]] = {kind.name: kind for kind in (SLACK, SLACK_BOT, WEBHOOK, CONSOLE)}

@@ -1,5 +1,7 @@
 """Posts to an incoming webhook."""
 
+import msgspec
+
 from schemas.playbook import Destination
 from streams.connectors.contract import ConnectorType
 from streams.connectors.dialects import Dialect
@@ -14,7 +16,7 @@ from streams.connectors.slack.payload import payload_of
 class SlackConnector:
     def __init__(self, config: SlackConfig) -> None:
         # A connection that stood idle may be closed just as it is used, and then nobody knows whether the message
-        # got through. Slack cannot tell a repeat, so each message has a connection of its own.
+        # got through. A webhook cannot tell a repeat, so each message has a connection of its own.
         self._target = HttpTarget(
             config.url.get_secret_value(),
             config.policy,
@@ -24,7 +26,8 @@ class SlackConnector:
         )
 
     async def deliver(self, message: Message) -> Outcome:
-        answer = await self._target.post(payload_of(message), {"Content-Type": "application/json; charset=utf-8"})
+        body = msgspec.json.encode(payload_of(message))
+        answer = await self._target.post(body, {"Content-Type": "application/json; charset=utf-8"})
         if isinstance(answer, Unanswered):
             return answer.outcome()
         return outcome_of(answer, message.sent_at_ms)

@@ -4,48 +4,46 @@ The title is plain text (nothing in an account's name becomes markup), the body 
 outside escaped by the renderer. `text` is what notifications and screen readers show.
 """
 
+import re
 from typing import Any, Final
 
-import msgspec
-
 from streams.connectors.dialects import Dialect, cut, escape
+from streams.connectors.links import usable_links
 from streams.connectors.message import Message
 
 HEADER_CHARS_MAX: Final = 150
 SECTION_CHARS_MAX: Final = 3_000
 CONTEXT_CHARS_MAX: Final = 300
+BUTTON_CHARS_MAX: Final = 75
 BODY_CHARS_MAX: Final = 9_000
 """Slack refuses messages of about 13,000 characters in all without saying where the limit is: stay well below."""
 
+USER: Final = re.compile(r"^[UW][A-Z0-9]{2,20}$")
+USER_GROUP: Final = re.compile(r"^S[A-Z0-9]{2,20}$")
 
-def payload_of(message: Message) -> bytes:
+Payload = dict[str, Any]
+
+
+def payload_of(message: Message) -> Payload:
     title, body = message.rendered.title, message.rendered.body
-    blocks: list[dict[str, Any]] = [
-        {
-            "type": "header",
-            "block_id": message.delivery_id,
-            "text": {"type": "plain_text", "text": cut(title, HEADER_CHARS_MAX), "emoji": False},
-        }
+    blocks: list[Payload] = [
+        {"type": "header", "block_id": message.delivery_id, "text": _plain(cut(title, HEADER_CHARS_MAX))}
     ]
     # verbatim: an account is often a domain, and Slack would make a link of it
     blocks += (
         {"type": "section", "text": {"type": "mrkdwn", "text": part, "verbatim": True}}
         for part in sections(cut(body, BODY_CHARS_MAX))
     )
-    blocks.append(
-        {
-            "type": "context",
-            "elements": [{"type": "plain_text", "text": cut(_footer(message), CONTEXT_CHARS_MAX), "emoji": False}],
-        }
-    )
-    return msgspec.json.encode(
-        {
-            "text": escape(cut(title, HEADER_CHARS_MAX), Dialect.SLACK),
-            "blocks": blocks,
-            "unfurl_links": False,
-            "unfurl_media": False,
-        }
-    )
+    buttons = [_button(number, label, url) for number, (label, url) in enumerate(usable_links(message.rendered), 1)]
+    if buttons:
+        blocks.append({"type": "actions", "elements": buttons})
+    blocks.append({"type": "context", "elements": _footer(message)})
+    return {
+        "text": escape(cut(title, HEADER_CHARS_MAX), Dialect.SLACK),
+        "blocks": blocks,
+        "unfurl_links": False,
+        "unfurl_media": False,
+    }
 
 
 def sections(body: str) -> list[str]:
@@ -64,5 +62,28 @@ def sections(body: str) -> list[str]:
     return parts
 
 
-def _footer(message: Message) -> str:
-    return f"{message.transition.get('effective_at', '')} · play {message.play}"
+def mention(owner: str) -> str:
+    """The owner in Slack's markup: a user's or a user group's id calls them, everything else is only written."""
+    if USER.match(owner):
+        return f"<@{owner}>"
+    if USER_GROUP.match(owner):
+        return f"<!subteam^{owner}>"
+    return escape(owner, Dialect.SLACK)
+
+
+def _plain(text: str) -> Payload:
+    return {"type": "plain_text", "text": text, "emoji": False}
+
+
+def _button(number: int, label: str, url: str) -> Payload:
+    return {"type": "button", "action_id": f"link-{number}", "text": _plain(cut(label, BUTTON_CHARS_MAX)), "url": url}
+
+
+def _footer(message: Message) -> list[Payload]:
+    when = message.transition.get("effective_at")
+    origin = f"{when} · play {message.play}" if when else f"play {message.play}"
+    footer = [_plain(cut(origin, CONTEXT_CHARS_MAX))]
+    owner = (message.owner or "").strip()
+    if owner:
+        footer.append({"type": "mrkdwn", "text": f"for {cut(mention(owner), CONTEXT_CHARS_MAX)}", "verbatim": True})
+    return footer

@@ -1,18 +1,26 @@
 """Posts signed JSON to a URL."""
 
+from typing import Final
+
 import msgspec
 
 from schemas.playbook import Destination
 from streams.connectors.contract import ConnectorType
 from streams.connectors.dialects import Dialect
 from streams.connectors.http import HttpTarget, Unanswered
-from streams.connectors.message import Message
+from streams.connectors.links import usable_links
+from streams.connectors.message import Message, MessageKind
 from streams.connectors.outcome import Outcome
 from streams.connectors.webhook.answers import outcome_of
 from streams.connectors.webhook.config import WebhookConfig
 from streams.connectors.webhook.signature import key_of, signed_headers
 
-MESSAGE_TYPE = "pegel.segment.transition.v1"
+TYPES: Final = {
+    MessageKind.NOTE: "pegel.segment.transition.v1",
+    MessageKind.DIGEST: "pegel.segment.digest.v1",
+    MessageKind.LIST: "pegel.segment.list.v1",
+    MessageKind.TEST: "pegel.test.v1",
+}
 
 
 class WebhookConnector:
@@ -45,14 +53,19 @@ def body_of(message: Message) -> bytes:
     """The same bytes on every attempt: the time in it is the transition's."""
     return msgspec.json.encode(
         {
-            "type": MESSAGE_TYPE,
+            "type": TYPES[message.kind],
             "timestamp": message.transition.get("effective_at"),
             "data": {
                 "delivery_id": message.delivery_id,
+                "kind": message.kind,
                 "play": message.play,
                 "title": message.rendered.title,
                 "text": message.rendered.body,
+                "links": [{"label": label, "url": url} for label, url in usable_links(message.rendered)],
+                "owner": message.owner,
+                "facts": message.facts,
                 "transition": message.transition,
+                "items": message.items,
             },
         }
     )

@@ -11,7 +11,10 @@ FIELDS_MAX: Final = 10
 FIELD_CHARS_MAX: Final = 2_000
 HEADER_CHARS_MAX: Final = 150
 ELEMENTS_MAX: Final = 10
-BLOCK_ID_CHARS_MAX: Final = 255
+ID_CHARS_MAX: Final = 255
+BUTTONS_MAX: Final = 25
+BUTTON_CHARS_MAX: Final = 75
+URL_CHARS_MAX: Final = 3_000
 BLOCKS_CHARS_MAX: Final = 13_200
 BLOCK_TYPES: Final = frozenset({"section", "header", "context", "divider", "image", "actions", "rich_text", "markdown"})
 
@@ -40,6 +43,7 @@ def texts_of(blocks: list[Any]) -> list[str]:
     found: list[str] = []
     for block in blocks:
         parts = [block.get("text"), *_list(block.get("fields")), *_list(block.get("elements"))]
+        parts += [part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), dict)]
         found += [part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str)]
     return found
 
@@ -50,7 +54,7 @@ def _blocks_are_valid(blocks: Any) -> bool:
     ids = [block.get("block_id") for block in blocks if isinstance(block, dict) and "block_id" in block]
     return (
         len(set(map(str, ids))) == len(ids)
-        and all(isinstance(name, str) and len(name) <= BLOCK_ID_CHARS_MAX for name in ids)
+        and all(isinstance(name, str) and 0 < len(name) <= ID_CHARS_MAX for name in ids)
         and all(_block_is_valid(block) for block in blocks)
     )
 
@@ -65,6 +69,8 @@ def _block_is_valid(block: Any) -> bool:
             return _section_is_valid(block)
         case "context":
             return _are(block.get("elements"), ELEMENTS_MAX, _element_is_valid)
+        case "actions":
+            return _actions_are_valid(block.get("elements"))
         case _:
             return True
 
@@ -75,6 +81,24 @@ def _section_is_valid(block: dict[str, Any]) -> bool:
         return False
     return (text is None or _is_text(text, SECTION_CHARS_MAX)) and (
         fields is None or _are(fields, FIELDS_MAX, lambda field: _is_text(field, FIELD_CHARS_MAX))
+    )
+
+
+def _actions_are_valid(elements: Any) -> bool:
+    if not _are(elements, BUTTONS_MAX, lambda element: isinstance(element, dict)):
+        return False
+    ids = [element["action_id"] for element in elements if "action_id" in element]
+    return (
+        len(set(map(str, ids))) == len(ids)
+        and all(isinstance(name, str) and 0 < len(name) <= ID_CHARS_MAX for name in ids)
+        and all(_button_is_valid(element) for element in elements if element.get("type") == "button")
+    )
+
+
+def _button_is_valid(button: dict[str, Any]) -> bool:
+    url = button.get("url", "https://")
+    return _is_text(button.get("text"), BUTTON_CHARS_MAX, ("plain_text",)) and (
+        isinstance(url, str) and len(url) <= URL_CHARS_MAX and url.startswith(("https://", "http://"))
     )
 
 

@@ -1,9 +1,10 @@
 """Who may be called."""
 
-import gzip
 import socket
 import ssl
 import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from streams.connectors.addresses import AddressPolicy, network
 from streams.connectors.http import AddressRefusedError, Answer, GuardedResolver, HttpTarget, Unanswered, checked_url
-from tests.unit.connectors.provider import Said, provider
+from tests.providers.faults import BOMB_BYTES, dropped, gzip_bomb, late, status
+from tests.providers.server import ProviderServer
+from tests.providers.webhook import PATH, WebhookReceiver
 
 PUBLIC = ("93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "::ffff:93.184.215.14", "64:ff9b::5db8:d70e")
 INSIDE = (
@@ -118,15 +121,74 @@ async def test_a_certificate_that_cannot_be_verified_is_refused(self_signed: ssl
 
 
 async def test_a_compressed_answer_is_not_unpacked() -> None:
-    bomb = gzip.compress(b"0" * (32 << 20))
-    async with provider() as one:
-        one.says = Said(500, bomb, {"Content-Encoding": "gzip"})
-        target = HttpTarget(one.url(), AddressPolicy(loopback=True), 5.0, in_flight_max=1, keep_alive=False)
+    async with ProviderServer(WebhookReceiver()) as server:
+        server.script("hook", gzip_bomb(500))
+        target = HttpTarget(server.url(PATH), AddressPolicy(loopback=True), 5.0, in_flight_max=1, keep_alive=False)
         answer = await target.post(b"", {})
         await target.close()
     assert isinstance(answer, Answer)
-    assert (answer.status, answer.body) == (500, bomb[:4_096])
-    assert "0000" not in repr(answer)
+    assert (answer.status, answer.body[:2], len(answer.body), answer.complete) == (500, b"\x1f\x8b", 4_096, False)
+    assert 1_000 * len(answer.body) < BOMB_BYTES
+    assert "\\x1f" not in repr(answer)
+
+
+@asynccontextmanager
+async def api(path: str = "/base/") -> AsyncIterator[tuple[ProviderServer, HttpTarget]]:
+    async with ProviderServer() as server:
+        target = HttpTarget(
+            server.url(path), AddressPolicy(loopback=True), 5.0, in_flight_max=1, keep_alive=True, answer_bytes_max=8
+        )
+        yield server, target
+        await target.close()
+
+
+async def test_a_request_goes_below_the_url_with_its_method_and_its_headers() -> None:
+    async with api() as (server, target):
+        server.script(
+            "nowhere", status(207, b"12345678", {"X-Left": "3", "retry-after": "4"}), status(200, b"123456789")
+        )
+        answer = await target.request("PATCH", "/a%2Fb%20c/d?e=f%26g", b"body", {"X-Mine": "1"})
+        longer = await target.request("GET", "/x", None, {})
+        [ask, second] = server.seen
+    assert isinstance(answer, Answer)
+    assert isinstance(longer, Answer)
+    assert (ask.method, ask.raw_path, ask.body, ask.headers["X-Mine"]) == (
+        "PATCH", "/base/a%2Fb%20c/d?e=f%26g", b"body", "1"
+    )  # fmt: skip
+    assert (answer.status, answer.headers["x-left"], answer.retry_after) == (207, "3", "4")
+    assert (answer.body, answer.complete, longer.body, longer.complete) == (b"12345678", True, b"12345678", False)
+    assert (second.method, second.body) == ("GET", b"")
+
+
+@pytest.mark.parametrize(
+    "path", ["/..", "/a/../b", "/%2e%2e/b", "/.", "/a/%2E", "b", "//x/..", "/a#b", "/a\nb", "/a%0d/.."]
+)
+async def test_a_path_that_leads_elsewhere_is_refused_and_nothing_is_sent(path: str) -> None:
+    async with api() as (server, target):
+        answer = await target.request("GET", path, None, {})
+        assert isinstance(answer, Unanswered)
+        assert (answer.failure, answer.unsent, answer.outcome().kind) == ("path_refused", True, "rejected")
+        assert not server.seen
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "POST", "PATCH"])
+async def test_no_request_is_repeated_by_itself(method: str) -> None:
+    async with api() as (server, target):
+        server.script("nowhere", dropped(commit=False))
+        answer = await target.request(method, "/x", None, {})
+        assert isinstance(answer, Unanswered)
+        assert (answer.failure, answer.unsent, len(server.seen)) == ("disconnected", False, 1)
+
+
+async def test_a_request_takes_no_longer_than_what_is_left() -> None:
+    async with api() as (server, target):
+        server.script("nowhere", late(5.0, commit=False))
+        answer = await target.request("GET", "/x", None, {}, within_s=0.1)
+        assert isinstance(answer, Unanswered)
+        assert answer.failure == "timed_out"
+        # Nothing is left: not "no limit", as a time-out of zero would be.
+        server.always["nowhere"] = late(5.0, commit=False)
+        assert isinstance(await target.request("GET", "/x", None, {}, within_s=0.0), Unanswered)
 
 
 def test_plain_http_leaves_for_no_public_address() -> None:

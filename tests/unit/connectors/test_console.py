@@ -4,7 +4,7 @@ import io
 
 from streams.connectors.console.connector import ConsoleConnector, line_of
 from streams.connectors.outcome import OutcomeKind
-from tests.unit.connectors.contract import message
+from tests.unit.connectors.kit import message
 
 
 async def test_a_message_is_one_line() -> None:

@@ -1,6 +1,5 @@
 """What is Slack's own: words, payload, limits."""
 
-import json
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from streams.connectors.outcome import OutcomeKind as K
 from streams.connectors.slack.answers import ERRORS, outcome_of
 from streams.connectors.slack.payload import payload_of, sections
 from streams.dev.slack.rules import refusal
-from tests.unit.connectors.contract import message
+from tests.unit.connectors.kit import message
 
 NOW_MS = 1_772_368_498_000
 
@@ -59,19 +58,19 @@ def test_both_spellings_of_a_throttle_are_known() -> None:
 
 
 def blocks_of(title: str, body: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(payload_of(message(title=title, body=body)))["blocks"]
+    found: list[dict[str, Any]] = payload_of(message(title=title, body=body))["blocks"]
     return found
 
 
 @settings(deadline=None)
 @given(title=st.text(min_size=1, max_size=400).filter(str.strip), body=st.text(max_size=20_000))
 def test_no_payload_is_beyond_slacks_limits(title: str, body: str) -> None:
-    payload = json.loads(payload_of(message(title=title, body=escape(body, Dialect.SLACK))))
+    payload = payload_of(message(title=title, body=escape(body, Dialect.SLACK)))
     assert refusal(payload) is None
 
 
 def test_the_title_is_plain_text_and_the_fallback_is_escaped() -> None:
-    payload = json.loads(payload_of(message(title="<!channel> & co", body="b")))
+    payload = payload_of(message(title="<!channel> & co", body="b"))
     assert payload["blocks"][0]["text"] == {"type": "plain_text", "text": "<!channel> & co", "emoji": False}
     assert payload["text"] == "&lt;!channel&gt; &amp; co"
     assert payload["unfurl_links"] is payload["unfurl_media"] is False

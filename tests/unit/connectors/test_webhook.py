@@ -3,16 +3,20 @@
 import base64
 import json
 import time
+from dataclasses import replace
 
 import pytest
 from pydantic import SecretStr, ValidationError
 from standardwebhooks import Webhook
 
+from streams.connectors.message import Link, MessageKind, Rendered
 from streams.connectors.webhook.config import WebhookConfig
-from streams.connectors.webhook.connector import WebhookConnector, body_of
+from streams.connectors.webhook.connector import TYPES, WebhookConnector, body_of
 from streams.connectors.webhook.signature import key_of, signed_headers
-from tests.unit.connectors.contract import WEBHOOK_SECRET, message
-from tests.unit.connectors.provider import provider
+from tests.providers.server import ProviderServer
+from tests.providers.webhook import PATH, WebhookReceiver
+from tests.providers.webhook import SECRET as WEBHOOK_SECRET
+from tests.unit.connectors.kit import message
 
 
 def test_the_specifications_own_example_is_signed_as_it_says() -> None:
@@ -31,35 +35,67 @@ def test_the_specifications_own_example_is_signed_as_it_says() -> None:
 
 async def test_the_specifications_library_accepts_what_is_sent() -> None:
     now_ms = int(time.time() * 1_000)
-    async with provider() as one:
+    async with ProviderServer(WebhookReceiver()) as server:
         config = WebhookConfig(
-            id="hook", type="webhook", url=SecretStr(one.url()), secret=SecretStr(WEBHOOK_SECRET), allow_http=True
+            id="hook",
+            type="webhook",
+            url=SecretStr(server.url(PATH)),
+            secret=SecretStr(WEBHOOK_SECRET),
+            allow_http=True,
         )
         connector = WebhookConnector(config)
-        sent = message()
-        await connector.deliver(type(sent)(sent.delivery_id, 1, now_ms, sent.play, sent.transition, sent.rendered))
+        await connector.deliver(replace(message(), sent_at_ms=now_ms))
         await connector.close()
-        [seen] = one.seen
-    headers = {name.lower(): value for name, value in seen.headers.items()}
-    data = Webhook(WEBHOOK_SECRET).verify(seen.body, headers)
+        [ask] = server.seen
+    headers = {name.lower(): value for name, value in ask.headers.items()}
+    data = Webhook(WEBHOOK_SECRET).verify(ask.body, headers)
     assert data["data"]["transition"]["account_id"] == "acme"
 
 
-def test_the_body_says_what_happened_and_in_which_words() -> None:
-    assert json.loads(body_of(message())) == {
+def test_the_body_says_what_happened_to_whom_and_in_which_words() -> None:
+    told = message(owner="anna", rendered=Rendered("acme: at risk", "why", (Link("Open", "https://example.com/a"),)))
+    assert json.loads(body_of(told)) == {
         "type": "pegel.segment.transition.v1",
         "timestamp": "2026-03-01T12:34:58.000Z",
         "data": {
             "delivery_id": "8f1c7a0c-1f7f-5c39-9f35-0c8fd0c40d7e",
+            "kind": "note",
             "play": "save",
             "title": "acme: at risk",
-            "text": "*acme* is at risk",
-            "transition": {
-                "transition_id": "t-1", "account_id": "acme", "segment": "at_risk",
-                "effective_at": "2026-03-01T12:34:58.000Z",
-            },
+            "text": "why",
+            "links": [{"label": "Open", "url": "https://example.com/a"}],
+            "owner": "anna",
+            "facts": dict(told.facts),
+            "transition": dict(told.transition),
+            "items": [dict(told.transition)],
         },
-    }  # fmt: skip
+    }
+
+
+@pytest.mark.parametrize("kind", MessageKind)
+def test_the_type_says_what_kind_of_message_it_is(kind: MessageKind) -> None:
+    body = json.loads(body_of(message(kind=kind)))
+    assert body["data"]["kind"] == kind
+    assert body["type"] == TYPES[kind]
+    assert len(set(TYPES.values())) == len(MessageKind)
+
+
+async def test_a_receiver_that_remembers_ids_sees_it_once_however_often_it_is_sent() -> None:
+    receiver = WebhookReceiver()
+    async with ProviderServer(receiver) as server:
+        config = WebhookConfig(
+            id="hook",
+            type="webhook",
+            url=SecretStr(server.url(PATH)),
+            secret=SecretStr(WEBHOOK_SECRET),
+            allow_http=True,
+        )
+        connector = WebhookConnector(config)
+        for attempt in range(1, 4):
+            assert (await connector.deliver(message(attempt))).kind == "ok"
+        await connector.close()
+        assert len(server.seen) == 3
+    assert len(receiver.received) == 1
 
 
 @pytest.mark.parametrize("key", [b"x" * 23, b"x" * 65, b""])
@@ -76,8 +112,8 @@ def test_a_secret_that_is_none_is_refused_without_being_repeated(secret: str) ->
 
 
 async def test_a_named_network_is_allowed_over_plain_http_and_others_are_not() -> None:
-    async with provider() as one:
-        base = {"id": "hook", "type": "webhook", "secret": WEBHOOK_SECRET, "url": one.url("127.0.0.1")}
+    async with ProviderServer(WebhookReceiver()) as server:
+        base = {"id": "hook", "type": "webhook", "secret": WEBHOOK_SECRET, "url": server.url(PATH)}
         named = WebhookConfig.model_validate(base | {"allow_networks": ["127.0.0.0/8"]})
         connector = WebhookConnector(named)
         assert (await connector.deliver(message())).kind == "ok"
