@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from streams.cli.options import say
+from streams.cli.results import results
 from streams.errors import InvalidSchemaError
 
 app = typer.Typer(no_args_is_help=True)
@@ -14,7 +15,7 @@ app = typer.Typer(no_args_is_help=True)
 
 @app.callback()
 def playbook() -> None:
-    """Check playbooks."""
+    """Check playbooks, try them out, and see whether they work."""
 
 
 @app.command()
@@ -54,3 +55,6 @@ def _segments(catalog: str) -> list[str]:
         return [segment.id for segment in load_catalog(catalog).segments]
     except CatalogError as error:
         raise InvalidSchemaError(str(error)) from None
+
+
+app.command()(results)
