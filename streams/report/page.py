@@ -32,16 +32,17 @@ STYLE: Final = """
   --good: #0b6e4f; --bad: #a3321f; --open: #4a5a70; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e7eaec; --soft: #a4adb3; --line: #3a4248; --ground: #14181b;
   --good: #57c79c; --bad: #ff8f7a; --open: #a9bad1; } }
-body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--ground); max-width: 62rem;
+body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--ground); max-width: 72rem;
   margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; margin-bottom: .2rem; } h2 { font-size: 1.1rem; margin: 2rem 0 .3rem; }
 p { margin: .3rem 0; max-width: 46rem; } .soft { color: var(--soft); }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; margin: 1rem 0; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .4rem .9rem .4rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-td.number, th.number { text-align: right; white-space: nowrap; }
+td, tbody th { white-space: nowrap; } td.number, th.number { text-align: right; }
 caption { text-align: left; color: var(--soft); padding-bottom: .3rem; }
 .better { color: var(--good); } .worse, .mismatch { color: var(--bad); }
+figure { margin: 1.5rem 0; }
 svg { max-width: 100%; height: auto; } svg text { fill: var(--ink); font: 13px system-ui, sans-serif; }
 svg .axis { stroke: var(--line); } svg .nought { stroke: var(--soft); stroke-dasharray: 3 3; }
 svg .tick { fill: var(--soft); }
@@ -123,7 +124,7 @@ def _row(result: Result) -> str:
     cells = "".join(f'<td class="number">{escape(number)}</td>' for number in numbers)
     return (
         f'<tr><th scope="row">{escape(result.play)}</th>{cells}'
-        f'<td class="{result.verdict}">{escape(words.headline(result))}</td></tr>\n'
+        f'<td class="{result.verdict}">{escape(words.LABELS[result.verdict])}</td></tr>\n'
     )
 
 

@@ -23,6 +23,16 @@ HEADLINES: Final = {
     Verdict.WORSE: "worse with the play than without",
 }
 
+LABELS: Final = {
+    Verdict.NO_CONTROL: "no control",
+    Verdict.TOO_EARLY: "too early",
+    Verdict.MISMATCH: "do not trust",
+    Verdict.TOO_SMALL: "too few to tell",
+    Verdict.NO_DIFFERENCE: "no difference",
+    Verdict.BETTER: "better",
+    Verdict.WORSE: "worse",
+}
+
 
 def headline(result: Result) -> str:
     return HEADLINES[result.verdict]
@@ -78,7 +88,8 @@ def points(difference: float) -> str:
 
 def signed(difference: float) -> str:
     """In points, `+3.1`."""
-    return f"{difference * 100:+.1f}".replace("-", "\N{MINUS SIGN}")
+    shown = f"{difference * 100:+.1f}"
+    return shown[1:] if float(shown) == 0 else shown.replace("-", "\N{MINUS SIGN}")
 
 
 def interval(found: Interval | None) -> str:

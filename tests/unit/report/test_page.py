@@ -90,7 +90,7 @@ def test_a_play_without_a_difference_is_in_the_table_and_not_in_the_picture() ->
     shown = page(found)
     assert "<svg" not in shown
     assert '<th scope="row">save</th>' in shown
-    assert "no control group" in shown
+    assert '<td class="no_control">no control</td>' in shown
 
 
 def test_a_report_of_nothing_is_a_page() -> None:
