@@ -60,6 +60,8 @@ class Record:
     """What is written about one account."""
 
     key: str
+    trace: str = ""
+    """Tells it apart from the other records of its batch: its first delivery's id, a colon, its number."""
     fields: dict[str, Scalar] = field(default_factory=dict)
     messages: list[int] = field(default_factory=list)
     """Places of the messages that speak of it."""
@@ -81,7 +83,7 @@ def records_of(
             if key is None:
                 without[place] = NO_ACCOUNT
                 continue
-            record = records.setdefault(key, Record(key))
+            record = records.setdefault(key, Record(key, f"{message.delivery_id}:{len(records)}"))
             record.fields.update(written(properties, message, item))
             if place not in record.messages:
                 record.messages.append(place)
@@ -154,3 +156,8 @@ def is_destinations(outcome: Outcome) -> bool:
         OutcomeKind.AMBIGUOUS,
         OutcomeKind.GONE,
     }
+
+
+def unsent(outcome: Outcome) -> Outcome:
+    """The outcome of a delivery whose request before the last one failed: what matters was never sent."""
+    return Outcome(OutcomeKind.RETRY_DESTINATION, outcome.detail) if outcome.kind is OutcomeKind.AMBIGUOUS else outcome

@@ -1,6 +1,9 @@
 """One time-out for a delivery that takes several requests."""
 
 import asyncio
+from typing import Final
+
+WORTH_ASKING_S: Final = 0.05
 
 
 class Deadline:
@@ -14,3 +17,7 @@ class Deadline:
     def left_s(self) -> float:
         """What the next request may take; not less than nothing."""
         return max(0.0, self._end_s - self._loop.time())
+
+    def in_time(self) -> bool:
+        """Whether another request is worth sending."""
+        return self.left_s > WORTH_ASKING_S

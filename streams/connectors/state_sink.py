@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from streams.connectors.batches import Answered, Record, asked, is_destinations, outcomes_of, parts, records_of
-from streams.connectors.budget import Budget
+from streams.connectors.deadline import Deadline
 from streams.connectors.message import Message, MessageKind
 from streams.connectors.outcome import Outcome, OutcomeKind
 
@@ -22,6 +22,15 @@ class Limits:
     records_max: int
     bytes_max: int
     record_bytes_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What all requests of one delivery share."""
+
+    deadline: Deadline
+    now_ms: int
+    """When it began, by the notifier's clock."""
 
 
 TOO_LARGE = Outcome(OutcomeKind.REJECTED, "record_too_large")
@@ -38,16 +47,15 @@ class StateSink(ABC):
         return (await self.deliver_batch([message]))[0]
 
     async def deliver_batch(self, messages: Sequence[Message]) -> list[Outcome]:
-        budget = Budget(self._timeout_s)
-        now_ms = messages[0].sent_at_ms
+        attempt = Attempt(Deadline(self._timeout_s), messages[0].sent_at_ms)
         records, without = records_of(messages, self._identity, self._properties)
         if any(message.kind is MessageKind.TEST for message in messages):
-            found = await self.check(budget, now_ms)
+            found = await self.check(attempt)
             without |= {n: found for n, message in enumerate(messages) if message.kind is MessageKind.TEST}
-        told = await self._told(records, messages, budget)
+        told = await self._told(records, attempt)
         return outcomes_of(len(messages), records, told, without)
 
-    async def _told(self, records: Sequence[Record], messages: Sequence[Message], budget: Budget) -> list[Outcome]:
+    async def _told(self, records: Sequence[Record], attempt: Attempt) -> list[Outcome]:
         sizes = [self.size(record) for record in records]
         told: dict[int, Outcome] = {
             n: TOO_LARGE for n, size in enumerate(sizes) if size > self._limits.record_bytes_max
@@ -55,22 +63,22 @@ class StateSink(ABC):
         fitting = [n for n in range(len(records)) if n not in told]
 
         async def ask(part: Sequence[int]) -> Answered:
-            return await self.ask([records[n] for n in part], messages, budget)
+            return await self.ask([records[n] for n in part], attempt)
 
         ended: Outcome | None = None
         for part in parts([sizes[n] for n in fitting], self._limits.records_max, self._limits.bytes_max):
             places = fitting[part]
-            outcomes = [ended] * len(places) if ended else await asked(places, ask, budget.in_time)
+            outcomes = [ended] * len(places) if ended else await asked(places, ask, attempt.deadline.in_time)
             told.update(zip(places, outcomes, strict=True))
             ended = ended or next((outcome for outcome in outcomes if is_destinations(outcome)), None)
         return [told[n] for n in range(len(records))]
 
     @abstractmethod
-    async def ask(self, records: Sequence[Record], messages: Sequence[Message], budget: Budget) -> Answered:
-        """Make one request about some records, which `messages` ask for."""
+    async def ask(self, records: Sequence[Record], attempt: Attempt) -> Answered:
+        """Make one request about some records."""
 
     @abstractmethod
-    async def check(self, budget: Budget, now_ms: int) -> Outcome:
+    async def check(self, attempt: Attempt) -> Outcome:
         """Whether records could be written, without writing any."""
 
     @abstractmethod

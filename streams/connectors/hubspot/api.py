@@ -4,12 +4,12 @@ from typing import Final
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-from streams.connectors.budget import Budget
 from streams.connectors.http import Answer, HttpTarget, Unanswered
 from streams.connectors.hubspot.answers import failure_of
 from streams.connectors.hubspot.config import HubspotAccess
 from streams.connectors.hubspot.limits import Allowance
 from streams.connectors.outcome import Outcome, throttled
+from streams.connectors.state_sink import Attempt
 
 ANSWER_BYTES_MAX: Final = 2 << 20
 """A hundred companies come back with all that was written."""
@@ -52,16 +52,14 @@ class HubspotApi:
     def _area(self, area: str) -> str:
         return f"/crm/v3/{area}" if self._version == "v3" else f"/crm/{area}/{self._version}"
 
-    async def ask(
-        self, method: str, path: str, body: bytes | None, budget: Budget, now_ms: int
-    ) -> Answer | Unanswered | Outcome:
+    async def ask(self, method: str, path: str, body: bytes | None, attempt: Attempt) -> Answer | Unanswered | Outcome:
         """An answer, or none, or - while the allowance is used up - the outcome without asking."""
-        wait_s = self._allowance.wait_s(now_ms)
+        wait_s = self._allowance.wait_s(attempt.now_ms)
         if wait_s:
             return throttled(wait_s, USED_UP)
-        answer = await self._target.request(method, path, body, self._headers, within_s=budget.left_s)
+        answer = await self._target.request(method, path, body, self._headers, within_s=attempt.deadline.left_s)
         if isinstance(answer, Answer):
-            self._allowance.noted(answer.headers, now_ms)
+            self._allowance.noted(answer.headers, attempt.now_ms)
         return answer
 
     def failure(self, answer: Answer, now_ms: int) -> Outcome | None:

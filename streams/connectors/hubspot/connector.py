@@ -5,18 +5,16 @@ from typing import Final
 
 from schemas.playbook import Destination
 from streams.connectors.batches import Answered, Record
-from streams.connectors.budget import Budget
 from streams.connectors.contract import ConnectorType
 from streams.connectors.dialects import Dialect
 from streams.connectors.http import Answer
 from streams.connectors.hubspot.answers import Sent, told
 from streams.connectors.hubspot.api import HubspotApi
-from streams.connectors.hubspot.config import HubspotAccess, HubspotConfig
-from streams.connectors.hubspot.payload import traces_of, upsert_body
+from streams.connectors.hubspot.config import HubspotConfig
+from streams.connectors.hubspot.payload import upsert_body
 from streams.connectors.hubspot.properties import Step, checked, prepared
-from streams.connectors.message import Message
 from streams.connectors.outcome import Outcome
-from streams.connectors.state_sink import Limits, StateSink
+from streams.connectors.state_sink import Attempt, Limits, StateSink
 
 BATCH_MAX: Final = 100
 LIMITS: Final = Limits(records_max=BATCH_MAX, bytes_max=2 << 20, record_bytes_max=256 << 10)
@@ -31,11 +29,11 @@ class HubspotConnector(StateSink):
     def __repr__(self) -> str:
         return "HubspotConnector()"
 
-    async def ask(self, records: Sequence[Record], messages: Sequence[Message], budget: Budget) -> Answered:
-        return await upserted(self._api, self._config, records, messages, budget)
+    async def ask(self, records: Sequence[Record], attempt: Attempt) -> Answered:
+        return await upserted(self._api, self._config.id_property, records, attempt)
 
-    async def check(self, budget: Budget, now_ms: int) -> Outcome:
-        return await checked(self._api, self._config.id_property, budget, now_ms)
+    async def check(self, attempt: Attempt) -> Outcome:
+        return await checked(self._api, self._config.id_property, attempt)
 
     async def prepare(self, segments: Sequence[str], groups: Sequence[str], now_ms: int) -> list[Step]:
         """Make the properties that are missing: the unique one, and those that are written."""
@@ -43,24 +41,21 @@ class HubspotConnector(StateSink):
         return await prepared(self._api, self._config.id_property, properties, (segments, groups), now_ms)
 
     def size(self, record: Record) -> int:
-        return len(upsert_body([record], [""], self._config.id_property))
+        return len(upsert_body([record], self._config.id_property))
 
     async def close(self) -> None:
         await self._api.close()
 
 
-async def upserted(
-    api: HubspotApi, config: HubspotAccess, records: Sequence[Record], messages: Sequence[Message], budget: Budget
-) -> Answered:
+async def upserted(api: HubspotApi, id_property: str, records: Sequence[Record], attempt: Attempt) -> Answered:
     """Create or update companies; what succeeds has HubSpot's id as its ref."""
-    now_ms = messages[0].sent_at_ms
-    traces = traces_of(records, messages)
-    body = upsert_body(records, traces, config.id_property)
-    answer = await api.ask("POST", api.objects("companies", "/batch/upsert"), body, budget, now_ms)
+    body = upsert_body(records, id_property)
+    answer = await api.ask("POST", api.objects("companies", "/batch/upsert"), body, attempt)
     if isinstance(answer, Outcome):
         return [answer] * len(records)
-    failed = api.failure(answer, now_ms) if isinstance(answer, Answer) else None
-    return told(answer, Sent(traces, [record.key for record in records], config.id_property), failed)
+    failed = api.failure(answer, attempt.now_ms) if isinstance(answer, Answer) else None
+    sent = Sent([record.trace for record in records], [record.key for record in records], id_property)
+    return told(answer, sent, failed)
 
 
 def _build(config: Destination) -> HubspotConnector:

@@ -10,13 +10,13 @@ from schemas.timestamps import HOUR_MS, format_ms, parse_ms
 from streams.connectors.batches import Record
 from streams.connectors.dialects import cut
 from streams.connectors.fields import Scalar
+from streams.connectors.links import usable_links
 from streams.connectors.message import Message
 
 TASK_TO_COMPANY: Final = 192
 SUBJECT_CHARS_MAX: Final = 200
 BODY_CHARS_MAX: Final = 60_000
 """HubSpot takes 65,536 characters."""
-TRACE_SEPARATOR: Final = ":"
 
 
 def text_of(value: Scalar) -> str:
@@ -28,7 +28,7 @@ def text_of(value: Scalar) -> str:
     return str(value)
 
 
-def upsert_body(records: Sequence[Record], traces: Sequence[str], id_property: str) -> bytes:
+def upsert_body(records: Sequence[Record], id_property: str) -> bytes:
     """Create or update companies, each found by its unique property."""
     return msgspec.json.encode(
         {
@@ -36,21 +36,16 @@ def upsert_body(records: Sequence[Record], traces: Sequence[str], id_property: s
                 {
                     "id": record.key,
                     "idProperty": id_property,
-                    "objectWriteTraceId": trace,
+                    "objectWriteTraceId": record.trace,
                     "properties": {
                         id_property: record.key,
                         **{name: text_of(value) for name, value in record.fields.items()},
                     },
                 }
-                for record, trace in zip(records, traces, strict=True)
+                for record in records
             ]
         }
     )
-
-
-def traces_of(records: Sequence[Record], messages: Sequence[Message]) -> list[str]:
-    """What tells the inputs apart in an answer: the delivery, and which of its records it is."""
-    return [f"{messages[record.messages[-1]].delivery_id}{TRACE_SEPARATOR}{n}" for n, record in enumerate(records)]
 
 
 def marker_of(delivery_id: str) -> str:
@@ -128,9 +123,6 @@ def _moment_ms(message: Message) -> int:
 def _rich(message: Message) -> str:
     """The body as the HTML that tasks hold; nothing from outside is markup."""
     lines = [html.escape(line) for line in cut(message.rendered.body, BODY_CHARS_MAX // 8).splitlines()]
-    lines += [
-        f'<a href="{html.escape(link.url)}">{html.escape(link.label)}</a>'
-        for link in message.rendered.links
-        if link.url.startswith(("https://", "http://"))
-    ]
+    links = usable_links(message.rendered)
+    lines += [f'<a href="{html.escape(url)}">{html.escape(label)}</a>' for label, url in links]
     return "<br>".join([*lines, marker_of(message.delivery_id)])

@@ -7,11 +7,12 @@ from typing import Final
 
 import msgspec
 
-from streams.connectors.budget import Budget
+from streams.connectors.deadline import Deadline
 from streams.connectors.http import Answer
 from streams.connectors.hubspot.api import HubspotApi
 from streams.connectors.hubspot.payload import property_body
 from streams.connectors.outcome import Outcome, OutcomeKind, ok
+from streams.connectors.state_sink import Attempt
 
 STEP_TIMEOUT_S: Final = 20.0
 STEPS_MAX: Final = 500
@@ -43,16 +44,16 @@ class _Property(msgspec.Struct):
     hasUniqueValue: bool = False  # noqa: N815 - HubSpot's name
 
 
-async def checked(api: HubspotApi, name: str, budget: Budget, now_ms: int) -> Outcome:
+async def checked(api: HubspotApi, name: str, attempt: Attempt) -> Outcome:
     """Whether the unique property is there, and with it whether the token is good."""
-    answer = await api.ask("GET", api.properties(f"/{name}"), None, budget, now_ms)
+    answer = await api.ask("GET", api.properties(f"/{name}"), None, attempt)
     if isinstance(answer, Outcome):
         return answer
     if not isinstance(answer, Answer):
         return answer.outcome()
     if answer.status == 404:
         return MISSING
-    failed = api.failure(answer, now_ms)
+    failed = api.failure(answer, attempt.now_ms)
     if failed is not None:
         return failed
     try:
@@ -82,7 +83,7 @@ async def prepared(
 
 
 async def _made(api: HubspotApi, name: str, body: bytes, now_ms: int) -> Step:
-    answer = await api.ask("POST", api.properties(), body, Budget(STEP_TIMEOUT_S), now_ms)
+    answer = await api.ask("POST", api.properties(), body, _attempt(now_ms))
     if isinstance(answer, Outcome):
         return Step(name, Did.FAILED, _advice(answer))
     if not isinstance(answer, Answer):
@@ -94,8 +95,12 @@ async def _made(api: HubspotApi, name: str, body: bytes, now_ms: int) -> Step:
 
 
 async def _unique(api: HubspotApi, name: str, now_ms: int) -> Step:
-    found = await checked(api, name, Budget(STEP_TIMEOUT_S), now_ms)
+    found = await checked(api, name, _attempt(now_ms))
     return Step(name, Did.EXISTS) if found.kind is OutcomeKind.OK else Step(name, Did.FAILED, _advice(found))
+
+
+def _attempt(now_ms: int) -> Attempt:
+    return Attempt(Deadline(STEP_TIMEOUT_S), now_ms)
 
 
 def _filled(properties: Mapping[str, str], segments: Sequence[str], groups: Sequence[str]) -> Iterator[tuple[str, str]]:

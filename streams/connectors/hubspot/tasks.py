@@ -11,9 +11,9 @@ from typing import Any, Final
 import msgspec
 
 from schemas.playbook import Destination
-from streams.connectors.batches import NO_ACCOUNT, NO_TRANSITION, PUT_OFF, Record, Refused, asked, worst
-from streams.connectors.budget import Budget
+from streams.connectors.batches import NO_ACCOUNT, NO_TRANSITION, PUT_OFF, Record, Refused, asked, unsent, worst
 from streams.connectors.contract import ConnectorType
+from streams.connectors.deadline import Deadline
 from streams.connectors.dialects import Dialect
 from streams.connectors.fields import identity_of
 from streams.connectors.http import Answer
@@ -25,6 +25,7 @@ from streams.connectors.hubspot.payload import marker_of, owner_of, task_body
 from streams.connectors.hubspot.properties import checked
 from streams.connectors.message import Message, MessageKind
 from streams.connectors.outcome import Outcome, OutcomeKind, ok
+from streams.connectors.state_sink import Attempt
 
 COMPANIES_MAX: Final = 50
 """A digest about more is told of the first; the words name them all."""
@@ -43,22 +44,22 @@ class HubspotTaskConnector:
         return "HubspotTaskConnector()"
 
     async def deliver(self, message: Message) -> Outcome:
-        budget = Budget(self._config.timeout_s)
+        attempt = Attempt(Deadline(self._config.timeout_s), message.sent_at_ms)
         if message.kind is MessageKind.TEST:
-            return await checked(self._api, self._config.id_property, budget, message.sent_at_ms)
-        companies = await self._companies(message, budget)
+            return await checked(self._api, self._config.id_property, attempt)
+        companies = await self._companies(message, attempt)
         if isinstance(companies, Outcome):
             return companies
         if message.after_ambiguous:
-            found = await self._made_before(message, companies[0], budget)
+            found = await self._made_before(message, companies[0], attempt)
             if found is not None:
                 return found
-        return await self._make(message, companies, budget)
+        return await self._make(message, companies, attempt)
 
     async def close(self) -> None:
         await self._api.close()
 
-    async def _companies(self, message: Message, budget: Budget) -> list[str] | Outcome:
+    async def _companies(self, message: Message, attempt: Attempt) -> list[str] | Outcome:
         """HubSpot's ids of the accounts that the message is about; the leading one first."""
         items = message.items or ((message.transition,) if message.transition else ())
         leading = message.transition.get("account_id")
@@ -67,23 +68,23 @@ class HubspotTaskConnector:
         keys = list(dict.fromkeys(key for key in found if key is not None))[:COMPANIES_MAX]
         if not keys:
             return NO_ACCOUNT if items else NO_TRANSITION
-        records = [Record(key, messages=[0]) for key in keys]
+        records = [Record(key, f"{message.delivery_id}:{n}") for n, key in enumerate(keys)]
 
         async def ask(part: Sequence[Record]) -> Refused | Sequence[Outcome]:
-            return await upserted(self._api, self._config, part, [message], budget)
+            return await upserted(self._api, self._config.id_property, part, attempt)
 
-        outcomes = await asked(records, ask, budget.in_time)
+        outcomes = await asked(records, ask, attempt.deadline.in_time)
         bad = worst(outcomes)
         if bad.kind is not OutcomeKind.OK:
             # What stands open here is a company, and those are written as often as one likes.
-            return _unsent(bad)
+            return unsent(bad)
         return [outcome.ref for outcome in outcomes if outcome.ref] or Outcome(
             OutcomeKind.RETRY_DESTINATION, UNREADABLE
         )
 
-    async def _made_before(self, message: Message, company: str, budget: Budget) -> Outcome | None:
+    async def _made_before(self, message: Message, company: str, attempt: Attempt) -> Outcome | None:
         """The outcome, if the task is there already or that cannot be found out; `None`: it is not there."""
-        listed = await self._read("GET", self._api.tasks_of(company, LISTED_MAX), None, message, budget)
+        listed = await self._read("GET", self._api.tasks_of(company, LISTED_MAX), None, attempt)
         if isinstance(listed, Outcome):
             return listed
         ids = sorted((str(task.get("toObjectId", "")) for task in listed), key=lambda task: (len(task), task))
@@ -91,7 +92,7 @@ class HubspotTaskConnector:
         if not newest:
             return None
         body = msgspec.json.encode({"properties": ["hs_task_body"], "inputs": [{"id": task} for task in newest]})
-        tasks = await self._read("POST", self._api.objects("tasks", "/batch/read"), body, message, budget)
+        tasks = await self._read("POST", self._api.objects("tasks", "/batch/read"), body, attempt)
         if isinstance(tasks, Outcome):
             return tasks
         marker = marker_of(message.delivery_id)
@@ -101,43 +102,38 @@ class HubspotTaskConnector:
         return None
 
     async def _read(
-        self, method: str, path: str, body: bytes | None, message: Message, budget: Budget
+        self, method: str, path: str, body: bytes | None, attempt: Attempt
     ) -> list[dict[str, Any]] | Outcome:
         """The results of a request that changes nothing."""
-        if not budget.in_time():
+        if not attempt.deadline.in_time():
             return PUT_OFF
-        answer = await self._api.ask(method, path, body, budget, message.sent_at_ms)
+        answer = await self._api.ask(method, path, body, attempt)
         if isinstance(answer, Outcome):
             return answer
         if not isinstance(answer, Answer):
-            return _unsent(answer.outcome())
-        failed = self._api.failure(answer, message.sent_at_ms)
+            return unsent(answer.outcome())
+        failed = self._api.failure(answer, attempt.now_ms)
         if failed is not None:
             return failed
         results = _results(answer.body)
         return Outcome(OutcomeKind.RETRY_DESTINATION, UNREADABLE) if results is None else results
 
-    async def _make(self, message: Message, companies: Sequence[str], budget: Budget) -> Outcome:
-        if not budget.in_time():
+    async def _make(self, message: Message, companies: Sequence[str], attempt: Attempt) -> Outcome:
+        if not attempt.deadline.in_time():
             return PUT_OFF
         config = self._config
         given = {"hs_task_priority": config.priority, "hs_task_type": config.task_type}
         body = task_body(message, companies, given, owner_of(message, config.owner_id), config.due_h)
-        answer = await self._api.ask("POST", self._api.objects("tasks"), body, budget, message.sent_at_ms)
+        answer = await self._api.ask("POST", self._api.objects("tasks"), body, attempt)
         if isinstance(answer, Outcome):
             return answer
         if not isinstance(answer, Answer):
             return answer.outcome()
-        failed = self._api.failure(answer, message.sent_at_ms)
+        failed = self._api.failure(answer, attempt.now_ms)
         if failed is not None:
             return Outcome(OutcomeKind.AMBIGUOUS, failed.detail) if answer.status in MAYBE_DONE else failed
         made = id_of(answer.body)
         return ok(made) if made else Outcome(OutcomeKind.AMBIGUOUS, UNREADABLE)
-
-
-def _unsent(outcome: Outcome) -> Outcome:
-    """The task was not sent, whatever became of the request before it."""
-    return Outcome(OutcomeKind.RETRY_DESTINATION, outcome.detail) if outcome.kind is OutcomeKind.AMBIGUOUS else outcome
 
 
 def _results(body: bytes) -> list[dict[str, Any]] | None:

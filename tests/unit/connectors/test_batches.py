@@ -19,7 +19,7 @@ from streams.connectors.batches import (
     records_of,
     worst,
 )
-from streams.connectors.budget import Budget
+from streams.connectors.deadline import Deadline
 from streams.connectors.message import Message, MessageKind, Rendered
 from streams.connectors.outcome import Outcome, OutcomeKind, Scope, ok, throttled
 
@@ -136,11 +136,7 @@ async def test_what_there_is_no_time_for_is_put_off_which_is_no_attempt() -> Non
     assert await asked([], provider.ask, lambda: True) == []
 
 
-def test_a_budget_ends() -> None:
-    now = [10.0]
-    budget = Budget(2.0, lambda: now[0])
-    assert (budget.left_s, budget.in_time()) == (2.0, True)
-    now[0] = 11.99
-    assert not budget.in_time()
-    now[0] = 15.0
-    assert budget.left_s == 0.0
+async def test_a_deadline_ends() -> None:
+    assert Deadline(60.0).in_time()
+    assert not Deadline(0.01).in_time()
+    assert Deadline(-1.0).left_s == 0.0
