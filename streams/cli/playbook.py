@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from streams.cli.options import say
+from streams.cli.rehearsal import simulate
 from streams.cli.results import results
 from streams.errors import InvalidSchemaError
 
@@ -57,4 +58,5 @@ def _segments(catalog: str) -> list[str]:
         raise InvalidSchemaError(str(error)) from None
 
 
+app.command()(simulate)
 app.command()(results)

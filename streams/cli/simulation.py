@@ -30,9 +30,11 @@ def simulation(
     references: Sequence[str], files: list[str], until_ms: int | None, config: Path | None, jobs: int
 ) -> "Ran":
     """Replay the files under each of the catalogs."""
-    programs = [_program(reference) for reference in references]  # whatever is wrong is told before the work begins
+    programs = [
+        program_of_catalog(reference) for reference in references
+    ]  # whatever is wrong is told before the work begins
     intake = settings_for(config).intake
-    reader = _reader(files)
+    reader = reader_of(files)
     if jobs == 1:
         return _one_pass(programs, reader, intake, until_ms)
     if reader.bytes_total is None:
@@ -53,7 +55,7 @@ def _one_pass(
             if count % PROGRESS_EVERY_LINES == 0:
                 shown()
 
-        return simulated(programs, reader, partial(_resolver, intake), until_ms, advance)
+        return simulated(programs, reader, partial(resolver, intake), until_ms, advance)
 
 
 def _side_by_side(
@@ -73,16 +75,16 @@ def _side_by_side(
 def _alone(reference: str, files: list[str], intake: "IntakeSettings", until_ms: int | None) -> "Ran":
     from streams.simulate.run import simulated  # noqa: PLC0415 - as above
 
-    return simulated([_program(reference)], _reader(files), partial(_resolver, intake), until_ms)
+    return simulated([program_of_catalog(reference)], reader_of(files), partial(resolver, intake), until_ms)
 
 
-def _resolver(intake: "IntakeSettings") -> "Resolve":
+def resolver(intake: "IntakeSettings") -> "Resolve":
     from streams.intake.agent import identity_of  # noqa: PLC0415 - as above
 
     return identity_of(intake).take
 
 
-def _reader(files: list[str]) -> "LineReader":
+def reader_of(files: list[str]) -> "LineReader":
     from streams.replay.lines import LineReader  # noqa: PLC0415 - as above
 
     try:
@@ -91,7 +93,7 @@ def _reader(files: list[str]) -> "LineReader":
         raise SettingsError(f"{error.filename}: {error.strerror}; name a file that can be read") from None
 
 
-def _program(reference: str) -> "Program":
+def program_of_catalog(reference: str) -> "Program":
     from streams.catalogs import InvalidCatalogError, load_program  # noqa: PLC0415 - as above
 
     try:

@@ -22,12 +22,12 @@ def table(found: Comparison) -> str:
         f"new: {found.new.name}, version {found.new.version}",
         f"{found.new.accounts} accounts; sizes at the end; rates over {span.weeks:.1f} weeks, {first} to {last}",
         "",
-        *_aligned([*_segment_rows(found)]),
+        *aligned([*_segment_rows(found)]),
         "",
         f"in 30 days: entries of an account in its busiest 30 days; median, most, share with > {ENTRIES_TOLERATED}",
     ]
     if found.overlaps:
-        lines += ["", *_aligned([("overlap", "", "accounts", "of the smaller"), *_overlap_rows(found.overlaps)])]
+        lines += ["", *aligned([("overlap", "", "accounts", "of the smaller"), *_overlap_rows(found.overlaps)])]
         if len(found.overlaps) > OVERLAPS_SHOWN_MAX:
             lines.append(f"and {len(found.overlaps) - OVERLAPS_SHOWN_MAX} more pairs")
     if found.channels:
@@ -36,7 +36,7 @@ def table(found: Comparison) -> str:
              _pair(str(one.old.busiest_week), str(one.new.busiest_week)))
             for one in found.channels
         ]  # fmt: skip
-        lines += ["", *_aligned([("channel", "messages/week", "busiest week"), *rows])]
+        lines += ["", *aligned([("channel", "messages/week", "busiest week"), *rows])]
     return "\n".join(lines) + "\n"
 
 
@@ -128,7 +128,7 @@ def _pair(old: str, new: str) -> str:
     return new if old == new else f"{old} > {new}"
 
 
-def _aligned(table: Sequence[Sequence[str]]) -> list[str]:
+def aligned(table: Sequence[Sequence[str]]) -> list[str]:
     """Columns side by side, the numbers to the right."""
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     return [

@@ -1,0 +1,194 @@
+"""What playbooks would have sent: transitions through the notifier's own plan, in simulated time.
+
+Theory of operation. The plan of a destination is pure: it is told what happened and what time it is. Here a course of
+transitions, in the order of time, takes the place of the log, and each becomes known the moment it is effective. Before
+each, every destination is asked for what has become due in between, at the very moment at which it asked to be asked:
+quiet hours end, groups are told, steps come up. Lists ask who is in a segment; that is known from the transitions that
+went by (the sort keys are not, for they stand in the engine's state: lists come in the order of entry).
+
+Each destination has its figures twice. *Before*: a message for every transition that a play waits for, which is what a
+tool without grouping, quiet hours and budgets would send. *After*: the messages that the plan opens. What it does not
+send, or not at once, is counted with its reason. Nothing fails here: every message counts as delivered.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+from schemas.action import Reason
+from streams.notify.plan.decision import LATER, Decision
+from streams.notify.plan.delivery import Source
+from streams.notify.plan.destination import DestinationPlan
+from streams.notify.plan.news import News
+from streams.notify.plan.planner import NEVER_MS, Planner, RosterMember, RosterRequest
+from streams.notify.plan.route import left, waits_for
+from streams.simulate.course import DAY_MS
+
+HOUR_MS: Final = 3_600_000
+TURNS_MAX: Final = 1_000_000
+"""So often a destination may be asked for what is due at one moment; a plan that never ends is a fault of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """A transition and the record that it would have come in."""
+
+    news: News
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The time that is reported, to the end; what came before it is planned all the same, for it has consequences."""
+
+    since_ms: int
+    until_ms: int
+
+    def __contains__(self, at_ms: object) -> bool:
+        return isinstance(at_ms, int) and self.since_ms <= at_ms <= self.until_ms
+
+
+@dataclass(slots=True)
+class Times:
+    """When messages went out, as counts by hour and day of the destination's zone."""
+
+    messages: int = 0
+    by_day: Counter[str] = field(default_factory=Counter)
+    by_hour: Counter[str] = field(default_factory=Counter)
+
+    def add(self, wall: datetime) -> None:
+        self.messages += 1
+        self.by_day[f"{wall:%Y-%m-%d}"] += 1
+        self.by_hour[f"{wall:%Y-%m-%d %H}:00"] += 1
+
+    def busiest_day(self) -> tuple[str, int]:
+        return _most(self.by_day)
+
+    def busiest_hour(self) -> tuple[str, int]:
+        return _most(self.by_hour)
+
+
+@dataclass(slots=True)
+class Figures:
+    """Of one destination. `told`: of the messages after, all the things they tell of; `suppressed`: not told at all."""
+
+    destination: str
+    zone: str
+    before: Times = field(default_factory=Times)
+    after: Times = field(default_factory=Times)
+    told: int = 0
+    by_kind: Counter[str] = field(default_factory=Counter)
+    by_play: Counter[str] = field(default_factory=Counter)
+    suppressed: Counter[Reason] = field(default_factory=Counter)
+    deferred: Counter[Reason] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    window: Window
+    transitions: int
+    """In the window."""
+    destinations: tuple[Figures, ...]
+
+    @property
+    def days(self) -> float:
+        return max((self.window.until_ms - self.window.since_ms) / DAY_MS, 1.0)
+
+
+def rehearse(plans: Sequence[DestinationPlan], sights: Iterable[Sight], window: Window) -> Rehearsal:
+    """Take everything up to the end of the window, in order of time."""
+    stands = [_Stand(plan, window) for plan in plans]
+    members = _Members()
+    transitions = 0
+    for sight in sights:
+        at_ms = sight.news.effective_at_ms
+        if at_ms > window.until_ms:
+            break
+        for stand in stands:
+            stand.advance(at_ms, members)
+        members.take(sight.news)
+        transitions += at_ms in window
+        for stand in stands:
+            stand.take(sight, at_ms)
+    for stand in stands:
+        stand.advance(window.until_ms, members)
+    return Rehearsal(window, transitions, tuple(stand.figures for stand in stands))
+
+
+class _Members:
+    """Who is in which segment, as far as the transitions say."""
+
+    def __init__(self) -> None:
+        self._in: dict[str, dict[str, RosterMember]] = defaultdict(dict)
+
+    def take(self, news: News) -> None:
+        gone = left(news)
+        if gone is not None:
+            self._in[gone].pop(news.account_id, None)
+        if news.segment != gone:
+            member = RosterMember(news.account_id, news.effective_at_ms, group=news.group)
+            self._in[news.segment][news.account_id] = member
+
+    def of(self, segment: str) -> list[RosterMember]:
+        return list(self._in[segment].values())
+
+
+class _Stand:
+    """One destination: its plan, and what it would have sent."""
+
+    def __init__(self, plan: DestinationPlan, window: Window) -> None:
+        self._plan = plan
+        self._window = window
+        self._planner = Planner(plan)
+        self.figures = Figures(plan.id, str(plan.zone))
+
+    def take(self, sight: Sight, now_ms: int) -> None:
+        if not self._plan.wants(sight.news):
+            return
+        if now_ms in self._window and any(waits_for(one.play, sight.news) for one in self._plan.plays):
+            self.figures.before.add(self._wall(now_ms))
+        self._count(self._planner.take(sight.news, sight.source, {}, now_ms), now_ms)
+        self._planner.changes()
+
+    def advance(self, until_ms: int, members: _Members) -> None:
+        """Everything that becomes due up to then, each at its own time."""
+        for _ in range(TURNS_MAX):
+            due_ms = self._planner.next_ms()
+            if due_ms > until_ms or due_ms == NEVER_MS:
+                return
+            self._count(self._planner.due(due_ms), due_ms)
+            for request in self._planner.wants_roster(due_ms):
+                self._give(request, members, due_ms)
+            self._planner.changes()
+        raise AssertionError(f"the plan of {self._plan.id} is due for ever at {due_ms}")
+
+    def _give(self, request: RosterRequest, members: _Members, now_ms: int) -> None:
+        self._count(self._planner.give_roster(request, members.of(request.segment), now_ms), now_ms)
+
+    def _count(self, decisions: Iterable[Decision], now_ms: int) -> None:
+        if now_ms not in self._window:
+            return
+        for decision in decisions:
+            if decision.opens:
+                self._sent(decision, now_ms)
+            elif decision.reason in LATER and decision.until_ms is not None:
+                self.figures.deferred[decision.reason] += 1
+            elif decision.reason is not Reason.EXPOSED:
+                self.figures.suppressed[decision.reason] += 1
+
+    def _sent(self, decision: Decision, now_ms: int) -> None:
+        delivery = decision.delivery
+        self.figures.after.add(self._wall(max(now_ms, delivery.not_before_ms)))
+        self.figures.told += len(delivery.items) + delivery.more
+        self.figures.by_kind[delivery.kind.value] += 1
+        self.figures.by_play[delivery.play] += 1
+
+    def _wall(self, at_ms: int) -> datetime:
+        return datetime.fromtimestamp(at_ms / 1_000, UTC).astimezone(self._plan.zone)
+
+
+def _most(counted: Counter[str]) -> tuple[str, int]:
+    """The greatest, and of several the first."""
+    return max(sorted(counted.items()), key=lambda entry: entry[1], default=("", 0))
