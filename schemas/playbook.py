@@ -270,6 +270,9 @@ class Play(_Part):
             raise ValueError("dwell_days begins with an entry: leave out direction")
         if self.stop_on is not None and not self.steps:
             raise ValueError("stop_on ends steps, and there are none")
+        after = [step.after_days for step in self.steps if step.after_days is not None]
+        if sorted(set(after)) != after:
+            raise ValueError("steps stand in the order of their after_days, each later than the one before")
         if self.stop_on is not None and self.stop_on.goal is True and self.goal is None:
             raise ValueError("stop_on names the play's goal, and it has none")
         return self

@@ -1,19 +1,30 @@
 """One destination as the plan sees it: its plays, compiled, and when and how often its readers want to be spoken to."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from schemas.goal import Term, parse_goal
-from schemas.playbook import ANY, Destination, Grouping, Play, Playbook
+from schemas.playbook import ANY, TIMES_MAX, Destination, Grouping, Play, Playbook, Step
 from schemas.schedule import Calendar, QuietHours, zone
 from schemas.transition import Direction
 from streams.notify.plan.news import News
 from streams.notify.plan.route import waits_for
+from streams.notify.plan.throttle import DAY_MS
 
 STANDARD_DIGEST: Final = "standard-digest"
 STANDARD_SUMMARY: Final = "standard-summary"
 """Templates that are there in every playbook."""
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """A further message of a play."""
+
+    after_ms: int
+    """After the first message."""
+    step: Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +36,9 @@ class PlayPlan:
     """Any of these transitions is the play's goal."""
     stops: tuple[Term, ...] = ()
     """Any of these ends its sequence; leaving the segment that began it is another matter."""
+
+    occasions: tuple[Occasion, ...] = ()
+    """Its further messages, each by itself, in order."""
 
     @property
     def mentions(self) -> frozenset[str]:
@@ -53,6 +67,14 @@ class DestinationPlan:
     salt: str = ""
     max_age_h: float | None = None
     """Older news is not told unless a play says otherwise."""
+
+    def play(self, name: str) -> PlayPlan | None:
+        return next((one for one in self.plays if one.play.id == name), None)
+
+    @property
+    def remembers_ms(self) -> int:
+        """How long it matters when an account was told of a segment."""
+        return round(max((one.play.cooldown_days or 0 for one in self.plays), default=0) * DAY_MS)
 
     def wants(self, news: News) -> bool:
         """Whether any play must hear of it: as its trigger, condition, inhibitor, goal or stop."""
@@ -93,4 +115,12 @@ def play_plan(playbook: Playbook, play: Play) -> PlayPlan:
             stops += goal
         elif isinstance(play.stop_on.goal, str):
             stops += parse_goal(playbook.goals[play.stop_on.goal])
-    return PlayPlan(play, goal, tuple(stops))
+    return PlayPlan(play, goal, tuple(stops), tuple(_occasions(play)))
+
+
+def _occasions(play: Play) -> Iterator[Occasion]:
+    after_days = 0.0
+    for step in play.steps:
+        for _ in range(1 if step.every_days is None else step.times or TIMES_MAX):
+            after_days = step.after_days or after_days + (step.every_days or 0)
+            yield Occasion(round(after_days * DAY_MS), step)

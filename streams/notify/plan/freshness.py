@@ -12,13 +12,17 @@ from streams.notify.plan.news import News
 HOUR_MS = 3_600_000
 
 
-def freshness(news: News, play: Play, now_ms: int, max_age_h: float | None) -> Reason:
-    """PLANNED, or why it is not told. `max_age_h` is the setting that a play may override."""
+def freshness(news: News, play: Play, now_ms: int, max_age_h: float | None, at_ms: int | None = None) -> Reason:
+    """PLANNED, or why it is not told.
+
+    `max_age_h` is the setting that a play may override; `at_ms` when it became news, if not with the transition.
+    """
     if news.from_rebuild:
         return Reason.REBUILD
-    if news.from_catalog and not (play.announce_catalog_changes):
+    if news.from_catalog and not play.announce_catalog_changes:
         return Reason.CATALOG_CHANGE
     limit_h = max_age_h if play.max_age_h is None else play.max_age_h
-    if limit_h is not None and now_ms - news.effective_at_ms > limit_h * HOUR_MS:
+    happened_ms = news.effective_at_ms if at_ms is None else at_ms
+    if limit_h is not None and now_ms - happened_ms > limit_h * HOUR_MS:
         return Reason.STALE
     return Reason.PLANNED
