@@ -7,8 +7,8 @@ import msgspec
 from schemas.playbook import Destination
 from streams.connectors.contract import ConnectorType
 from streams.connectors.dialects import Dialect
+from streams.connectors.document import document_of
 from streams.connectors.http import HttpTarget, Unanswered
-from streams.connectors.links import usable_links
 from streams.connectors.message import Message, MessageKind
 from streams.connectors.outcome import Outcome
 from streams.connectors.webhook.answers import outcome_of
@@ -55,18 +55,7 @@ def body_of(message: Message) -> bytes:
         {
             "type": TYPES[message.kind],
             "timestamp": message.transition.get("effective_at"),
-            "data": {
-                "delivery_id": message.delivery_id,
-                "kind": message.kind,
-                "play": message.play,
-                "title": message.rendered.title,
-                "text": message.rendered.body,
-                "links": [{"label": label, "url": url} for label, url in usable_links(message.rendered)],
-                "owner": message.owner,
-                "facts": message.facts,
-                "transition": message.transition,
-                "items": message.items,
-            },
+            "data": document_of(message),
         }
     )
 

@@ -1,0 +1,1 @@
+"""E-mail, over SMTP. README.md says what it can do."""
