@@ -43,8 +43,9 @@ def simulate(
     """Say how many messages a playbook would have sent where, by day, and what it would have held back and why.
 
     The notifier's own plan runs in simulated time: every transition is told the moment it became effective, and every
-    message is delivered. "before" counts a message for each transition that a play waits for. Holdouts are drawn as in
-    earnest. Traits of accounts are not known here: quiet hours go by the destination's zone.
+    message is delivered. The first line of a destination counts messages alone and at once, without cooldowns, groups,
+    quiet hours and budgets. Holdouts are drawn as in earnest. Traits of accounts are not known here: quiet hours go by
+    the destination's zone.
     """
     from streams.simulate.rehearsal import rehearse  # noqa: PLC0415 - slow to import, and `--help` needs none
     from streams.simulate.rehearsal_table import rehearsal_rows, rehearsal_table  # noqa: PLC0415

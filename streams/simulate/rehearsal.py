@@ -6,29 +6,30 @@ each, every destination is asked for what has become due in between, at the very
 quiet hours end, groups are told, steps come up. Lists ask who is in a segment; that is known from the transitions that
 went by (the sort keys are not, for they stand in the engine's state: lists come in the order of entry).
 
-Each destination has its figures twice. *Before*: a message for every transition that a play waits for, which is what a
-tool without grouping, quiet hours and budgets would send. *After*: the messages that the plan opens. What it does not
-send, or not at once, is counted with its reason. Nothing fails here: every message counts as delivered.
+Each destination has its figures twice. *Before*: the same plays with every message told alone and at once, which is
+what a tool without cooldowns, inhibition, grouping, quiet hours and budgets would send. *After*: what the plan opens.
+What it does not send, or not at once, is counted with its reason. Nothing fails here: every message is delivered.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
-from schemas.action import Reason
-from streams.notify.plan.decision import LATER, Decision
+from schemas.action import ActionOutcome, Reason
+from schemas.playbook import Play
+from streams.notify.plan.decision import Decision
 from streams.notify.plan.delivery import Source
 from streams.notify.plan.destination import DestinationPlan
 from streams.notify.plan.news import News
-from streams.notify.plan.planner import NEVER_MS, Planner, RosterMember, RosterRequest
-from streams.notify.plan.route import left, waits_for
+from streams.notify.plan.planner import Planner
+from streams.notify.plan.roster import RosterMember
+from streams.notify.plan.route import left
 from streams.simulate.course import DAY_MS
 
-HOUR_MS: Final = 3_600_000
-TURNS_MAX: Final = 1_000_000
-"""So often a destination may be asked for what is due at one moment; a plan that never ends is a fault of ours."""
+TURNS_MAX: Final = 100_000
+"""So often a destination is asked between two transitions; a plan that is due for ever is a fault of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ class Figures:
     after: Times = field(default_factory=Times)
     told: int = 0
     by_kind: Counter[str] = field(default_factory=Counter)
+    """Of the messages after, like what follows."""
     by_play: Counter[str] = field(default_factory=Counter)
     suppressed: Counter[Reason] = field(default_factory=Counter)
     deferred: Counter[Reason] = field(default_factory=Counter)
@@ -99,7 +101,12 @@ class Rehearsal:
 
 def rehearse(plans: Sequence[DestinationPlan], sights: Iterable[Sight], window: Window) -> Rehearsal:
     """Take everything up to the end of the window, in order of time."""
-    stands = [_Stand(plan, window) for plan in plans]
+    figures = [Figures(plan.id, str(plan.zone)) for plan in plans]
+    stands = [
+        stand
+        for plan, found in zip(plans, figures, strict=True)
+        for stand in (_Stand(plan, window, found.after, found), _Stand(bare(plan), window, found.before, None))
+    ]
     members = _Members()
     transitions = 0
     for sight in sights:
@@ -114,7 +121,19 @@ def rehearse(plans: Sequence[DestinationPlan], sights: Iterable[Sight], window: 
             stand.take(sight, at_ms)
     for stand in stands:
         stand.advance(window.until_ms, members)
-    return Rehearsal(window, transitions, tuple(stand.figures for stand in stands))
+    return Rehearsal(window, transitions, tuple(figures))
+
+
+def bare(plan: DestinationPlan) -> DestinationPlan:
+    """The same plays without anything that holds a message back or tells several together; lists remain lists."""
+    plays = tuple(replace(one, play=_bare_play(one.play)) for one in plan.plays)
+    return replace(plan, plays=plays, quiet_hours=None, budget_per_day=None, group=None)
+
+
+def _bare_play(play: Play) -> Play:
+    gathers = play.cron is not None and play.roster is None
+    changed: dict[str, object] = {"cooldown_days": None, "reentry": None, "inhibited_by": ()}
+    return play.model_copy(update=changed | ({"on": None} if gathers else {}))
 
 
 class _Members:
@@ -136,57 +155,62 @@ class _Members:
 
 
 class _Stand:
-    """One destination: its plan, and what it would have sent."""
+    """One plan, when its messages went out, and what else became of them if that is of interest."""
 
-    def __init__(self, plan: DestinationPlan, window: Window) -> None:
+    def __init__(self, plan: DestinationPlan, window: Window, times: Times, figures: Figures | None) -> None:
         self._plan = plan
         self._window = window
+        self._times = times
+        self._figures = figures
         self._planner = Planner(plan)
-        self.figures = Figures(plan.id, str(plan.zone))
+        self._now_ms: int | None = None
 
     def take(self, sight: Sight, now_ms: int) -> None:
-        if not self._plan.wants(sight.news):
-            return
-        if now_ms in self._window and any(waits_for(one.play, sight.news) for one in self._plan.plays):
-            self.figures.before.add(self._wall(now_ms))
-        self._count(self._planner.take(sight.news, sight.source, {}, now_ms), now_ms)
-        self._planner.changes()
+        self._now_ms = now_ms
+        if self._plan.wants(sight.news):
+            self._count(self._planner.take(sight.news, sight.source, {}, now_ms), now_ms)
+            self._planner.changes()
 
     def advance(self, until_ms: int, members: _Members) -> None:
-        """Everything that becomes due up to then, each at its own time."""
+        """Everything that becomes due up to then, each at its own time; what is overdue, at once."""
+        self._now_ms = until_ms if self._now_ms is None else self._now_ms
         for _ in range(TURNS_MAX):
-            due_ms = self._planner.next_ms()
-            if due_ms > until_ms or due_ms == NEVER_MS:
+            due_ms = max(self._planner.next_ms(), self._now_ms)
+            if due_ms > until_ms:
+                self._now_ms = until_ms
                 return
+            self._now_ms = due_ms
             self._count(self._planner.due(due_ms), due_ms)
             for request in self._planner.wants_roster(due_ms):
-                self._give(request, members, due_ms)
+                found = members.of(request.segment)
+                self._count(self._planner.give_roster(request, found, due_ms), due_ms)
             self._planner.changes()
         raise AssertionError(f"the plan of {self._plan.id} is due for ever at {due_ms}")
-
-    def _give(self, request: RosterRequest, members: _Members, now_ms: int) -> None:
-        self._count(self._planner.give_roster(request, members.of(request.segment), now_ms), now_ms)
 
     def _count(self, decisions: Iterable[Decision], now_ms: int) -> None:
         if now_ms not in self._window:
             return
         for decision in decisions:
             if decision.opens:
-                self._sent(decision, now_ms)
-            elif decision.reason in LATER and decision.until_ms is not None:
-                self.figures.deferred[decision.reason] += 1
-            elif decision.reason is not Reason.EXPOSED:
-                self.figures.suppressed[decision.reason] += 1
+                wall = datetime.fromtimestamp(max(now_ms, decision.delivery.not_before_ms) / 1_000, UTC)
+                self._times.add(wall.astimezone(self._plan.zone))
+            if self._figures is not None:
+                _note(decision, self._figures)
 
-    def _sent(self, decision: Decision, now_ms: int) -> None:
-        delivery = decision.delivery
-        self.figures.after.add(self._wall(max(now_ms, delivery.not_before_ms)))
-        self.figures.told += len(delivery.items) + delivery.more
-        self.figures.by_kind[delivery.kind.value] += 1
-        self.figures.by_play[delivery.play] += 1
 
-    def _wall(self, at_ms: int) -> datetime:
-        return datetime.fromtimestamp(at_ms / 1_000, UTC).astimezone(self._plan.zone)
+def _note(decision: Decision, figures: Figures) -> None:
+    delivery = decision.delivery
+    match decision.outcome:
+        case None:
+            figures.told += len(delivery.items) + delivery.more
+            figures.by_kind[delivery.kind.value] += 1
+            figures.by_play[delivery.play] += 1
+        case ActionOutcome.DEFERRED:
+            figures.deferred[decision.reason] += 1
+        case ActionOutcome.SUPPRESSED:
+            figures.suppressed[decision.reason] += 1
+        case _:
+            pass  # an exposure is no message
 
 
 def _most(counted: Counter[str]) -> tuple[str, int]:

@@ -21,7 +21,7 @@ def rehearsal_table(found: Rehearsal) -> str:
 
 def _rows(figures: Figures, days: float) -> Iterator[tuple[str, ...]]:
     yield ("", "messages", "a day", "busiest day", "", "busiest hour", "")
-    for name, times in (("before grouping, quiet hours, budget", figures.before), ("after", figures.after)):
+    for name, times in (("each alone, at once", figures.before), ("as the playbook says", figures.after)):
         (day, of_day), (hour, of_hour) = times.busiest_day(), times.busiest_hour()
         yield (name, str(times.messages), f"{times.messages / days:.2f}", str(of_day), day, str(of_hour), hour)
 
