@@ -91,6 +91,8 @@ class Reason(StrEnum):
     CATALOG_CHANGE = "catalog_change"
     REBUILD = "rebuild"
     ALREADY_OPEN = "already_open"
+    SUPERSEDED = "superseded"
+    DROPPED = "dropped"
     SILENCED = "silenced"
     INHIBITED = "inhibited"
     COOLDOWN = "cooldown"

@@ -39,7 +39,7 @@ RETRY_DELIVERY_HEADER: Final = "pegel-retry-delivery"
 UNREADABLE_HEADER: Final = "pegel-unreadable"
 """The last header of a record that the reader of the wire could not read whole (`streams.runtime.batches`)."""
 
-StageName = Literal["intake", "engagement", "notifier"]
+StageName = Literal["intake", "engagement", "router", "courier"]
 RETRIES_MAX: Final = 1_000_000
 
 
@@ -69,9 +69,9 @@ class RejectReason(StrEnum):
     # A control record (engagement)
     UNKNOWN_CONTROL = "unknown_control"
     BAD_CONTROL = "bad_control"
-    # A transition (notifier)
+    # A transition (router)
     BAD_TRANSITION = "bad_transition"
-    # A delivery of a transition (notifier): the words of `schemas.action.Reason`
+    # A delivery of a transition (courier): the words of `schemas.action.Reason`
     REJECTED = "rejected"
     DESTINATION_GONE = "destination_gone"
     EXPIRED = "expired"

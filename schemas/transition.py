@@ -4,7 +4,7 @@ Everything but `emitted_at` is a function of the log: a replay gives the same ag
 `transition_id` has seen the transition; `sequence` tells whether one is missing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
@@ -19,6 +19,10 @@ CE_TYPE: Final = "pegel.segment.transition.v1"
 CE_SOURCE: Final = "pegel/engagement"
 ANNOUNCE_HEADER: Final = "pegel-announce"
 """On transitions that a new catalog made and that shall be told all the same."""
+FACTS_HEADER: Final = "pegel-account"
+"""What is known of the account beside its segments, for those who tell people of it: texts by trait, as JSON."""
+FACTS_MAX: Final = 20
+FACT_CHARS_MAX: Final = 200
 
 _EXAMPLES: Final[list[JsonValue]] = [
     {
@@ -186,3 +190,17 @@ def transition_headers(transition: WireTransition) -> list[tuple[str, bytes]]:
         ("ce_time", transition.effective_at.encode()),
         ("ce_subject", transition.account_id.encode()),
     ]
+
+
+_facts: Final = msgspec.json.Decoder(dict[str, str])
+
+
+def facts_of(headers: Iterable[tuple[str, bytes | None]]) -> dict[str, str]:
+    """What the headers of a transition say of its account; nothing where they cannot be read."""
+    for name, value in headers:
+        if name == FACTS_HEADER:
+            try:
+                return _facts.decode(value or b"{}")
+            except msgspec.DecodeError:
+                return {}
+    return {}

@@ -20,7 +20,8 @@ from streams.topics import Topics
 AGENTS: Final = {
     "intake": "streams.intake.agent",
     "engagement": "streams.engagement.agent",
-    "notifier": "streams.notify.agent",
+    "router": "streams.notify.router.agent",
+    "courier": "streams.notify.courier.agent",
 }
 
 REBALANCE_TIMEOUT_MS: Final = 60_000
@@ -28,7 +29,7 @@ DEVELOPMENT_SESSION_MS: Final = 10_000
 
 
 def build_worker(name: str, settings: Settings) -> Worker:
-    """Build the worker of a stage: ``intake``, ``engagement`` or ``notifier``."""
+    """Build the worker of a stage, one of ``AGENTS``."""
     topics = Topics(settings.kafka.topic_prefix)
     spec: StageSpec = importlib.import_module(AGENTS[name]).stage_spec(settings, topics)
     return Worker(spec, runtime_options(spec.name, settings, topics))

@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 
 from schemas.action import Reason
 from schemas.dead_letter import RejectReason
+from schemas.inbox import CommandKind
 
 CONNECTORS: Final = ("console", "slack", "webhook")
 DIRECTIONS: Final = ("entered", "exited", "moved")
@@ -76,7 +77,12 @@ STAGE_COUNTS: Final[Mapping[str, StageCount]] = {
     "accounts_resolved": StageCount(
         "How events found their account.", {"by": ("group_call", "context", "property", "user")}
     ),
-    # Notifier
+    # Router
+    "routed": StageCount("Transitions given to a destination, once for each.", {}),
+    # Courier
+    "commands": StageCount(
+        "Commands of operators carried out.", {"command": tuple(word.value for word in CommandKind)}
+    ),
     "deliveries": StageCount(
         "Decisions and attempts of the notifier.",
         {"connector": (*CONNECTORS, "none"), "reason": tuple(word.value for word in Reason)},

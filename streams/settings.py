@@ -277,6 +277,12 @@ class TopicSettings(_Section):
         "for events is their arrival: with a limit here, history that is published later is deleted within minutes.",
     )
     transition_retention_days: float | None = Field(400, gt=0, description="How long segment transitions are kept.")
+    inbox_retention_days: float | None = Field(
+        30,
+        gt=0,
+        description="How long the notifier keeps what is on its way to its destinations: longer than couriers may ever "
+        "be down. What a courier has read is kept by itself.",
+    )
     action_retention_days: float | None = Field(400, gt=0, description="How long the log of deliveries is kept.")
     dead_letter_retention_days: float | None = Field(
         30,

@@ -1,9 +1,10 @@
 """The one definition of the topics: their names, how they are cut and how long they are kept.
 
 Theory of operation. Producers' events (`product.events.v1`, any key) are re-keyed by account into
-`account.events.v1`, the only input of the engine; transitions and memberships come out of it; the notifier turns
-transitions into actions. What a stage remembers lies in a changelog with exactly as many partitions as the stage's
-input, so that a partition's state moves with it. Partitions decide which worker owns an account: to change their
+`account.events.v1`, the only input of the engine; transitions and memberships come out of it; the router re-keys
+transitions by destination into `notifier.inbox.v1`, and the courier turns them into actions. What a stage remembers
+lies in a changelog with exactly as many partitions as the stage's input, so that a partition's state moves with it.
+Partitions decide which worker owns an account: to change their
 number re-maps accounts, so it never happens by itself.
 
 Retention counts from a record's own timestamp. Events carry their arrival time, however long ago that was: they are
@@ -76,6 +77,7 @@ class Topics:
     account_events: str = field(init=False)
     account_events_late: str = field(init=False)
     transitions: str = field(init=False)
+    inbox: str = field(init=False)
     membership: str = field(init=False)
     catalogs: str = field(init=False)
     actions: str = field(init=False)
@@ -85,6 +87,7 @@ class Topics:
     dead_letter_marks: str = field(init=False)
     identity_changelog: str = field(init=False)
     accounts_changelog: str = field(init=False)
+    router_changelog: str = field(init=False)
     deliveries_changelog: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -112,6 +115,7 @@ NAMES: Final[dict[str, str]] = {
     "account_events": "account.events.v1",
     "account_events_late": "account.events.v1.late",
     "transitions": "segments.transitions.v1",
+    "inbox": "notifier.inbox.v1",
     "membership": "segments.membership.v1",
     "catalogs": "segments.catalogs.v1",
     "actions": "playbook.actions.v1",
@@ -121,6 +125,7 @@ NAMES: Final[dict[str, str]] = {
     "dead_letter_marks": "dead.letters.v1.marks",
     "identity_changelog": "intake.identity.v1.changelog",
     "accounts_changelog": "engagement.accounts.v1.changelog",
+    "router_changelog": "notifier.router.v1.changelog",
     "deliveries_changelog": "notify.deliveries.v1.changelog",
 }
 
@@ -174,7 +179,9 @@ def specs(settings: Settings) -> tuple[TopicSpec, ...]:
         spec(topics.transitions, "who entered or left which segment", kept.transition_retention_days),
         compacted(topics.membership, "current segments of each account"),
         spec(topics.transitions_dlq, "what could not be delivered, and why", rejected, WRAPPED_BATCH_BYTES_MAX),
-        changelog(topics.deliveries_changelog, "open and settled deliveries"),
+        changelog(topics.router_changelog, "how far the router has come"),
+        spec(topics.inbox, "transitions by destination, and commands", kept.inbox_retention_days),
+        changelog(topics.deliveries_changelog, "open deliveries, and what the plan of each destination remembers"),
         compacted(topics.dead_letter_marks, "which dead letters were tried again or dropped", partitions=1),
         spec(topics.actions, "what was delivered where, with the outcome", kept.action_retention_days),
     )

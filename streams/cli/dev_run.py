@@ -33,7 +33,7 @@ def run(
     config: ConfigOption = None,
     bootstrap: BootstrapOption = None,
 ) -> None:
-    """Start a broker, the topics, the three workers and a stand-in for Slack; publish events; show what happens.
+    """Start a broker, the topics, the workers and a stand-in for Slack; publish events; show what happens.
 
     The history is published at full speed, then its last seven days in half a minute. Ctrl-C ends everything.
     """

@@ -1,9 +1,9 @@
-"""`pegel worker`: run a stage, or all three.
+"""`pegel worker`: run a stage, or several.
 
-`all` starts a process per stage: each has its own event loop (Python runs one at a time in a process), a stage that is
-killed or fails takes no other's memory with it, and what runs on a laptop is what runs in production. The parent only
-watches. When one ends, all end, with the exit status of the one that failed; the children of a parent that was killed
-get SIGTERM from the system (Linux).
+`all` and `notifier` start a process per stage: each has its own event loop (Python runs one at a time in a process), a
+stage that is killed or fails takes no other's memory with it, and what runs on a laptop is what runs in production. The
+parent only watches. When one ends, all end, with the exit status of the one that failed; the children of a parent that
+was killed get SIGTERM from the system (Linux).
 """
 
 import logging
@@ -11,7 +11,7 @@ import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -23,13 +23,24 @@ app = typer.Typer()
 class StageName(StrEnum):
     INTAKE = "intake"
     ENGAGEMENT = "engagement"
+    ROUTER = "router"
+    COURIER = "courier"
     NOTIFIER = "notifier"
     ALL = "all"
 
 
+FAMILIES: Final = {
+    StageName.NOTIFIER: (StageName.ROUTER, StageName.COURIER),
+    StageName.ALL: (StageName.INTAKE, StageName.ENGAGEMENT, StageName.ROUTER, StageName.COURIER),
+}
+
+
 @app.command()
 def worker(
-    stage: Annotated[StageName, typer.Argument(help="What to run; all: the three as separate processes.")],
+    stage: Annotated[
+        StageName,
+        typer.Argument(help="What to run; notifier: router and courier, all: all four, as separate processes."),
+    ],
     config: ConfigOption = None,
     bootstrap: BootstrapOption = None,
     instance_id: Annotated[
@@ -45,7 +56,8 @@ def worker(
         typer.Option(
             min=0,
             max=65_535,
-            help="Port of /metrics, /livez and /readyz; 0 takes a free one and says so. With all: the first of three.",
+            help="Port of /metrics, /livez and /readyz; 0 takes a free one and says so. With notifier and all: the "
+            "first of as many.",
             show_default=False,
         ),
     ] = None,
@@ -59,10 +71,10 @@ def worker(
     from streams.runtime import logs  # noqa: PLC0415
 
     logs.configure(stage.value)
-    if stage is StageName.ALL:
+    if stage in FAMILIES:
         from streams.runtime.family import Child, run_family  # noqa: PLC0415
 
-        names = [one.value for one in StageName if one is not StageName.ALL]
+        names = [one.value for one in FAMILIES[stage]]
         children = [
             Child(
                 name,

@@ -2,7 +2,7 @@
 
 Everything here is pure. Tried again is the original record: its key, its value, its headers and its Kafka timestamp, in
 its topic, and two headers that tell the next dead letter, should there be one, since when and how often. A retried
-transition carries the id of the one delivery that failed; the notifier repeats that one alone.
+transition carries the id of the one delivery that failed, and where; the notifier repeats that one alone.
 """
 
 from collections.abc import Collection, Sequence
@@ -13,7 +13,14 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from schemas.dead_letter import DELIVERY_HEADER, RETRY_DELIVERY_HEADER, DeadLetter, RejectReason
+from schemas.dead_letter import (
+    DELIVERY_HEADER,
+    DESTINATION_HEADER,
+    PLAY_HEADER,
+    RETRY_DELIVERY_HEADER,
+    DeadLetter,
+    RejectReason,
+)
 from schemas.timestamps import parse_ms
 from streams.dead_letters.marks import Action, Mark, Place
 from streams.runtime.dead_letters import HEADER_OVERHEAD_BYTES, original_headers, retry_headers
@@ -137,8 +144,9 @@ def again(letter: Letter, topics: Topics, partitions: int) -> Again:
     headers = [*original_headers(letter.headers), *retry_headers(told)]
     delivery = dict(letter.headers).get(DELIVERY_HEADER)
     if delivery is not None and source == topics.transitions:
-        headers = [pair for pair in headers if pair[0] != RETRY_DELIVERY_HEADER]
+        headers = [pair for pair in headers if pair[0] not in {RETRY_DELIVERY_HEADER, DESTINATION_HEADER, PLAY_HEADER}]
         headers.append((RETRY_DELIVERY_HEADER, delivery))
+        headers += [pair for pair in letter.headers if pair[0] in {DESTINATION_HEADER, PLAY_HEADER}]
     partition = told.original_partition
     # Product events lie where their producer put them. All else belongs where its key says, however many partitions
     # there are by now; control records have no key, and are of their partition.

@@ -154,5 +154,6 @@ def stage_topics(topics: Topics) -> tuple[StageTopics, ...]:
     return (
         StageTopics("intake", topics.group("intake"), topics.product_events, topics.identity_changelog),
         StageTopics("engagement", topics.group("engagement"), topics.account_events, topics.accounts_changelog),
-        StageTopics("notifier", topics.group("notifier"), topics.transitions, topics.deliveries_changelog),
+        StageTopics("router", topics.group("router"), topics.transitions, topics.router_changelog),
+        StageTopics("courier", topics.group("courier"), topics.inbox, topics.deliveries_changelog),
     )

@@ -26,7 +26,7 @@ def topic_problems(spec: StageSpec, partitions: Mapping[str, int]) -> list[str]:
     """What is wrong with the topics, given how many partitions each has; empty if nothing."""
     problems = [
         f"topic {topic} does not exist"
-        for topic in dict.fromkeys((spec.input_topic, spec.changelog_topic, *spec.output_topics))
+        for topic in dict.fromkeys((spec.input_topic, spec.changelog_topic, *spec.output_topics, *spec.read_topics))
         if topic not in partitions
     ]
     ours, its = partitions.get(spec.input_topic), partitions.get(spec.changelog_topic)
@@ -78,11 +78,9 @@ async def refusal_now(spec: StageSpec, options: RuntimeOptions) -> str | None:
 
 async def _allowed(spec: StageSpec, options: RuntimeOptions) -> Sight:
     """What we see of the cluster; `KafkaRefusedError` if we are not let in, or may not do all that the stage does."""
-    topics = (spec.input_topic, spec.changelog_topic, *spec.output_topics)
+    topics = (spec.input_topic, spec.changelog_topic, *spec.output_topics, *spec.read_topics)
     transactional = options.guarantee is Guarantee.EXACTLY_ONCE
-    needed = of_worker(
-        spec.input_topic, spec.changelog_topic, spec.output_topics, options.group, transactional=transactional
-    )
+    needed = of_worker(spec, options.group, transactional=transactional)
     sight = await look(options.kafka, topics, needed)
     if sight.denied:
         listed = ", ".join(str(one) for one in sight.denied)

@@ -191,13 +191,15 @@ class StageSpec:
     """Everything the runtime must know to run a stage."""
 
     name: str
-    """``intake`` | ``engagement`` | ``notifier``: consumer group, transactional ids and metric label come from it."""
+    """``intake`` | ``engagement`` | ``router`` | ``courier``: consumer group, ids and metric label come from it."""
     input_topic: str
     changelog_topic: str
     """Compacted, with as many partitions as the input topic."""
     factory: StageFactory
     output_topics: tuple[str, ...] = ()
     """Every topic that an ``Output`` may name; they must exist before the worker starts."""
+    read_topics: tuple[str, ...] = ()
+    """What it reads beside its input, outside of any group."""
     lifespan: Lifespan | None = None
     """Entered in the event loop before the first partition is assigned, left after the last one is closed."""
     alignment: Alignment | None = None

@@ -8,7 +8,7 @@ and who may write to any topic write idempotently; what follows from another per
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
 
 class Resource(StrEnum):
@@ -62,18 +62,36 @@ def of_topics(names: Iterable[str], *operations: Operation) -> Iterator[Permissi
             yield Permission(Resource.TOPIC, name, operation)
 
 
-def of_worker(
-    input_topic: str, changelog_topic: str, output_topics: Iterable[str], group: str, *, transactional: bool
-) -> tuple[Permission, ...]:
+COMMAND_GROUPS: Final = "pegel-"
+"""Who reads without a group needs the name of one for its client all the same, which looks up where it would be."""
+
+
+class Shape(Protocol):
+    """What a stage reads and writes; a `StageSpec` says it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def input_topic(self) -> str: ...
+    @property
+    def changelog_topic(self) -> str: ...
+    @property
+    def output_topics(self) -> tuple[str, ...]: ...
+    @property
+    def read_topics(self) -> tuple[str, ...]: ...
+
+
+def of_worker(stage: Shape, group: str, *, transactional: bool) -> tuple[Permission, ...]:
     """A stage reads its input in a group, keeps state in its changelog, and writes both, in transactions if it may."""
     ids = Permission(Resource.TRANSACTIONAL_ID, f"{group}.", Operation.WRITE, prefixed=True)
+    reading = Permission(Resource.GROUP, COMMAND_GROUPS, Operation.DESCRIBE, prefixed=True)
     return tuple(
         dict.fromkeys(
             (
-                Permission(Resource.TOPIC, input_topic, Operation.READ),
-                Permission(Resource.TOPIC, changelog_topic, Operation.READ),
-                *of_topics((changelog_topic, *output_topics), Operation.WRITE),
+                *of_topics((stage.input_topic, stage.changelog_topic, *stage.read_topics), Operation.READ),
+                *of_topics((stage.changelog_topic, *stage.output_topics), Operation.WRITE),
                 Permission(Resource.GROUP, group, Operation.READ),
+                *((reading,) if stage.read_topics else ()),
                 *((ids,) if transactional else ()),
             )
         )

@@ -5,9 +5,17 @@ giving two roles to one principal. Workers are listed by what their stage says t
 """
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
-from streams.security.permissions import Operation, Permission, Resource, of_topics, of_worker
+from streams.security.permissions import (
+    COMMAND_GROUPS,
+    Operation,
+    Permission,
+    Resource,
+    Shape,
+    of_topics,
+    of_worker,
+)
 
 if TYPE_CHECKING:
     from streams.topics import Topics
@@ -16,7 +24,8 @@ if TYPE_CHECKING:
 class Role(StrEnum):
     INTAKE = "intake"
     ENGAGEMENT = "engagement"
-    NOTIFIER = "notifier"
+    ROUTER = "router"
+    COURIER = "courier"
     PUBLISHER = "publisher"
     OPERATOR = "operator"
     DLQ = "dlq"
@@ -29,14 +38,13 @@ CONTROL: Final = "control"
 """Commands that write control records do so in transactions; their ids begin as a stage's would that is called so."""
 DEAD_LETTERS: Final = "dlq"
 """The same for retrying dead letters, which is one transactional id: whoever begins fences the one before."""
-COMMAND_GROUPS: Final = "pegel-"
-"""Commands read without a group, but their client wants the name of one, and looks up where it would be."""
-STAGES: Final = (Role.INTAKE, Role.ENGAGEMENT, Role.NOTIFIER)
+STAGES: Final = (Role.INTAKE, Role.ENGAGEMENT, Role.ROUTER, Role.COURIER)
 
 PURPOSES: Final = {
     Role.INTAKE: "runs 'pegel worker intake'",
     Role.ENGAGEMENT: "runs 'pegel worker engagement'",
-    Role.NOTIFIER: "runs 'pegel worker notifier'",
+    Role.ROUTER: "runs 'pegel worker router'",
+    Role.COURIER: "runs 'pegel worker courier'",
     Role.PUBLISHER: "sends events, with 'pegel publish' or by a producer of your own",
     Role.OPERATOR: "writes control records and reads them back: 'pegel catalog apply', 'catalog history', 'erase'",
     Role.DLQ: "looks at what was refused, tries it again or drops it: 'pegel dlq'",
@@ -46,22 +54,8 @@ PURPOSES: Final = {
 }
 
 
-class Shape(Protocol):
-    """What a stage reads and writes; a `StageSpec` says it."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def input_topic(self) -> str: ...
-    @property
-    def changelog_topic(self) -> str: ...
-    @property
-    def output_topics(self) -> tuple[str, ...]: ...
-
-
 def stage_permissions(stage: Shape, topics: "Topics", *, transactional: bool) -> tuple[Permission, ...]:
-    group = topics.group(stage.name)
-    return of_worker(stage.input_topic, stage.changelog_topic, stage.output_topics, group, transactional=transactional)
+    return of_worker(stage, topics.group(stage.name), transactional=transactional)
 
 
 def command_permissions(role: Role, topics: "Topics") -> tuple[Permission, ...]:
@@ -93,7 +87,7 @@ def command_permissions(role: Role, topics: "Topics") -> tuple[Permission, ...]:
         case Role.DOCTOR:
             groups = (Permission(Resource.GROUP, topics.group(one.value), Operation.DESCRIBE) for one in STAGES)
             return (*of_topics(topics.all(), Operation.READ, Operation.DESCRIBE_CONFIGS), *groups, reading)
-        case Role.INTAKE | Role.ENGAGEMENT | Role.NOTIFIER:
+        case Role.INTAKE | Role.ENGAGEMENT | Role.ROUTER | Role.COURIER:
             raise AssertionError(f"{role} is a worker: its stage says what it needs")
 
 

@@ -40,7 +40,7 @@ def test_kafka_is_of_one_version_everywhere() -> None:
 def test_our_containers_run_as_nobody_special_on_a_read_only_root() -> None:
     services = compose()["services"]
 
-    for name in ("topics", "intake", "engagement", "notifier", "prometheus"):
+    for name in ("topics", "intake", "engagement", "router", "courier", "prometheus"):
         assert services[name]["read_only"] is True
         assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", services[name]["user"])
         assert services[name]["cap_drop"] == ["ALL"]
@@ -50,7 +50,7 @@ def test_workers_wait_for_topics_and_topics_for_kafka() -> None:
     services = compose()["services"]
 
     assert services["topics"]["depends_on"] == {"kafka": {"condition": "service_healthy"}}
-    for name in ("intake", "engagement", "notifier"):
+    for name in ("intake", "engagement", "router", "courier"):
         assert services[name]["depends_on"] == {"topics": {"condition": "service_completed_successfully"}}
         assert services[name]["command"] == ["worker", name]
         assert services[name]["healthcheck"]
@@ -94,7 +94,7 @@ def test_prometheus_looks_at_every_worker_where_it_listens() -> None:
     scrape = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]
     (found,) = scrape[0]["dns_sd_configs"]
 
-    assert found["names"] == ["intake", "engagement", "notifier"]
+    assert found["names"] == ["intake", "engagement", "router", "courier"]
     assert str(found["port"]) == compose()["services"]["intake"]["environment"]["PEGEL_WEB__PORT"]
 
 

@@ -47,7 +47,8 @@ def test_state_has_as_many_partitions_as_the_input_it_belongs_to() -> None:
     for changelog, source in (
         (TOPICS.identity_changelog, TOPICS.product_events),
         (TOPICS.accounts_changelog, TOPICS.account_events),
-        (TOPICS.deliveries_changelog, TOPICS.transitions),
+        (TOPICS.router_changelog, TOPICS.transitions),
+        (TOPICS.deliveries_changelog, TOPICS.inbox),
     ):
         assert found[changelog].partitions == found[source].partitions == 6
         assert found[changelog].cleanup is Cleanup.COMPACT

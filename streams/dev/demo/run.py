@@ -1,6 +1,6 @@
 """The demo, from an empty machine to messages in Slack: broker, topics, workers, a stand-in for Slack, events.
 
-    publish (history at full speed, then the last days fast) ─▶ Kafka ─▶ three workers ─▶ Slack stand-in
+    publish (history at full speed, then the last days fast) ─▶ Kafka ─▶ four workers ─▶ Slack stand-in
                                                                   └────▶ the board shows what comes out
 
 All times in the data set are moved by one constant, so that its end is now. The clock follows the log while the demo
@@ -36,12 +36,13 @@ from streams.settings import Settings
 from streams.topic_admin import TopicAdmin
 from streams.topics import Topics, specs
 
-STAGES: Final = ("intake", "engagement", "notifier")
+STAGES: Final = ("intake", "engagement", "router", "courier")
 READY_TIMEOUT_S: Final = 90.0
 SETTLE_TIMEOUT_S: Final = 180.0
 SETTLED_LOOKS: Final = 5
 WORKERS_END_S: Final = 15.0
 FIGURES_EVERY_S: Final = 1.0
+PORT_MAX: Final = 65_535
 KEPT_MESSAGES: Final = 2_000
 
 
@@ -91,7 +92,7 @@ class Demo:
             TopicAdmin(settings.kafka).apply(specs(settings))
             slack = stack.enter_context(_slack(self._on_message))
             self._say(f"Slack stand-in: http://127.0.0.1:{slack.port}/")
-            ports = dict(zip(STAGES, _three_ports(), strict=True))
+            ports = dict(zip(STAGES, _ports_in_a_row(len(STAGES)), strict=True))
             pages = WorkerPages(ports)
             self.worker_log = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pegel-demo-"))) / "log"
             stack.enter_context(self._running_workers(settings, slack, ports))
@@ -182,7 +183,7 @@ class Demo:
         while not self._is_over() and not self.stop.wait(0.5):
             if self._options.once and self.board.figures.phase == "published":
                 give_up_at = give_up_at or time.monotonic() + SETTLE_TIMEOUT_S
-                idle = pages.lag() == 0 and pages.metric("notifier", "pegel_open_deliveries") == 0
+                idle = pages.lag() == 0 and pages.metric("courier", "pegel_open_deliveries") == 0
                 looks = looks + 1 if idle else 0
                 if looks >= SETTLED_LOOKS:
                     return
@@ -256,13 +257,14 @@ def _slack(on_message: Callable[[str], None]) -> Iterator[SlackStandIn]:
         loop.close()
 
 
-def _three_ports() -> list[int]:
-    """Three free ports in a row, as `worker all` takes them."""
+def _ports_in_a_row(count: int) -> list[int]:
+    """Free ports in a row, as `worker all` takes them."""
     for _ in range(100):
         (first,) = free_ports(1)
-        if first + 2 <= 65_535 and is_free(first + 1) and is_free(first + 2):
-            return [first, first + 1, first + 2]
-    raise ExpectedError("no three free ports in a row were found on this machine")
+        ports = range(first, first + count)
+        if ports[-1] <= PORT_MAX and all(is_free(port) for port in ports[1:]):
+            return list(ports)
+    raise ExpectedError(f"no {count} free ports in a row were found on this machine")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

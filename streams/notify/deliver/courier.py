@@ -2,17 +2,21 @@
 
 All decisions are the dispatch's; here are only the tasks. An exception in one is a fault of the program: it is kept for
 the stage to raise (fail stop), never counted as a failed delivery.
+
+The words of a message are made once, before its first attempt, and kept with the delivery: a provider that knows a
+repeat by its bytes gets the same ones.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final, Protocol
 
 from schemas.action import Reason
-from streams.connectors.contract import Connector
+from streams.connectors.contract import BatchConnector, Connector
 from streams.connectors.message import Message, Rendered
 from streams.connectors.outcome import Outcome, OutcomeKind
-from streams.notify.deliver.dispatch import Dispatch, Settled, Start
+from streams.notify.deliver.dispatch import Dispatch, Settled, Start, Unsendable
 from streams.notify.plan.delivery import Delivery
 from streams.notify.plan.render import TemplateProblem
 
@@ -25,22 +29,28 @@ Clock = Callable[[], int]
 Write = Callable[[Delivery], Rendered]
 
 
-class Report(Protocol):
-    """Told of every decision; `detail` is the connector's word or what is wrong with a template."""
+class Owner(Protocol):
+    """Whoever answers for the deliveries of a destination: the stage that has its partition."""
 
-    def __call__(self, settled: Settled, detail: str, ref: str | None) -> None: ...
+    def settled(self, settled: Settled, detail: str, ref: str | None) -> None:
+        """Take a decision; `detail` is the connector's word or what is wrong with a template."""
+        ...
+
+    def thread_ref(self, delivery: Delivery) -> str | None:
+        """The ref of the first message about the account, if one is known."""
+        ...
 
 
 class Courier:
-    def __init__(self, dispatch: Dispatch, connector: Connector, write: Write, report: Report, clock: Clock) -> None:
+    def __init__(self, dispatch: Dispatch, connector: Connector, write: Write, clock: Clock) -> None:
         self.dispatch = dispatch
+        self.owner: Owner | None = None
+        """Nobody, while the destination is at work elsewhere: what still ends then is told to nobody."""
         self.failure: BaseException | None = None
         self._connector = connector
         self._write = write
-        self._report = report
         self._clock = clock
-        self._attempts: dict[asyncio.Task[None], int] = {}
-        """Under way, with the partition that each is for."""
+        self._attempts: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
 
@@ -52,11 +62,10 @@ class Courier:
         """Something may be possible that was not."""
         self._woken.set()
 
-    async def finish(self, timeout_s: float, partition: int | None = None) -> None:
-        """Give attempts under way (of one partition, or all) some time to end."""
-        pending = [task for task, of in self._attempts.items() if partition is None or of == partition]
-        if pending:
-            await asyncio.wait(pending, timeout=timeout_s)
+    async def finish(self, timeout_s: float) -> None:
+        """Give attempts under way some time to end."""
+        if self._attempts:
+            await asyncio.wait(self._attempts, timeout=timeout_s)
 
     async def stop(self) -> None:
         """End the loop and what is still under way, and close the connector."""
@@ -74,7 +83,7 @@ class Courier:
             while (start := self.dispatch.next(now_ms)) is not None:
                 self._begin(start)
             for settled in self.dispatch.overdue(now_ms):
-                self._report(settled, "", None)
+                self._tell(settled, "", None)
             wake_ms = self.dispatch.wake_ms(now_ms)
             wait_s = None if wake_ms is None else min(max(wake_ms - now_ms, 1) / 1_000, SLEEP_MAX_S)
             try:
@@ -83,39 +92,66 @@ class Courier:
                 continue
 
     def _begin(self, start: Start) -> None:
-        task = asyncio.create_task(self._attempt(start), name=f"delivery-{start.delivery.delivery_id}")
-        self._attempts[task] = start.delivery.source.partition
+        task = asyncio.create_task(self._attempt(start), name=f"delivery-{start.deliveries[0].delivery_id}")
+        self._attempts.add(task)
         task.add_done_callback(self._ended)
 
     async def _attempt(self, start: Start) -> None:
-        delivery = start.delivery
         began_ms = self._clock()
+        written = [self._written(one) for one in start.deliveries]
+        ready = [one for one in written if isinstance(one, Delivery)]
+        messages = [self._message(one, began_ms) for one in ready]
+        answers = iter(await self._deliver(messages) if messages else ())
+        outcomes = [next(answers) if isinstance(one, Delivery) else one for one in written]
+        sent = tuple(
+            one if isinstance(one, Delivery) else known for one, known in zip(written, start.deliveries, strict=True)
+        )
+        concluded = self.dispatch.concluded(replace(start, deliveries=sent), outcomes, self._clock())
+        for settled, outcome in zip(concluded, outcomes, strict=True):
+            self._tell(settled, outcome.detail, outcome.ref)
+
+    def _written(self, delivery: Delivery) -> Delivery | Unsendable:
+        """With its words."""
+        if delivery.rendered is not None:
+            return delivery
         try:
-            rendered = self._write(delivery)
+            return replace(delivery, rendered=self._write(delivery))
         except TemplateProblem as problem:
-            self._report(self.dispatch.abandoned(start, Reason.TEMPLATE_FAILED, began_ms), str(problem), None)
-            return
-        message = Message(
+            return Unsendable(Reason.TEMPLATE_FAILED, str(problem))
+
+    def _message(self, delivery: Delivery, now_ms: int) -> Message:
+        assert delivery.rendered is not None
+        return Message(
             delivery.delivery_id,
             delivery.attempts + 1,
-            began_ms,
+            now_ms,
             delivery.play,
             delivery.news.fields,
-            rendered,
-            items=(delivery.news.fields,),
+            delivery.rendered,
+            kind=delivery.kind,
+            items=tuple(item.news.fields for item in delivery.items),
+            facts=delivery.facts,
+            owner=delivery.owner,
+            thread_ref=None if self.owner is None else self.owner.thread_ref(delivery),
+            after_ambiguous=delivery.unsure,
         )
-        outcome = await self._deliver(message)
-        self._report(self.dispatch.concluded(start, outcome, self._clock()), outcome.detail, outcome.ref)
 
-    async def _deliver(self, message: Message) -> Outcome:
+    async def _deliver(self, messages: Sequence[Message]) -> Sequence[Outcome]:
         try:
             async with asyncio.timeout(self.dispatch.destination.timeout_s + ATTEMPT_SLACK_S):
-                return await self._connector.deliver(message)
+                if len(messages) == 1:
+                    return [await self._connector.deliver(messages[0])]
+                assert isinstance(self._connector, BatchConnector)
+                return await self._connector.deliver_batch(messages)
         except TimeoutError:
-            return Outcome(OutcomeKind.AMBIGUOUS, "no_answer")
+            return [Outcome(OutcomeKind.AMBIGUOUS, "no_answer")] * len(messages)
+
+    def _tell(self, settled: Settled, detail: str, ref: str | None) -> None:
+        if self.owner is not None:
+            self.owner.settled(settled, detail, ref)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        del self._attempts[task]
+        self._attempts.remove(task)
         self._keep_failure(task)
         self.wake()
 

@@ -1,37 +1,38 @@
-"""All couriers of a worker, and the partitions they work for.
+"""All couriers of a worker.
 
-Destinations outlive partitions: pace and health are theirs, whichever partition a delivery came from. What is decided
-about a delivery is told to the partition it belongs to, if that is still - or again - here; else to nobody, and its
-next owner does it again with the same delivery id.
+Couriers outlive partitions: the pace and health of a destination stay known while it is at work elsewhere. Its
+deliveries belong to whoever has claimed it; what still ends afterwards is told to nobody, and the next owner does it
+again with the same delivery id.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
 from schemas.playbook import Destination
-from streams.connectors.contract import Connector
-from streams.notify.deliver.courier import Clock, Courier, Report, Write
-from streams.notify.deliver.dispatch import Dispatch, Settled
+from streams.connectors.contract import Connector, ConnectorType
+from streams.notify.deliver.courier import Clock, Courier, Owner, Write
+from streams.notify.deliver.dispatch import Dispatch
 from streams.notify.plan.delivery import Delivery
 
 FINISH_S: Final = 3.0
-"""How long attempts under way are waited for when a partition moves away or the worker stops."""
+"""How long attempts under way are waited for when a destination moves away or the worker stops."""
 
 
 class Desk:
     def __init__(
         self,
-        destinations: Mapping[str, tuple[Destination, Connector]],
+        destinations: Mapping[str, tuple[Destination, ConnectorType, Connector]],
         write: Write,
         clock: Clock,
     ) -> None:
         self._clock = clock
-        self._reports: dict[int, Report] = {}
         self._couriers = {
-            name: Courier(Dispatch(destination), connector, write, self._report, clock)
-            for name, (destination, connector) in destinations.items()
+            name: Courier(
+                Dispatch(destination, batch_max=kind.batch_max, latest_wins=kind.latest_wins), connector, write, clock
+            )
+            for name, (destination, kind, connector) in destinations.items()
         }
 
     @asynccontextmanager
@@ -45,47 +46,59 @@ class Desk:
             await asyncio.gather(*(courier.finish(FINISH_S) for courier in self._couriers.values()))
             await asyncio.gather(*(courier.stop() for courier in self._couriers.values()))
 
-    def attach(self, partition: int, report: Report) -> None:
-        self._reports[partition] = report
+    def claim(self, destination: str, owner: Owner) -> None:
+        """From now on the destination's deliveries are the owner's."""
+        courier = self._couriers[destination]
+        if courier.owner is not owner:
+            courier.dispatch.drop()
+            courier.owner = owner
 
-    def detach(self, partition: int, report: Report) -> None:
-        """Forget the partition, unless somebody else works for it by now."""
-        if self._reports.get(partition) is report:
-            del self._reports[partition]
-            self.withdraw(partition)
+    def leave(self, destination: str, owner: Owner) -> None:
+        """Give the destination up, unless somebody else has claimed it by now."""
+        courier = self._couriers[destination]
+        if courier.owner is owner:
+            courier.owner = None
+            courier.dispatch.drop()
 
-    def offer(self, delivery: Delivery) -> None:
+    def offer(self, delivery: Delivery) -> Delivery | None:
+        """Have it delivered. Returns the one that it outdates, which is not delivered any more."""
         courier = self._couriers[delivery.destination]
-        courier.dispatch.offer(delivery, self._clock())
+        outdated = courier.dispatch.offer(delivery, self._clock())
         courier.wake()
+        return outdated
 
-    def withdraw(self, partition: int) -> None:
-        """Start nothing more for the partition; what is under way ends as it does."""
-        for courier in self._couriers.values():
-            courier.dispatch.drop(partition)
+    def hold_after(self, destination: str, order: int | None) -> None:
+        """Let nothing start at the destination that comes later in the order; None: everything may."""
+        self._couriers[destination].dispatch.lanes.hold_after(order)
+        self._couriers[destination].wake()
 
-    async def finish(self, partition: int) -> None:
-        """Give what is under way for the partition some time to end."""
-        await asyncio.gather(*(courier.finish(FINISH_S, partition) for courier in self._couriers.values()))
+    def hurry(self, delivery: Delivery) -> None:
+        """Try an open delivery as soon as it is its turn."""
+        self._couriers[delivery.destination].dispatch.lanes.hurry(delivery)
+        self._couriers[delivery.destination].wake()
 
-    def overflows(self, destination: str) -> bool:
-        """Whether a destination is down and has all the backlog that it may have."""
-        dispatch = self._couriers[destination].dispatch
-        return dispatch.full and dispatch.down(self._clock())
+    def withdraw(self, delivery: Delivery) -> bool:
+        """Give an open delivery up; False if it is under way."""
+        courier = self._couriers[delivery.destination]
+        if courier.dispatch.lanes.is_under_way(delivery):
+            return False
+        courier.dispatch.lanes.withdraw(delivery, self._clock())
+        courier.wake()
+        return True
 
-    def saturated(self) -> bool:
-        """Whether a destination that works has more to do than it may keep waiting."""
-        now_ms = self._clock()
-        return any(one.full and not one.down(now_ms) for one in self.dispatches())
+    def suspend(self, destination: str) -> None:
+        """Start nothing more there; what is under way ends as it does."""
+        self._couriers[destination].dispatch.drop()
+
+    async def finish(self, destinations: Iterable[str]) -> None:
+        """Give what is under way some time to end."""
+        await asyncio.gather(*(self._couriers[name].finish(FINISH_S) for name in destinations))
 
     def failure(self) -> BaseException | None:
         return next((courier.failure for courier in self._couriers.values() if courier.failure is not None), None)
 
-    def dispatches(self) -> Iterator[Dispatch]:
-        for courier in self._couriers.values():
-            yield courier.dispatch
+    def dispatch(self, destination: str) -> Dispatch:
+        return self._couriers[destination].dispatch
 
-    def _report(self, settled: Settled, detail: str, ref: str | None) -> None:
-        report = self._reports.get(settled.delivery.source.partition)
-        if report is not None:
-            report(settled, detail, ref)
+    def destinations(self) -> Iterator[str]:
+        yield from self._couriers

@@ -1,23 +1,28 @@
 """The queues of one destination: a lane per account, each strictly first in, first out, all of them side by side.
 
-A lane is `ready` (its head may start), `busy` (its head is under way) or `parked` (its head waits for its time). Only
-the head of a lane ever moves, so an account's messages arrive in the order of its transitions, whatever fails; and a
-head that waits holds back nobody but its own account. Ready lanes take turns.
+A lane is `ready` (its head may start), `busy` (its head is under way), `parked` (its head waits for its time) or `held`
+(an operator wants its head to wait). Only the head of a lane ever moves, so an account's messages arrive in the order
+of its transitions, whatever fails; and a head that waits holds back nobody but its own account. Ready lanes take turns.
 
-Lanes belong to an input partition, for a partition may move away at any time: `drop` then forgets its lanes but for
-heads that are under way. Those cannot be called back, so if the partition returns before they end, the lane goes on
-where it was instead of sending its head a second time.
+What is about several accounts - a digest, a list - has the lane that the plan has named.
+
+At a destination that keeps a state per account (`latest_wins`) a delivery takes the place of one that waits and says
+what is outdated by it: of a hundred changes during an outage one is told. It takes over the other one's wait too.
+
+A destination may move to another worker at any time: `drop` forgets its lanes but for heads that are under way. Those
+cannot be called back, so if the destination returns before they end, the lane goes on where it was instead of sending
+its head a second time.
 """
 
 import heapq
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from streams.notify.plan.delivery import Delivery
 
-LaneKey = tuple[int, str]
+LaneKey = str
 
 
 class Wait(StrEnum):
@@ -31,6 +36,7 @@ class LaneState(StrEnum):
     READY = "ready"
     BUSY = "busy"
     PARKED = "parked"
+    HELD = "held"
 
 
 @dataclass(slots=True)
@@ -40,17 +46,19 @@ class Lane:
     until_ms: int = 0
     wait: Wait = Wait.RECORD
     ghost: bool = False
-    """The head is under way, but its partition has moved away since: it is not sent again from here."""
+    """The head is under way, but its destination has moved away since: it is not sent again from here."""
 
 
 class Lanes:
-    def __init__(self) -> None:
+    def __init__(self, *, latest_wins: bool = False) -> None:
+        self._latest_wins = latest_wins
         self._lanes: dict[LaneKey, Lane] = {}
         self._ready: dict[LaneKey, None] = {}
         """In the order of their turn."""
         self._parked: list[tuple[int, LaneKey]] = []
         """A heap; an entry that its lane no longer agrees with is void."""
         self._open = 0
+        self._held_after: int | None = None
 
     def __len__(self) -> int:
         """Open deliveries, those under way included."""
@@ -60,8 +68,16 @@ class Lanes:
     def parked(self) -> int:
         return sum(lane.state is LaneState.PARKED for lane in self._lanes.values())
 
-    def add(self, delivery: Delivery, now_ms: int) -> None:
-        """Queue it behind the others of its account."""
+    def hold_after(self, order: int | None) -> None:
+        """Let nothing start whose `order` is greater; None: everything may."""
+        self._held_after = order
+        for key, lane in self._lanes.items():
+            if lane.state in {LaneState.READY, LaneState.HELD}:
+                self._ready.pop(key, None)
+                self._make_ready(key, lane)
+
+    def add(self, delivery: Delivery, now_ms: int) -> Delivery | None:
+        """Queue it behind the others of its account. Returns the one whose place it has taken, if it has."""
         key = key_of(delivery)
         lane = self._lanes.get(key)
         if lane is None:
@@ -71,12 +87,17 @@ class Lanes:
                 self._park(key, lane, delivery.not_before_ms, Wait.RECORD)
             else:
                 self._make_ready(key, lane)
-        elif lane.state is LaneState.BUSY and lane.queue[0].delivery_id == delivery.delivery_id:
+            return None
+        if lane.state is LaneState.BUSY and lane.queue[0].delivery_id == delivery.delivery_id:
             lane.queue[0] = delivery
             lane.ghost = False
-        else:
-            lane.queue.append(delivery)
-            self._open += 1
+            return None
+        outdated = self._outdated_by(delivery, lane) if self._latest_wins else None
+        lane.queue.append(delivery)
+        self._open += 1
+        if outdated is not None:
+            self._take_place(lane, outdated, now_ms)
+        return outdated
 
     def take(self, now_ms: int) -> Delivery | None:
         """The head whose turn it is; its lane is busy from now on."""
@@ -126,6 +147,15 @@ class Lanes:
         lane.queue[0] = delivery
         self._park(key, lane, delivery.not_before_ms, wait)
 
+    def hurry(self, delivery: Delivery) -> None:
+        """A delivery that waits is tried as soon as it is its lane's turn; it stands as given from now on."""
+        key = key_of(delivery)
+        lane = self._lanes[key]
+        place = next(i for i, one in enumerate(lane.queue) if one.delivery_id == delivery.delivery_id)
+        lane.queue[place] = delivery
+        if place == 0 and lane.state is LaneState.PARKED:
+            self._make_ready(key, lane)
+
     def release(self, wait: Wait) -> None:
         """What waits for this reason need not wait any longer."""
         for key, lane in self._lanes.items():
@@ -149,29 +179,41 @@ class Lanes:
             if lane.state is LaneState.BUSY:
                 yield lane.queue[0]
 
+    def is_under_way(self, delivery: Delivery) -> bool:
+        lane = self._lanes.get(key_of(delivery))
+        return lane is not None and lane.state is LaneState.BUSY and lane.queue[0].delivery_id == delivery.delivery_id
+
     def withdraw(self, delivery: Delivery, now_ms: int) -> None:
         """Take out a delivery that is not under way, wherever it stands in its lane."""
         key = key_of(delivery)
         lane = self._lanes[key]
-        was_head = lane.queue[0].delivery_id == delivery.delivery_id
-        assert not (was_head and lane.state is LaneState.BUSY)
-        lane.queue.remove(delivery)
+        place = next(i for i, one in enumerate(lane.queue) if one.delivery_id == delivery.delivery_id)
+        assert place or lane.state is not LaneState.BUSY
+        del lane.queue[place]
         self._open -= 1
-        if was_head:
+        if not place:
             self._next(key, lane, now_ms)
 
-    def drop(self, partition: int) -> None:
-        """Forget a partition's lanes, but for heads under way."""
-        for key in [key for key in self._lanes if key[0] == partition]:
-            lane = self._lanes[key]
+    def drop(self) -> None:
+        """Forget all lanes, but for heads under way."""
+        for key, lane in list(self._lanes.items()):
             if lane.state is LaneState.BUSY:
-                self._open -= len(lane.queue) - 1
                 lane.queue = deque([lane.queue[0]])
                 lane.ghost = True
             else:
-                self._open -= len(lane.queue)
-                self._ready.pop(key, None)
                 del self._lanes[key]
+        self._ready.clear()
+        self._open = len(self._lanes)
+
+    def _outdated_by(self, delivery: Delivery, lane: Lane) -> Delivery | None:
+        waiting = list(lane.queue)[1 if lane.state is LaneState.BUSY else 0 :]
+        return next((one for one in waiting if subject_of(one) == subject_of(delivery)), None)
+
+    def _take_place(self, lane: Lane, outdated: Delivery, now_ms: int) -> None:
+        newest = lane.queue[-1]
+        if outdated.not_before_ms > newest.not_before_ms:
+            lane.queue[-1] = replace(newest, not_before_ms=outdated.not_before_ms, strikes=outdated.strikes)
+        self.withdraw(outdated, now_ms)
 
     def _next(self, key: LaneKey, lane: Lane, now_ms: int) -> None:
         self._ready.pop(key, None)
@@ -183,6 +225,9 @@ class Lanes:
             self._make_ready(key, lane)
 
     def _make_ready(self, key: LaneKey, lane: Lane) -> None:
+        if self._held_after is not None and lane.queue[0].order > self._held_after:
+            lane.state = LaneState.HELD
+            return
         lane.state = LaneState.READY
         self._ready[key] = None
 
@@ -207,4 +252,11 @@ class Lanes:
 
 
 def key_of(delivery: Delivery) -> LaneKey:
-    return delivery.source.partition, delivery.news.account_id
+    """Which lane a delivery belongs to."""
+    return delivery.lane or delivery.news.account_id
+
+
+def subject_of(delivery: Delivery) -> tuple[str, str, str]:
+    """What a delivery states something about: a newer one about the same outdates it."""
+    news = delivery.news
+    return delivery.play, delivery.template, news.group or news.segment

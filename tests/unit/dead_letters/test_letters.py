@@ -20,7 +20,7 @@ NOW = 1_772_368_498_000
 LATER = NOW + 86_400_000
 PRODUCT = RefusedAt("intake", TOPICS.product_events, 3, TOPICS.product_events_dlq)
 ACCOUNT = RefusedAt("engagement", TOPICS.account_events, 1, TOPICS.account_events_dlq, frozenset({"pegel-control"}))
-TRANSITIONS = RefusedAt("notifier", TOPICS.transitions, 0, TOPICS.transitions_dlq)
+TRANSITIONS = RefusedAt("courier", TOPICS.transitions, 0, TOPICS.transitions_dlq)
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ SPOILT: dict[str, tuple[Facts, str, Level, str]] = {
         with_group(SOUND, "intake", members=CROWD), "workers", Level.WARN, "3 for 2 partitions",
     ),
     "workers without a name": (
-        with_group(SOUND, "notifier", members=NAMELESS), "static-members", Level.WARN, "notifier (1)",
+        with_group(SOUND, "courier", members=NAMELESS), "static-members", Level.WARN, "courier (1)",
     ),
     "far behind": (
         replace(SOUND, ends={**SOUND.ends, TOPICS.account_events: LATE}), "lag", Level.WARN, "engagement partition 0",
@@ -91,8 +91,8 @@ SPOILT: dict[str, tuple[Facts, str, Level, str]] = {
         "positions", Level.FAIL, "engagement 0: offset 91, state 90",
     ),
     "an offset behind the state": (
-        with_group(SOUND, "notifier", committed_before={0: 90, 1: 10}, committed_after={0: 90, 1: 10}),
-        "positions", Level.FAIL, "notifier 1: offset 10, state 90",
+        with_group(SOUND, "courier", committed_before={0: 90, 1: 10}, committed_after={0: 90, 1: 10}),
+        "positions", Level.FAIL, "courier 1: offset 10, state 90",
     ),
     "an offset that expired": (
         with_group(SOUND, "intake", committed_before={1: 90}, committed_after={1: 90}),

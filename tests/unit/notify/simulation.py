@@ -26,14 +26,17 @@ class Attempt:
 
 
 class Simulation:
-    def __init__(self, destination: Destination, answer: Answer) -> None:
-        self.dispatch = Dispatch(destination)
+    def __init__(
+        self, destination: Destination, answer: Answer, *, batch_max: int = 1, latest_wins: bool = False
+    ) -> None:
+        self.dispatch = Dispatch(destination, batch_max=batch_max, latest_wins=latest_wins)
         self.now_ms = NOW_MS
         self.attempts: list[Attempt] = []
         self.settled: dict[str, Settled] = {}
         self.delivered: list[tuple[int, Delivery]] = []
         self._answer = answer
-        self._under_way: list[tuple[int, int, Start, Outcome]] = []
+        self.outdated: list[Delivery] = []
+        self._under_way: list[tuple[int, int, Start, list[Outcome]]] = []
         self._arrivals: list[tuple[int, int, Delivery]] = []
         self._number = itertools.count()
 
@@ -56,21 +59,24 @@ class Simulation:
 
     def _start(self) -> None:
         while self._arrivals and self._arrivals[0][0] <= self.now_ms:
-            self.dispatch.offer(heapq.heappop(self._arrivals)[2], self.now_ms)
+            outdated = self.dispatch.offer(heapq.heappop(self._arrivals)[2], self.now_ms)
+            if outdated is not None:
+                self.outdated.append(outdated)
         while (start := self.dispatch.next(self.now_ms)) is not None:
             self._check_start(start)
-            outcome, after_ms = self._answer(self.now_ms, start.delivery)
-            self.attempts.append(Attempt(self.now_ms, start.delivery, start.probe))
-            heapq.heappush(self._under_way, (self.now_ms + after_ms, next(self._number), start, outcome))
+            answers = [self._answer(self.now_ms, one) for one in start.deliveries]
+            self.attempts += (Attempt(self.now_ms, one, start.probe) for one in start.deliveries)
+            outcomes, after_ms = [outcome for outcome, _ in answers], max(after_ms for _, after_ms in answers)
+            heapq.heappush(self._under_way, (self.now_ms + after_ms, next(self._number), start, outcomes))
         for settled in self.dispatch.overdue(self.now_ms):
             self._settle(settled)
 
     def _end(self) -> None:
         while self._under_way and self._under_way[0][0] <= self.now_ms:
-            _, _, start, outcome = heapq.heappop(self._under_way)
-            settled = self.dispatch.concluded(start, outcome, self.now_ms)
-            if settled.verdict.final:
-                self._settle(settled)
+            _, _, start, outcomes = heapq.heappop(self._under_way)
+            for settled in self.dispatch.concluded(start, outcomes, self.now_ms):
+                if settled.verdict.final:
+                    self._settle(settled)
 
     def _settle(self, settled: Settled) -> None:
         assert settled.delivery.delivery_id not in self.settled, "settled twice"
@@ -80,8 +86,10 @@ class Simulation:
 
     def _check_start(self, start: Start) -> None:
         """Laws that hold at every start."""
-        accounts = [one.delivery.news.account_id for _, _, one, _ in self._under_way]
-        assert start.delivery.news.account_id not in accounts, "two of one account under way"
+        accounts = [one.news.account_id for _, _, other, _ in self._under_way for one in other.deliveries]
+        accounts += [one.news.account_id for one in start.deliveries]
+        assert len(set(accounts)) == len(accounts), "two of one account under way"
+        assert len(start.deliveries) == 1 or not start.probe
         assert len(self._under_way) < self.dispatch.destination.in_flight_max
         assert start.probe == (self.dispatch.breaker.state is BreakerState.PROBING)
 

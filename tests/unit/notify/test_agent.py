@@ -1,28 +1,44 @@
-"""The notifier as the runtime builds it."""
+"""Router and courier as the runtime builds them."""
 
 import asyncio
 from pathlib import Path
 
 import pytest
 
-from streams.notify.agent import stage_spec
+from schemas.inbox import Original, routed_headers
+from streams.notify.courier import agent as courier
 from streams.notify.playbooks import PlaybookError
+from streams.notify.router import agent as router
+from streams.runtime.partitioner import partition_of
 from streams.settings import NotifySettings, Settings
 from streams.topics import Topics
-from tests.unit.notify.world import Record, raw
+from tests.unit.notify.world import NOW_MS, Record, raw
+
+SETTINGS = Settings(notify=NotifySettings(playbooks=Path("console"), max_age_h=None))
+TOPICS = Topics("p.")
 
 
 async def test_a_transition_becomes_a_line_on_the_console(capsys: pytest.CaptureFixture[str]) -> None:
-    settings = Settings(notify=NotifySettings(playbooks=Path("console"), max_age_h=None))
-    spec = stage_spec(settings, Topics("p."))
-    assert (spec.name, spec.input_topic) == ("notifier", "p.segments.transitions.v1")
+    spec = router.stage_spec(SETTINGS, TOPICS)
+    assert (spec.name, spec.input_topic) == ("router", "p.segments.transitions.v1")
+    assert spec.changelog_topic == "p.notifier.router.v1.changelog"
+    assert spec.output_topics == ("p.notifier.inbox.v1", "p.segments.transitions.v1.dlq")
+    stage = spec.factory(0)
+    stage.restored()
+    stage.apply([Record(0, raw())])
+    [routed] = stage.drain().outputs
+    assert routed.topic == "p.notifier.inbox.v1"
+    assert routed.key is not None
+
+    spec = courier.stage_spec(SETTINGS, TOPICS)
+    assert (spec.name, spec.input_topic) == ("courier", "p.notifier.inbox.v1")
     assert spec.changelog_topic == "p.notify.deliveries.v1.changelog"
     assert spec.output_topics == ("p.playbook.actions.v1", "p.segments.transitions.v1.dlq")
     assert spec.lifespan is not None
     async with spec.lifespan():
-        stage = spec.factory(0)
+        stage = spec.factory(partition_of(routed.key, SETTINGS.kafka.partitions))
         stage.restored()
-        stage.apply([Record(0, raw())])
+        stage.apply([Record(0, routed.value, routed.key, NOW_MS, routed.headers)])
         await asyncio.sleep(0.1)
         assert capsys.readouterr().out.startswith("2026-03-01T12:34:57.000Z\tacme\t⚠️ acme: at risk\t")
         assert {output.topic for output in stage.drain().outputs} == {"p.playbook.actions.v1"}
@@ -30,15 +46,32 @@ async def test_a_transition_becomes_a_line_on_the_console(capsys: pytest.Capture
 
 
 async def test_without_playbooks_everything_is_read_and_nothing_is_told() -> None:
-    spec = stage_spec(Settings(), Topics())
-    assert spec.lifespan is not None
-    async with spec.lifespan():
+    for module in (router, courier):
+        spec = module.stage_spec(Settings(), Topics())
         stage = spec.factory(0)
         stage.restored()
-        stage.apply([Record(0, raw())])
+        stage.apply([])
         assert (stage.position(1), stage.dirty(), stage.saturated()) == (1, False, False)
+    stage = router.stage_spec(Settings(), Topics()).factory(0)
+    stage.apply([Record(0, raw())])
+    assert not stage.dirty()
 
 
-def test_a_faulty_playbook_stops_the_worker_before_it_starts() -> None:
-    with pytest.raises(PlaybookError, match="PEGEL_SLACK_WEBHOOK_URL is not set"):
-        stage_spec(Settings(notify=NotifySettings(playbooks=Path("starter"))), Topics())
+async def test_a_destination_is_at_work_in_one_partition_alone() -> None:
+    spec = courier.stage_spec(SETTINGS, TOPICS)
+    assert spec.lifespan is not None
+    home = partition_of(b"console", SETTINGS.kafka.partitions)
+    async with spec.lifespan():
+        other = spec.factory((home + 1) % SETTINGS.kafka.partitions)
+        other.restored()
+        headers = routed_headers("console", Original(0, 1, NOW_MS, b"acme"))
+        other.apply([Record(0, raw(), b"console", NOW_MS, headers)])
+        [letter] = other.drain().outputs
+        assert letter.topic == "p.segments.transitions.v1.dlq"
+        other.close()
+
+
+def test_a_faulty_playbook_stops_the_workers_before_they_start() -> None:
+    for module in (router, courier):
+        with pytest.raises(PlaybookError, match="PEGEL_SLACK_WEBHOOK_URL is not set"):
+            module.stage_spec(Settings(notify=NotifySettings(playbooks=Path("starter"))), Topics())

@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -11,10 +12,10 @@ from hypothesis import strategies as st
 from schemas.action import ActionOutcome, Reason
 from streams.connectors.outcome import Outcome, OutcomeKind, ok, throttled
 from streams.notify.deliver.breaker import BreakerState
-from streams.notify.deliver.dispatch import Dispatch
+from streams.notify.deliver.dispatch import Dispatch, Unsendable
 from streams.notify.plan.delivery import Delivery
 from tests.unit.notify.simulation import Answer, Simulation
-from tests.unit.notify.world import NOW_MS, delivery, destination
+from tests.unit.notify.world import NOW_MS, delivery, destination, news
 
 K = OutcomeKind
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
@@ -98,17 +99,17 @@ def test_what_waits_for_its_own_sake_is_not_released_when_the_destination_is_bac
         dispatch.offer(one, NOW_MS)
     first = dispatch.next(NOW_MS)
     assert first is not None
-    dispatch.concluded(first, Outcome(K.RETRY_RECORD), NOW_MS)
+    dispatch.concluded(first, [Outcome(K.RETRY_RECORD)], NOW_MS)
     for _ in range(5):
         start = dispatch.next(NOW_MS)
         assert start is not None
-        dispatch.concluded(start, Outcome(K.RETRY_DESTINATION), NOW_MS)
+        dispatch.concluded(start, [Outcome(K.RETRY_DESTINATION)], NOW_MS)
     assert dispatch.breaker.state is BreakerState.OPEN
     waiting = NOW_MS + 30 * SECOND
     told = []
     while start := dispatch.next(waiting):
-        told.append(start.delivery.news.account_id)
-        dispatch.concluded(start, ok(), waiting)
+        told.append(start.deliveries[0].news.account_id)
+        dispatch.concluded(start, [ok()], waiting)
     assert len(told) == 8
     assert "sick" not in told
 
@@ -230,26 +231,124 @@ def test_an_attempt_that_could_not_be_made_is_nobodys_failure(*, probe: bool) ->
     if probe:
         starts = [start for _ in range(5) if (start := dispatch.next(now))]
         for start in starts:
-            dispatch.concluded(start, Outcome(K.RETRY_DESTINATION), now)
+            dispatch.concluded(start, [Outcome(K.RETRY_DESTINATION)], now)
         now += 10 * SECOND
     start = dispatch.next(now)
     assert start is not None
     assert start.probe is probe
-    settled = dispatch.abandoned(start, Reason.TEMPLATE_FAILED, now)
+    [settled] = dispatch.concluded(start, [Unsendable(Reason.TEMPLATE_FAILED)], now)
     assert (settled.verdict.outcome, settled.verdict.reason) == (ActionOutcome.DEAD_LETTERED, Reason.TEMPLATE_FAILED)
     following = dispatch.next(now)
     assert following is not None
     assert following.probe is probe
 
 
-def test_it_is_full_at_its_backlog_and_down_when_it_does_not_work() -> None:
-    dispatch = Dispatch(destination(), backlog_max=3)
-    for one in deliveries(3, 3):
-        assert not dispatch.full
-        dispatch.offer(one, NOW_MS)
-    assert dispatch.full
-    assert not dispatch.down(NOW_MS)
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(min_value=0, max_value=2**32))
+def test_batches_lose_nothing_keep_each_account_in_order_and_each_has_its_own_end(seed: int) -> None:
+    chance = random.Random(seed)
+    calm_at = NOW_MS + HOUR
+
+    def answer(now: int, _: Delivery) -> tuple[Outcome, int]:
+        return Outcome(chance.choice(list(K)) if now < calm_at else K.OK), chance.choice([1, 50])
+
+    simulation = Simulation(destination(in_flight_max=2), answer, batch_max=chance.randint(2, 20))
+    offered = deliveries(60, 15)
+    for one in offered:
+        simulation.offer(one, NOW_MS + chance.randint(0, 5) * MINUTE)
+    simulation.run(NOW_MS + 200 * HOUR)
+    assert simulation.settled.keys() == {one.delivery_id for one in offered}
+    assert simulation.dispatch.in_flight == len(simulation.dispatch.lanes) == 0
+
+
+def test_a_batch_is_one_request_at_the_destinations_pace_and_a_probe_is_one_delivery() -> None:
+    simulation = Simulation(
+        destination(in_flight_max=1, rate_per_s=1.0), down_until(NOW_MS + MINUTE, Outcome(K.AUTH), 5), batch_max=50
+    )
+    for one in deliveries(101, 101):
+        simulation.offer(one)
+    simulation.run(NOW_MS + HOUR)
+    sizes = Counter(attempt.at_ms for attempt in simulation.attempts)
+    assert list(sizes.values()) == [50, 1, 50, 50]
+    assert len(simulation.delivered) == 101
+
+
+def test_one_answer_of_a_batch_that_is_well_says_that_the_destination_is() -> None:
+    dispatch = Dispatch(destination(), batch_max=3)
+    for number in range(20):
+        for one in deliveries(3, 3):
+            dispatch.offer(replace(one, delivery_id=f"{number}-{one.delivery_id}"), NOW_MS + number * HOUR)
+        start = dispatch.next(NOW_MS + number * HOUR)
+        assert start is not None
+        others = [Outcome(K.RETRY_DESTINATION)] * (len(start.deliveries) - 1)
+        dispatch.concluded(start, [ok(), *others], NOW_MS + number * HOUR)
+    assert dispatch.breaker.state is BreakerState.CLOSED
+
+
+def test_where_the_newest_state_wins_what_waits_is_told_once_and_as_it_is_by_then() -> None:
+    simulation = Simulation(destination(), down_until(NOW_MS + HOUR, Outcome(K.RETRY_DESTINATION)), latest_wins=True)
+    offered = deliveries(300, 3)
+    for number, one in enumerate(offered):
+        simulation.offer(one, NOW_MS + number * SECOND)
+    simulation.run(NOW_MS + 2 * HOUR)
+    assert sorted(one.source.offset for _, one in simulation.delivered) == [297, 298, 299]
+    assert len(simulation.outdated) == 297
+    assert {one.delivery_id for one in simulation.outdated}.isdisjoint(simulation.settled)
+
+
+def test_what_says_something_else_of_the_account_is_not_outdated() -> None:
+    dispatch = Dispatch(destination(), latest_wins=True)
+    first = delivery("a", 1)
+    others = [
+        replace(delivery("a", 2), template="other"), replace(delivery("a", 3), play="other"),
+        replace(delivery("a", 4), news=news("a", 4, segment="champion")),
+    ]  # fmt: skip
+    for one in [first, *others]:
+        assert dispatch.offer(one, NOW_MS) is None
+    assert dispatch.offer(delivery("a", 5), NOW_MS) == first
+
+
+def test_a_newer_state_does_not_jump_the_wait_of_the_one_it_replaces() -> None:
+    dispatch = Dispatch(destination(), latest_wins=True)
+    dispatch.offer(delivery("a", 1), NOW_MS)
     start = dispatch.next(NOW_MS)
     assert start is not None
-    dispatch.concluded(start, Outcome(K.AUTH), NOW_MS)
-    assert dispatch.down(NOW_MS)
+    dispatch.concluded(start, [Outcome(K.RETRY_RECORD)], NOW_MS)
+    assert dispatch.offer(delivery("a", 2), NOW_MS) is not None
+    assert dispatch.next(NOW_MS + 3_000) is None
+    assert dispatch.next(NOW_MS + 7_000) is not None
+
+
+def test_what_is_held_does_not_start_and_goes_on_in_order_when_it_may() -> None:
+    dispatch = Dispatch(destination())
+    for number, one in enumerate(deliveries(6, 3)):
+        dispatch.offer(replace(one, order=number), NOW_MS)
+    dispatch.lanes.hold_after(1)
+    told = []
+    for _ in range(2):
+        while start := dispatch.next(NOW_MS):
+            told.append(start.deliveries[0].order)
+            dispatch.concluded(start, [ok()], NOW_MS)
+        dispatch.lanes.hold_after(None)
+    assert told[:2] == [0, 1]
+    assert sorted(told) == [0, 1, 2, 3, 4, 5]
+    assert [order % 3 for order in told].count(2) == 2
+    assert told.index(2) < told.index(5)
+
+
+def test_everything_is_held_by_a_pause_and_its_time_still_ends() -> None:
+    dispatch = Dispatch(destination(give_up_h=1))
+    dispatch.lanes.hold_after(-1)
+    dispatch.offer(delivery("a", 1), NOW_MS)
+    assert dispatch.next(NOW_MS) is None
+    assert [one.verdict.reason for one in dispatch.overdue(NOW_MS + HOUR + 2 * SECOND)] == [Reason.EXPIRED]
+
+
+def test_how_long_a_destination_asked_us_to_wait_is_counted_once() -> None:
+    dispatch = Dispatch(destination())
+    for one in deliveries(2, 2):
+        dispatch.offer(one, NOW_MS)
+    starts = [start for _ in range(2) if (start := dispatch.next(NOW_MS))]
+    for start, after_s in zip(starts, (30, 40), strict=True):
+        dispatch.concluded(start, [throttled(after_s, "429")], NOW_MS)
+    assert dispatch.throttled_ms == 40 * SECOND

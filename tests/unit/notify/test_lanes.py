@@ -67,19 +67,28 @@ def test_what_was_to_wait_before_a_restart_still_waits() -> None:
     assert name(lanes.take(NOW_MS + 9)) == "a1"
 
 
-def test_a_partition_that_moves_away_takes_its_lanes_along() -> None:
-    lanes = lanes_of(delivery("a", 1, partition=0), delivery("b", 2, partition=1), delivery("a", 3, partition=0))
-    lanes.drop(0)
-    assert len(lanes) == 1
-    assert [name(lanes.take(NOW_MS)) for _ in range(2)] == ["b2", None]
+def test_a_destination_that_moves_away_takes_its_lanes_along() -> None:
+    lanes = lanes_of(delivery("a", 1), delivery("b", 2), delivery("a", 3))
+    lanes.drop()
+    assert (len(lanes), lanes.take(NOW_MS)) == (0, None)
+
+
+def test_what_is_hurried_does_not_wait_for_its_time_and_stays_in_its_place() -> None:
+    lanes = lanes_of(delivery("a", 1, not_before_ms=NOW_MS + 9), delivery("a", 2))
+    lanes.hurry(delivery("a", 2))
+    assert lanes.take(NOW_MS) is None
+    lanes.hurry(delivery("a", 1))
+    assert name(lanes.take(NOW_MS)) == "a1"
+    assert lanes.is_under_way(delivery("a", 1))
+    assert not lanes.is_under_way(delivery("a", 2))
 
 
 @pytest.mark.parametrize("again", ["done", "back", "park"])
-def test_a_head_under_way_is_not_sent_again_from_here_after_its_partition_left(again: str) -> None:
+def test_a_head_under_way_is_not_sent_again_from_here_after_its_destination_left(again: str) -> None:
     a1, a2 = delivery("a", 1), delivery("a", 2)
     lanes = lanes_of(a1, a2)
     lanes.take(NOW_MS)
-    lanes.drop(0)
+    lanes.drop()
     assert len(lanes) == 1
     if again == "done":
         lanes.done(a1, NOW_MS)
@@ -91,11 +100,11 @@ def test_a_head_under_way_is_not_sent_again_from_here_after_its_partition_left(a
 
 
 @pytest.mark.parametrize("again", ["done", "back"])
-def test_a_partition_that_returns_before_its_head_ended_goes_on_where_it_was(again: str) -> None:
+def test_a_destination_that_returns_before_its_head_ended_goes_on_where_it_was(again: str) -> None:
     a1, a2 = delivery("a", 1), delivery("a", 2)
     lanes = lanes_of(a1, a2)
     lanes.take(NOW_MS)
-    lanes.drop(0)
+    lanes.drop()
     for one in (a1, a2):
         lanes.add(one, NOW_MS)
     assert (len(lanes), lanes.take(NOW_MS)) == (2, None)

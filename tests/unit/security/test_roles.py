@@ -41,13 +41,14 @@ def test_no_worker_may_write_what_another_stage_decides() -> None:
             for one in permissions_of(role, SETTINGS)
             if one.resource is Resource.TOPIC and one.name == topic and one.operation is Operation.WRITE
         }
-        for topic in (TOPICS.transitions, TOPICS.membership, TOPICS.identity_changelog, TOPICS.actions)
+        for topic in (TOPICS.transitions, TOPICS.membership, TOPICS.identity_changelog, TOPICS.inbox, TOPICS.actions)
     }
     assert writers == {
         TOPICS.transitions: {Role.ENGAGEMENT},
         TOPICS.membership: {Role.ENGAGEMENT},
         TOPICS.identity_changelog: {Role.INTAKE},
-        TOPICS.actions: {Role.NOTIFIER},
+        TOPICS.inbox: {Role.ROUTER},
+        TOPICS.actions: {Role.COURIER},
     }
 
 

@@ -1,0 +1,63 @@
+"""The courier as the runtime sees it: playbooks, connectors, one desk for the worker, one stage a partition."""
+
+import os
+import time
+from collections.abc import Iterable
+from typing import Final
+
+from streams.notify.courier.reading import KafkaReadings
+from streams.notify.courier.stage import CourierConfig, CourierStage
+from streams.notify.deliver.desk import Desk
+from streams.notify.playbooks import Playbooks, load_playbooks
+from streams.runtime.partitioner import partition_of
+from streams.runtime.stage import Stage, StageSpec
+from streams.settings import Settings
+from streams.topics import Topics
+
+NAME: Final = "courier"
+
+
+def stage_spec(settings: Settings, topics: Topics) -> StageSpec:
+    """Raises `PlaybookError` if the playbooks cannot be used."""
+    chosen = settings.notify.playbooks
+    playbooks = load_playbooks(str(chosen), os.environ) if chosen is not None else Playbooks()
+    kinds = {name: playbooks.type_of(name) for name in playbooks.destinations}
+    desk = Desk(
+        {name: (config, kinds[name], kinds[name].build(config)) for name, config in playbooks.destinations.items()},
+        playbooks.write,
+        now_ms,
+    )
+
+    def homes(partition: int) -> Iterable[str]:
+        return (
+            name
+            for name in playbooks.destinations
+            if partition_of(name.encode(), settings.kafka.partitions) == partition
+        )
+
+    config = CourierConfig(
+        desk=desk,
+        playbooks=playbooks,
+        topics=topics,
+        max_age_h=settings.notify.max_age_h,
+        clock=now_ms,
+        readings=lambda partition: KafkaReadings(settings.kafka, topics, partition),
+        homes=homes,
+    )
+
+    def stage(partition: int) -> Stage:
+        return CourierStage(partition, config)
+
+    return StageSpec(
+        name=NAME,
+        input_topic=topics.inbox,
+        changelog_topic=topics.deliveries_changelog,
+        factory=stage,
+        output_topics=(topics.actions, topics.transitions_dlq),
+        read_topics=(topics.membership,),
+        lifespan=desk.open,
+    )
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
