@@ -14,7 +14,7 @@ the same way without being sent.
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from streams.connectors.fields import Scalar, identity_of, written
 from streams.connectors.message import Message, MessageKind
@@ -55,6 +55,13 @@ Answered = Refused | Sequence[Outcome]
 """One outcome for each record asked about, in their order, or a refusal of them all."""
 
 
+class Entry(Protocol):
+    """One thing in a request."""
+
+    messages: list[int]
+    """Places of the messages that it is for."""
+
+
 @dataclass(slots=True)
 class Record:
     """What is written about one account."""
@@ -91,14 +98,14 @@ def records_of(
 
 
 def outcomes_of(
-    count: int, records: Sequence[Record], told: Sequence[Outcome], without: Mapping[int, Outcome]
+    count: int, entries: Sequence[Entry], told: Sequence[Outcome], without: Mapping[int, Outcome]
 ) -> list[Outcome]:
-    """Each message's outcome: the worst of its records'."""
+    """Each message's outcome: the worst of its entries'."""
     found: list[list[Outcome]] = [[] for _ in range(count)]
     for place, outcome in without.items():
         found[place].append(outcome)
-    for record, outcome in zip(records, told, strict=True):
-        for place in record.messages:
+    for entry, outcome in zip(entries, told, strict=True):
+        for place in entry.messages:
             found[place].append(outcome)
     return [worst(outcomes) for outcomes in found]
 

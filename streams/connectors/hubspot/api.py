@@ -4,12 +4,12 @@ from typing import Final
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
+from streams.connectors.batch_sink import Attempt
 from streams.connectors.http import Answer, HttpTarget, Unanswered
 from streams.connectors.hubspot.answers import failure_of
 from streams.connectors.hubspot.config import HubspotAccess
 from streams.connectors.hubspot.limits import Allowance
 from streams.connectors.outcome import Outcome, throttled
-from streams.connectors.state_sink import Attempt
 
 ANSWER_BYTES_MAX: Final = 2 << 20
 """A hundred companies come back with all that was written."""

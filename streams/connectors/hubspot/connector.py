@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from schemas.playbook import Destination
+from streams.connectors.batch_sink import Attempt, Limits, StateSink
 from streams.connectors.batches import Answered, Record
 from streams.connectors.contract import ConnectorType
 from streams.connectors.dialects import Dialect
@@ -14,10 +15,9 @@ from streams.connectors.hubspot.config import HubspotConfig
 from streams.connectors.hubspot.payload import upsert_body
 from streams.connectors.hubspot.properties import Step, checked, prepared
 from streams.connectors.outcome import Outcome
-from streams.connectors.state_sink import Attempt, Limits, StateSink
 
 BATCH_MAX: Final = 100
-LIMITS: Final = Limits(records_max=BATCH_MAX, bytes_max=2 << 20, record_bytes_max=256 << 10)
+LIMITS: Final = Limits(entries_max=BATCH_MAX, bytes_max=2 << 20, entry_bytes_max=256 << 10)
 
 
 class HubspotConnector(StateSink):
@@ -29,8 +29,8 @@ class HubspotConnector(StateSink):
     def __repr__(self) -> str:
         return "HubspotConnector()"
 
-    async def ask(self, records: Sequence[Record], attempt: Attempt) -> Answered:
-        return await upserted(self._api, self._config.id_property, records, attempt)
+    async def ask(self, entries: Sequence[Record], attempt: Attempt) -> Answered:
+        return await upserted(self._api, self._config.id_property, entries, attempt)
 
     async def check(self, attempt: Attempt) -> Outcome:
         return await checked(self._api, self._config.id_property, attempt)
@@ -40,8 +40,8 @@ class HubspotConnector(StateSink):
         properties = self._config.properties
         return await prepared(self._api, self._config.id_property, properties, (segments, groups), now_ms)
 
-    def size(self, record: Record) -> int:
-        return len(upsert_body([record], self._config.id_property))
+    def size(self, entry: Record) -> int:
+        return len(upsert_body([entry], self._config.id_property))
 
     async def close(self) -> None:
         await self._api.close()

@@ -7,12 +7,12 @@ from typing import Final
 
 import msgspec
 
+from streams.connectors.batch_sink import Attempt
 from streams.connectors.deadline import Deadline
 from streams.connectors.http import Answer
 from streams.connectors.hubspot.api import HubspotApi
 from streams.connectors.hubspot.payload import property_body
 from streams.connectors.outcome import Outcome, OutcomeKind, ok
-from streams.connectors.state_sink import Attempt
 
 STEP_TIMEOUT_S: Final = 20.0
 STEPS_MAX: Final = 500

@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from schemas.playbook import Destination
+from streams.connectors.batch_sink import Attempt
 from streams.connectors.batches import NO_ACCOUNT, NO_TRANSITION, PUT_OFF, Record, Refused, asked, unsent, worst
 from streams.connectors.contract import ConnectorType
 from streams.connectors.deadline import Deadline
@@ -25,7 +26,6 @@ from streams.connectors.hubspot.payload import marker_of, owner_of, task_body
 from streams.connectors.hubspot.properties import checked
 from streams.connectors.message import Message, MessageKind
 from streams.connectors.outcome import Outcome, OutcomeKind, ok
-from streams.connectors.state_sink import Attempt
 
 COMPANIES_MAX: Final = 50
 """A digest about more is told of the first; the words name them all."""

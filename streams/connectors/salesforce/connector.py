@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from schemas.playbook import Destination
+from streams.connectors.batch_sink import Attempt, Limits, StateSink
 from streams.connectors.batches import Answered, Record, Refused
 from streams.connectors.contract import ConnectorType
 from streams.connectors.deadline import Deadline
@@ -14,10 +15,9 @@ from streams.connectors.salesforce.answers import UNREADABLE, Missing, each_of, 
 from streams.connectors.salesforce.api import SalesforceApi
 from streams.connectors.salesforce.config import SalesforceAccess, SalesforceConfig
 from streams.connectors.salesforce.payload import collection_body
-from streams.connectors.state_sink import Attempt, Limits, StateSink
 
 BATCH_MAX: Final = 200
-LIMITS: Final = Limits(records_max=BATCH_MAX, bytes_max=4 << 20, record_bytes_max=256 << 10)
+LIMITS: Final = Limits(entries_max=BATCH_MAX, bytes_max=4 << 20, entry_bytes_max=256 << 10)
 NOBODY: Final = "pegel-test"
 NO_FIELD: Final = Outcome(OutcomeKind.AUTH, "external_id_field_missing")
 
@@ -31,26 +31,26 @@ class SalesforceConnector(StateSink):
     def __repr__(self) -> str:
         return "SalesforceConnector()"
 
-    async def ask(self, records: Sequence[Record], attempt: Attempt) -> Answered:
+    async def ask(self, entries: Sequence[Record], attempt: Attempt) -> Answered:
         kind, external_id = self._config.object, self._config.external_id
-        body = collection_body(records, kind, external_id)
+        body = collection_body(entries, kind, external_id)
         answer = await self._api.ask("PATCH", self._api.collection(kind, external_id), body, attempt.deadline)
         if isinstance(answer, Outcome):
-            return [answer] * len(records)
+            return [answer] * len(entries)
         if not isinstance(answer, Answer):
-            return [answer.outcome()] * len(records)
+            return [answer.outcome()] * len(entries)
         if not 200 <= answer.status < 300:
             failed = failure_of(answer)
-            return Refused(failed) if failed.kind is OutcomeKind.REJECTED else [failed] * len(records)
-        told = each_of(answer, len(records))
+            return Refused(failed) if failed.kind is OutcomeKind.REJECTED else [failed] * len(entries)
+        told = each_of(answer, len(entries))
         # A page of somebody in between, or an answer that broke off.
-        return [Outcome(OutcomeKind.AMBIGUOUS, UNREADABLE)] * len(records) if told is None else told
+        return [Outcome(OutcomeKind.AMBIGUOUS, UNREADABLE)] * len(entries) if told is None else told
 
     async def check(self, attempt: Attempt) -> Outcome:
         return await checked(self._api, self._config, attempt.deadline)
 
-    def size(self, record: Record) -> int:
-        return len(collection_body([record], self._config.object, self._config.external_id))
+    def size(self, entry: Record) -> int:
+        return len(collection_body([entry], self._config.object, self._config.external_id))
 
     async def close(self) -> None:
         await self._api.close()
