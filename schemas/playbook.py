@@ -8,6 +8,7 @@ left. `moved` names moves alone, by the segment moved to. `on` is the general fo
 that lasted), or `digest` (at times of a cron expression: what has gathered since, or with `list` who is in a segment).
 """
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -30,11 +31,15 @@ LIST_MAX: Final = 100
 GROUP_MAX: Final = 100
 TITLE_TEMPLATE_CHARS_MAX: Final = 1_000
 BODY_TEMPLATE_CHARS_MAX: Final = 10_000
+LINK_TEMPLATE_CHARS_MAX: Final = 3_000
+LINKS_MAX: Final = 5
 GIVE_UP_DEFAULT_H: Final = 72.0
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$", max_length=64)]
+NAME_PATTERN: Final = r"^[a-z][a-z0-9_-]*$"
+SEGMENT_PATTERN: Final = r"^[a-z][a-z0-9_]*$"
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=64)]
 SegmentName = Annotated[str, StringConstraints(pattern=r"^(\*|[a-z][a-z0-9_]*)$", max_length=64)]
-OneSegment = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+OneSegment = Annotated[str, StringConstraints(pattern=SEGMENT_PATTERN, max_length=64)]
 FactName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 Hours = Annotated[float, Field(gt=0, le=24 * 366, allow_inf_nan=False)]
 Days = Annotated[float, Field(gt=0, le=3_660, allow_inf_nan=False)]
@@ -78,11 +83,21 @@ class Destination(_Part):
     group: Grouping | None = None
 
 
+class LinkTemplate(_Part):
+    """Where a message leads to."""
+
+    label: Annotated[str, StringConstraints(min_length=1, max_length=TITLE_TEMPLATE_CHARS_MAX)]
+    url: Annotated[str, StringConstraints(min_length=1, max_length=LINK_TEMPLATE_CHARS_MAX)]
+    """`{{ "https://..." | tracked }}` makes visits come back as events, where links are set up."""
+
+
 class Template(_Part):
     """Words of a message, in sandboxed Jinja."""
 
     title: Annotated[str, StringConstraints(min_length=1, max_length=TITLE_TEMPLATE_CHARS_MAX)]
     body: Annotated[str, StringConstraints(max_length=BODY_TEMPLATE_CHARS_MAX)] = ""
+    links: tuple[LinkTemplate, ...] = Field((), max_length=LINKS_MAX)
+    """Something to do about it: buttons where the destination has them. What comes out empty is left out."""
 
 
 class On(_Part):
@@ -138,6 +153,13 @@ class Step(_Part):
     holds: bool | OneSegment = Field(default=True, alias="while")
     """Asked again before it is sent: what started the play still holds; or the account is in this segment."""
 
+    @field_validator("holds", mode="before")
+    @classmethod
+    def _condition(cls, value: Any) -> Any:
+        if isinstance(value, bool) or (isinstance(value, str) and re.fullmatch(SEGMENT_PATTERN, value)):
+            return value
+        raise ValueError("write true, false, or the name of one segment")
+
     @model_validator(mode="after")
     def _when(self) -> Self:
         if (self.after_days is None) == (self.every_days is None):
@@ -155,6 +177,13 @@ class StopOn(_Part):
     goal: Name | bool = False
     """One of the playbook's goals is reached, or with `true` the play's own."""
     enters: tuple[OneSegment, ...] = Field((), max_length=NAMES_MAX)
+
+    @field_validator("goal", mode="before")
+    @classmethod
+    def _a_goal(cls, value: Any) -> Any:
+        if isinstance(value, bool) or (isinstance(value, str) and re.fullmatch(NAME_PATTERN, value)):
+            return value
+        raise ValueError("write true, or the name of one of the goals")
 
 
 class Goal(_Part):
@@ -309,7 +338,13 @@ _EXAMPLES: Final[list[JsonValue]] = [
                 "group": {"wait_s": 30, "interval_s": 300, "by": ["segment"], "max": 20},
             }
         ],
-        "templates": {"spike": {"title": "{{ account }}: call now", "body": "{{ evidence | why }}"}},
+        "templates": {
+            "spike": {
+                "title": "{{ name }}: call now",
+                "body": "{{ evidence | why }}",
+                "links": [{"label": "Open", "url": "https://crm.example.com/{{ account | urlencode }}"}],
+            }
+        },
         "goals": {"converted": 'entered("customer")'},
         "plays": [
             {

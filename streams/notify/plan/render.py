@@ -20,21 +20,32 @@ from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from schemas.playbook import Template
+from schemas.timestamps import format_ms
 from streams.connectors.dialects import Dialect, cut, escape
-from streams.connectors.message import Rendered
-from streams.notify.plan.news import News
-from streams.notify.plan.words import Marked, filters
+from streams.connectors.message import Link, MessageKind, Rendered
+from streams.notify.plan.delivery import Delivery, Item
+from streams.notify.plan.words import TRACK, Marked, Track, filters
 
 TITLE_CHARS_MAX: Final = 150
 BODY_CHARS_MAX: Final = 8_000
+LABEL_CHARS_MAX: Final = 75
+LINK_CHARS_MAX: Final = 3_000
+NAME_FACT: Final = "name"
 DEPTH_MAX: Final = 8
 RANGE_MAX: Final = 1_000
 
-NAMES: Final = (
-    "account", "segment", "direction", "group", "from_segment", "effective_at", "entered_at", "dwell_seconds",
-    "evidence", "values", "forecast", "trigger", "sequence", "catalog_version", "transition_id", "play",
+TRANSITION_NAMES: Final = (
+    "segment", "direction", "group", "from_segment", "effective_at", "entered_at", "dwell_seconds", "evidence",
+    "forecast", "trigger", "sequence", "catalog_version", "transition_id",
 )  # fmt: skip
-"""What a template may name: the transition's fields, `account` for its id, `values` for what the conditions saw."""
+NAMES: Final = (
+    "account", "name", *TRANSITION_NAMES, "values", "facts", "owner", "play", "kind", "step", "items", "members",
+    "total", "more", "since_last", "scheduled_at",
+)  # fmt: skip
+"""What a template may name, of the leading item: the transition's fields, `account` for its id, `name` for how it calls
+itself (or its id), `values` for what the conditions saw, `facts` for what else is known of the account, `owner`. Of the
+message: `items` (each with all of these), `members` (the items of a list), `total` and `more` (all, and those told as a
+number only), `since_last` (of a list: `came`, `went`, `at`), `step`, `kind`, `play`, `scheduled_at`."""
 
 
 class TemplateProblem(ValueError):  # noqa: N818 - it is the template's problem, told to whoever wrote it
@@ -87,27 +98,64 @@ class Words:
         # A title is plain text everywhere; destinations that read markup are given it as plain text.
         self._title = _compiled("title", template.title, _environment(Dialect.PLAIN))
         self._body = _compiled("body", template.body, _environment(dialect))
+        self._links = [
+            (
+                _compiled("links", one.label, _environment(Dialect.PLAIN)),
+                _compiled("links", one.url, _environment(Dialect.PLAIN)),
+            )
+            for one in template.links
+        ]
 
-    def rendered(self, news: News, play: str) -> Rendered:
-        """Raises TemplateProblem, for instance where the template uses evidence that is not there."""
-        names = context_of(news, play)
-        title = " ".join(_printed("title", self._title, names, 4 * TITLE_CHARS_MAX).split())
+    def rendered(self, delivery: Delivery, track: Track | None = None) -> Rendered:
+        """Raises TemplateProblem, for instance where the template uses evidence that is not there.
+
+        `track` makes of an address one whose visits are known of; without it `tracked` changes nothing.
+        """
+        names = context_of(delivery) | {TRACK: track}
+        title = _line("title", self._title, names, TITLE_CHARS_MAX)
         body = _printed("body", self._body, names, BODY_CHARS_MAX)
         if not title:
             raise TemplateProblem("title", None, "is empty for this transition; it must say something in every case")
-        return Rendered(cut(title, TITLE_CHARS_MAX), _tidy(body))
+        links = (
+            Link(_line("links", label, names, LABEL_CHARS_MAX), _line("links", url, names, LINK_CHARS_MAX))
+            for label, url in self._links
+        )
+        return Rendered(title, _tidy(body), tuple(link for link in links if link.label and link.url))
 
 
-def context_of(news: News, play: str) -> dict[str, Any]:
+def context_of(delivery: Delivery) -> dict[str, Any]:
     """Everything a template may name, cleaned."""
-    fields = {name: cleaned(news.fields.get(name)) for name in NAMES}
+    items = [_item(one) for one in delivery.items]
+    change = delivery.since_last
+    return items[0] | {
+        "play": delivery.play,
+        "kind": delivery.kind.value,
+        "step": delivery.step,
+        "items": items,
+        "members": items if delivery.kind is MessageKind.LIST else [],
+        "total": len(items) + delivery.more,
+        "more": delivery.more,
+        "since_last": {
+            "came": cleaned(change.came) if change else [],
+            "went": cleaned(change.went) if change else [],
+            "at": format_ms(change.at_ms) if change and change.at_ms is not None else None,
+        },
+        "scheduled_at": None if delivery.scheduled_at_ms is None else format_ms(delivery.scheduled_at_ms),
+    }
+
+
+def _item(item: Item) -> dict[str, Any]:
+    fields = {name: cleaned(item.news.fields.get(name)) for name in TRANSITION_NAMES}
     evidence = fields["evidence"] if isinstance(fields["evidence"], dict) else {}
     values = evidence.get("values")
+    account = cleaned(item.news.account_id)
     return fields | {
-        "account": cleaned(news.account_id),
-        "play": play,
+        "account": account,
+        "name": cleaned(item.facts.get(NAME_FACT)) or account,
         "evidence": evidence,
         "values": values if isinstance(values, dict) else {},
+        "facts": cleaned(item.facts),
+        "owner": cleaned(item.owner),
     }
 
 
@@ -168,6 +216,10 @@ def _printed(part: str, template: Compiled, names: Mapping[str, Any], chars_max:
     except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError) as error:
         raise TemplateProblem(part, None, f"fails with {type(error).__name__}") from None
     return cut("".join(printed), chars_max)
+
+
+def _line(part: str, template: Compiled, names: Mapping[str, Any], chars_max: int) -> str:
+    return cut(" ".join(_printed(part, template, names, 4 * chars_max).split()), chars_max)
 
 
 def _tidy(body: str) -> str:

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from jinja2 import pass_context
+from jinja2.runtime import Context
+
 from schemas.timestamps import parse_ms
 from streams.connectors.dialects import Dialect, escape
 
@@ -18,6 +21,9 @@ FACT_CHARS_MAX: Final = 120
 LINK_CHARS_MAX: Final = 2_000
 UNITS: Final = ((86_400, "days"), (3_600, "hours"), (60, "minutes"))
 MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+TRACK: Final = "__track__"
+"""What `tracked` goes by, among the names of a rendering; no template can name it."""
+Track = Callable[[str], str]
 SAFE_URL: Final = re.compile(r"^(https?://|mailto:)[^\s<>|\"']+$")
 
 
@@ -47,6 +53,7 @@ def filters(dialect: Dialect) -> dict[str, Callable[..., Any]]:
         "bold": lambda value: bold(value, dialect),
         "code": lambda value: code(value, dialect),
         "link": lambda url, label: link(url, label, dialect),
+        "tracked": tracked,
         "day": day,
         "time": moment,
         "duration": duration,
@@ -76,6 +83,13 @@ def link(url: Any, text: Any, dialect: Dialect) -> Marked:
     if dialect is Dialect.SLACK:
         return Marked(f"<{escape(target, dialect)}|{escape(shown, dialect).replace('|', '¦')}>")
     return Marked(f"{shown} ({target})")
+
+
+@pass_context
+def tracked(context: Context, url: Any) -> str:
+    """The address as one whose visits are known of, where links are set up; else as it is."""
+    track = context.get(TRACK)
+    return str(url) if track is None else str(track(str(url)))
 
 
 def day(value: Any) -> str:

@@ -1,22 +1,24 @@
 """A playbook as a whole: validated, its templates compiled and tried."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import SecretStr, ValidationError
 
-from schemas.playbook import ANY, Destination, Play, Playbook, Template
+from schemas.playbook import Destination, Play, Playbook, Template
 from streams.connectors.contract import ConnectorType
 from streams.connectors.dialects import Dialect
-from streams.connectors.message import Rendered
+from streams.connectors.message import MessageKind, Rendered
 from streams.connectors.registry import CONNECTORS
 from streams.notify.plan.delivery import Delivery
-from streams.notify.plan.destination import DestinationPlan, destination_plan
+from streams.notify.plan.destination import STANDARD_DIGEST, STANDARD_SUMMARY, DestinationPlan, destination_plan
 from streams.notify.plan.render import TemplateProblem, Words
-from streams.notify.playbooks.document import BUILT_IN, Document, Place, read_document
+from streams.notify.playbooks.document import BUILT_IN, Document, read_document
+from streams.notify.playbooks.explain import explained
 from streams.notify.playbooks.problems import PlaybookError, Problem, nearest
+from streams.notify.playbooks.references import Names, destination_problems, play_problems
 from streams.notify.playbooks.samples import samples
+from streams.notify.playbooks.standard import STANDARD
 from streams.notify.playbooks.substitute import Substituted, mentions_variable, substituted
 
 __all__ = ["BUILT_IN", "Playbooks", "load_playbooks"]
@@ -41,26 +43,32 @@ class Playbooks:
 
     def knows(self, delivery: Delivery) -> bool:
         """Whether a delivery that was planned earlier is still wanted, and can be made."""
-        return any(
+        destination = self.destinations.get(delivery.destination)
+        return destination is not None and any(
             play.id == delivery.play
             and play.enabled
-            and (play.destination, play.template) == (delivery.destination, delivery.template)
+            and play.destination == delivery.destination
+            and delivery.template in {*play.templates, *templates_of(destination)}
             for play in self.plays
         )
 
-    def write(self, delivery: Delivery) -> Rendered:
-        """The words of a delivery; raises TemplateProblem."""
+    def write(self, delivery: Delivery, track: Callable[[str, Delivery], str] | None = None) -> Rendered:
+        """The words of a delivery; raises TemplateProblem. `track`: see `Words.rendered`."""
         dialect = self.type_of(delivery.destination).dialect
-        return self.words[delivery.template, dialect].rendered(delivery.news, delivery.play)
+        words = self.words[delivery.template, dialect]
+        return words.rendered(delivery, None if track is None else lambda url: track(url, delivery))
 
 
 def load_playbooks(
-    reference: str, environ: Mapping[str, str] | None, segments: Collection[str] | None = None
+    reference: str,
+    environ: Mapping[str, str] | None,
+    segments: Collection[str] | None = None,
+    definitions: Collection[str] | None = None,
 ) -> Playbooks:
     """Read and check; raises PlaybookError with every problem found.
 
-    Without `environ`, values of variables are made up: such playbooks can be checked, not used. `segments` are the
-    names that a play may wait for; without them any name is taken.
+    Without `environ`, values of variables are made up: such playbooks can be checked, not used. `segments` and
+    `definitions` are the catalog's, whose names plays may use; without them any name is taken.
     """
     document = read_document(reference)
     playbook = _validated(document)
@@ -68,19 +76,33 @@ def load_playbooks(
     problems = filled.problems
     destinations = _destinations(document, filled)
     words = _compiled(document, playbook, problems)
+    named = Names(tuple(words_of(playbook)), playbook.goals, segments, definitions)
+    for entry in playbook.destinations:
+        problems += destination_problems(document, entry, named)
     for play in playbook.plays:
-        _check_references(document, play, playbook, segments, problems)
+        problems += play_problems(document, play, playbook, named)
     if problems:
         raise PlaybookError(problems)
     warnings = [*_warnings(document, destinations), *_tried(document, playbook, destinations, words)]
     return Playbooks(playbook.plays, destinations, words, tuple(warnings), playbook)
 
 
+def templates_of(destination: Destination) -> Iterator[str]:
+    """What its messages about several are written with."""
+    yield STANDARD_DIGEST if destination.group is None else destination.group.template or STANDARD_DIGEST
+    yield destination.summary_template or STANDARD_SUMMARY
+
+
+def words_of(playbook: Playbook) -> Mapping[str, Template]:
+    """Its templates, and those that every playbook has."""
+    return {**STANDARD, **playbook.templates}
+
+
 def _validated(document: Document) -> Playbook:
     try:
         return Playbook.model_validate(document.tree)
     except ValidationError as error:
-        raise PlaybookError(_explained(document, error, (), Playbook)) from None
+        raise PlaybookError(explained(document, error, (), Playbook)) from None
 
 
 def _destinations(document: Document, filled: Substituted) -> dict[str, Destination]:
@@ -99,7 +121,7 @@ def _destinations(document: Document, filled: Substituted) -> dict[str, Destinat
         try:
             found = kind.config.model_validate(entry)
         except ValidationError as error:
-            problems += _explained(document, error, path, kind.config)
+            problems += explained(document, error, path, kind.config)
         else:
             result[found.id] = found
     return result
@@ -107,7 +129,7 @@ def _destinations(document: Document, filled: Substituted) -> dict[str, Destinat
 
 def _compiled(document: Document, playbook: Playbook, problems: list[Problem]) -> dict[tuple[str, Dialect], Words]:
     words: dict[tuple[str, Dialect], Words] = {}
-    for name, template in playbook.templates.items():
+    for name, template in words_of(playbook).items():
         try:
             words |= {(name, dialect): Words(template, dialect) for dialect in Dialect}
         except TemplateProblem as problem:
@@ -118,25 +140,6 @@ def _compiled(document: Document, playbook: Playbook, problems: list[Problem]) -
 def _in_template(document: Document, name: str, problem: TemplateProblem) -> Problem:
     line = "" if problem.line is None else f"line {problem.line} of the template: "
     return document.problem(("templates", name, problem.part), line + problem.reason)
-
-
-def _check_references(
-    document: Document, play: Play, playbook: Playbook, segments: Collection[str] | None, problems: list[Problem]
-) -> None:
-    path = ("plays", play.id)
-    destinations = [str(entry.get("id")) for entry in playbook.destinations if isinstance(entry, dict)]
-    if play.destination not in destinations:
-        reason = f"there is no destination {play.destination!r}"
-        problems.append(document.problem((*path, "destination"), reason, nearest(play.destination, destinations)))
-    if play.template not in playbook.templates:
-        reason = f"there is no template {play.template!r}"
-        problems.append(document.problem((*path, "template"), reason, nearest(play.template, playbook.templates)))
-    for segment in play.segments if segments is not None else ():
-        if segment != ANY and segment not in (segments or ()):
-            reason = f"the catalog has no segment {segment!r}"
-            fix = nearest(segment, segments or (), "see the catalog's segments")
-            written = "segment" if (*path, "segment") in document.lines else "segments"
-            problems.append(document.problem((*path, written), reason, fix))
 
 
 def _warnings(document: Document, destinations: Mapping[str, Destination]) -> list[Problem]:
@@ -158,55 +161,26 @@ def _tried(
     destinations: Mapping[str, Destination],
     words: Mapping[tuple[str, Dialect], Words],
 ) -> list[Problem]:
-    """Plays whose template fails on news that has no evidence: in earnest, a dead letter."""
+    """Templates that fail on news that has no evidence: in earnest, a dead letter."""
     found: dict[tuple[str, str], Problem] = {}
     for play in playbook.plays:
         dialect = CONNECTORS[destinations[play.destination].type].dialect
-        for news in samples(play):
+        for delivery in _deliveries(play, destinations[play.destination]):
             try:
-                words[play.template, dialect].rendered(news, play.id)
+                words[delivery.template, dialect].rendered(delivery)
             except TemplateProblem as problem:
-                told = _in_template(document, play.template, problem)
-                found[play.template, problem.part] = Problem(
+                told = _in_template(document, delivery.template, problem)
+                found[delivery.template, problem.part] = Problem(
                     told.file, told.line, told.place, f"fails when the evidence is empty: {told.reason}",
                     'ask values.get("..."), or whether it is defined',
                 )  # fmt: skip
     return list(found.values())
 
 
-def _explained(document: Document, error: ValidationError, above: Place, model: type[BaseModel]) -> list[Problem]:
-    """What pydantic found, by the entries' ids; never a value."""
-    problems = []
-    for detail in error.errors(include_url=False, include_input=False, include_context=False):
-        path = above + _path(document, detail["loc"])
-        reason = detail["msg"].removeprefix("Value error, ")
-        fix = ""
-        if detail["type"] == "extra_forbidden":
-            reason = "there is no such entry"
-            fix = nearest(path[-1], _fields(model, detail["loc"]))
-        elif detail["type"] == "missing":
-            reason = "is missing"
-        problems.append(document.problem(path, reason[:1].lower() + reason[1:], fix))
-    return problems
-
-
-def _path(document: Document, loc: tuple[int | str, ...]) -> Place:
-    """Where pydantic says `plays 3 template`, `plays call-now template`."""
-    path: list[str] = []
-    node: Any = document.tree
-    for part in loc:
-        try:
-            node = node[part]
-        except (LookupError, TypeError):
-            node = None
-        by_id = len(path) == 1 and isinstance(node, dict) and isinstance(part, int)
-        path.append(str(node.get("id", part)) if by_id and node is not None else str(part))
-    return tuple(path)
-
-
-def _fields(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
-    if len(loc) > 1 and loc[0] == "plays":
-        return [*Play.model_fields, "segment", "direction"]
-    if len(loc) > 1 and loc[0] == "templates":
-        return list(Template.model_fields)
-    return [*model.model_fields, "extends"] if model is Playbook else list(model.model_fields)
+def _deliveries(play: Play, destination: Destination) -> Iterator[Delivery]:
+    """Made up, one for each template that messages of the play may be written with."""
+    for template in play.templates:
+        yield from samples(play, template)
+    if play.roster is None:
+        for template in templates_of(destination):
+            yield from (replace(one, kind=MessageKind.DIGEST) for one in samples(play, template))

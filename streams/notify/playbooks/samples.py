@@ -1,4 +1,4 @@
-"""Made-up news of every kind, to try templates on before they are needed."""
+"""Made-up deliveries of every kind, to try templates on before they are needed."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -6,14 +6,61 @@ from typing import Any, Final
 from schemas.playbook import ANY, Play
 from schemas.timestamps import parse_ms
 from schemas.transition import Direction
+from streams.connectors.message import MessageKind
+from streams.notify.plan.delivery import Delivery, Facts, Item, SinceLast, Source
 from streams.notify.plan.news import News
+from streams.notify.plan.owner import owner_of
 
 EFFECTIVE_AT: Final = "2026-03-31T12:29:58.000Z"
 ENTERED_AT: Final = "2026-03-01T12:34:57.120Z"
+EFFECTIVE_AT_MS: Final = parse_ms(EFFECTIVE_AT) or 0
+SOURCE: Final = Source(0, 0, EFFECTIVE_AT_MS, None, b"{}")
 
 
-def samples(play: Play) -> Iterator[News]:
-    """One piece of news for each direction that the play waits for; its evidence is empty, the hardest case."""
+def samples(play: Play, template: str | None = None) -> Iterator[Delivery]:
+    """One delivery for each direction that the play waits for; the evidence is empty, the hardest case."""
+    for news in _news(play):
+        if play.roster is not None:
+            yield delivery(play, news, template, MessageKind.LIST)
+        elif play.cron is not None:
+            yield delivery(play, news, template, MessageKind.DIGEST)
+        else:
+            yield delivery(play, news, template)
+
+
+def delivery(
+    play: Play,
+    news: News,
+    template: str | None = None,
+    kind: MessageKind = MessageKind.NOTE,
+    facts: Facts | None = None,
+) -> Delivery:
+    """As it would be planned; a digest or list says the same of two accounts, and that there are more."""
+    known = facts or {}
+    owner = owner_of(play.owner, known)
+    several = kind is not MessageKind.NOTE
+    return Delivery(
+        delivery_id="0c8fd0c4-0d7e-5c39-8f1c-7a0c1f7f9f35",
+        play=play.id,
+        destination=play.destination,
+        template=template or play.template,
+        planned_at_ms=EFFECTIVE_AT_MS,
+        news=news,
+        source=SOURCE,
+        kind=kind,
+        facts=known,
+        owner=owner,
+        others=(Item(news, SOURCE, known, owner),) if several else (),
+        more=3 if several else 0,
+        scheduled_at_ms=EFFECTIVE_AT_MS if several else None,
+        since_last=SinceLast((news.account_id,), ("other.example",), EFFECTIVE_AT_MS) if several else None,
+    )
+
+
+def _news(play: Play) -> Iterator[News]:
+    if play.roster is not None:
+        yield sample(play.roster.segment, Direction.ENTERED)
+        return
     segment = next((name for name in play.segments if name != ANY), "at_risk")
     for direction in play.directions:
         yield sample(segment, Direction(direction), play.group)
@@ -43,9 +90,7 @@ def sample(
         "forecast": None,
         "emitted_at": EFFECTIVE_AT,
     }
-    effective_at_ms = parse_ms(EFFECTIVE_AT)
-    assert effective_at_ms is not None
     return News(
         fields["transition_id"], fields["account_id"], segment, direction.value, group, fields["from_segment"],
-        effective_at_ms, from_catalog=False, fields=fields,
+        EFFECTIVE_AT_MS, from_catalog=False, fields=fields,
     )  # fmt: skip

@@ -1,14 +1,16 @@
-"""`${VARIABLE}` in a destination's fields, from the environment: how secrets stay out of files."""
+"""`${VARIABLE}` and `${file:/path}` in a destination's fields: how secrets stay out of playbooks."""
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from streams.notify.playbooks.document import Document, Place
 from streams.notify.playbooks.problems import Problem, nearest
 
-REFERENCE: Final = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|\$)|\$\{")
+REFERENCE: Final = re.compile(r"\$(?:\{(?:([A-Za-z_][A-Za-z0-9_]*)|file:([^}]+))\}|\$)|\$\{")
+SECRET_BYTES_MAX: Final = 64 << 10
 NEVER: Final = ("id", "type")
 PLACEHOLDERS: Final = {"url": "https://placeholder.invalid/", "secret": "whsec_" + "A" * 32}
 
@@ -24,7 +26,7 @@ class Substituted:
 
 
 def substituted(document: Document, environ: Mapping[str, str] | None) -> Substituted:
-    """Fill in the variables; `$$` stands for a dollar sign.
+    """Fill in the variables and the contents of files; `$$` stands for a dollar sign.
 
     Without an environment, what a variable would give is made up: to check a file where its secrets are not.
     """
@@ -46,7 +48,7 @@ def substituted(document: Document, environ: Mapping[str, str] | None) -> Substi
 
 
 def mentions_variable(value: Any) -> bool:
-    return isinstance(value, str) and any(match.group(1) for match in REFERENCE.finditer(value))
+    return isinstance(value, str) and any(match[1] or match[2] for match in REFERENCE.finditer(value))
 
 
 def variables(document: Document) -> Iterator[str]:
@@ -54,9 +56,16 @@ def variables(document: Document) -> Iterator[str]:
     destinations = document.tree.get("destinations")
     for entry in destinations if isinstance(destinations, list) else []:
         for key, value in entry.items():
-            for text in value if isinstance(value, list) else [value]:
-                if key not in NEVER and isinstance(text, str):
-                    yield from (match.group(1) for match in REFERENCE.finditer(text) if match.group(1))
+            for text in _texts(value) if key not in NEVER else ():
+                yield from (match[1] for match in REFERENCE.finditer(text) if match[1])
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _texts(inner)
 
 
 def _value(
@@ -64,6 +73,8 @@ def _value(
 ) -> Any:
     if isinstance(value, list):
         return [_value(item, path, document, environ, problems) for item in value]
+    if isinstance(value, dict):
+        return {key: _value(inner, (*path, key), document, environ, problems) for key, inner in value.items()}
     if not isinstance(value, str):
         return value
     if environ is None and mentions_variable(value):
@@ -71,9 +82,11 @@ def _value(
     known = environ or {}
 
     def replaced(match: re.Match[str]) -> str:
-        name = match.group(1)
-        if name is None and match.group(0) == "$$":
+        name, file = match[1], match[2]
+        if match[0] == "$$":
             return "$"
+        if file is not None:
+            return _content(file, path, document, problems)
         if name is None:
             problems.append(document.problem(path, "${ begins no variable", "write ${NAME}, or $$ for a dollar sign"))
         elif not known.get(name):
@@ -85,3 +98,18 @@ def _value(
         return ""
 
     return REFERENCE.sub(replaced, value)
+
+
+def _content(file: str, path: Place, document: Document, problems: list[Problem]) -> str:
+    """Of a file that holds one secret, as container platforms mount them; the line's end is none of it."""
+    try:
+        raw = Path(file).read_bytes()[: SECRET_BYTES_MAX + 1]
+        if raw.strip() and len(raw) <= SECRET_BYTES_MAX:
+            return raw.decode().rstrip("\r\n")
+        reason = "is empty" if not raw.strip() else f"is larger than {SECRET_BYTES_MAX} bytes"
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror}"
+    except UnicodeDecodeError:
+        reason = "is not UTF-8"
+    problems.append(document.problem(path, f"the file {file} {reason}"))
+    return ""

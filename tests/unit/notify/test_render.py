@@ -1,5 +1,6 @@
 """Words: escaped, bounded, and told of when wrong."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,11 +12,11 @@ from streams.connectors.dialects import Dialect
 from streams.connectors.message import Rendered
 from streams.notify.plan.render import BODY_CHARS_MAX, TITLE_CHARS_MAX, TemplateProblem, Words
 from streams.notify.plan.words import duration, number, percent
-from tests.unit.notify.world import news
+from tests.unit.notify.world import delivery, news
 
 
 def rendered(body: str = "", title: str = "t", dialect: Dialect = Dialect.SLACK, **fields: Any) -> Rendered:
-    return Words(Template(title=title, body=body), dialect).rendered(news(**fields), "save")
+    return Words(Template(title=title, body=body), dialect).rendered(replace(delivery(), news=news(**fields)))
 
 
 def body_of(body: str, dialect: Dialect = Dialect.SLACK, **fields: Any) -> str:
