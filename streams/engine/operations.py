@@ -72,8 +72,8 @@ class Advance:
 class Rank:
     """From the moment of these percentiles on, accounts are compared with them.
 
-    Only accounts whose rank it changes are brought to that moment and evaluated. `looked` is what each account is
-    ranked by as of then, if that has just been looked at.
+    Only accounts whose rank it changes are brought to that moment and evaluated. `looked` is what accounts are ranked
+    by as of then, if that has just been looked at.
     """
 
     thresholds: Thresholds

@@ -18,7 +18,7 @@ records it took.
 """
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -40,10 +40,11 @@ from streams.engine.operations import (
     Rank,
     values_at,
 )
-from streams.engine.population import NO_THRESHOLDS, Thresholds, Values
+from streams.engine.population import NO_THRESHOLDS, Thresholds, Values, ranks_of
 from streams.engine.program import Program
 from streams.engine.record import Record, record_of
 from streams.engine.rules.linear import NEVER
+from streams.engine.sleepers import Sleepers
 from streams.engine.transitions import evaluate
 from streams.engine.working import Working
 from streams.limits import CLOCK_SKEW_NOTED_MS, GRACE_MS, MESSAGE_ID_AGE_MAX_MS, MESSAGE_IDS_MAX, RETENTION_DAYS
@@ -75,6 +76,19 @@ class Standing:
     pending: Sequence[tuple[int, Operation]] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What all accounts are ranked by as of a moment: of those that were looked at, and per definition of the rest."""
+
+    awake: dict[str, Values]
+    asleep: list[list[float]]
+
+    def columns(self) -> Iterator[list[float]]:
+        """What is known of each definition, in no order."""
+        for place, known in enumerate(self.asleep):
+            yield known + [value for values in self.awake.values() if (value := values[place]) is not None]
+
+
 class Partition:
     """The accounts of one partition under one program."""
 
@@ -93,6 +107,7 @@ class Partition:
         self._heap: list[tuple[int, str]] = []
         self._scheduled: dict[str, int] = {}
         self._pending = Pending()
+        self._sleepers = Sleepers(program)
         self._due_until = -NEVER  # entries of the heap up to here may concern a pending Advance
         self._aside: list[tuple[int, str]] = []  # such entries that do not: they come back with the next Advance
         self._walk: list[str] = []  # accounts that the other pending operations have yet to reach, last one first
@@ -176,13 +191,10 @@ class Partition:
         self.floor = max(self.floor, at_ms)
         self._tell(Advance(at_ms - GRACE_MS))
 
-    def tell_thresholds(self, thresholds: Thresholds, looked: Mapping[str, Values] | None = None) -> None:
-        """A thresholds record: from its moment on, accounts are compared with these percentiles.
-
-        `looked` is `look` as of that moment, if the caller has just taken it.
-        """
+    def tell_thresholds(self, thresholds: Thresholds) -> None:
+        """A thresholds record: from its moment on, accounts are compared with these percentiles."""
         if self.program.slots.ranked:  # else no rule asks for percentiles
-            self._tell(Rank.of(thresholds, self.program, looked))
+            self._tell(Rank.of(thresholds, self.program))
 
     def tell_catalog(self, program: Program, arrival_ms: int, *, announce: bool = False) -> None:
         """A catalog record: from here on `program` applies. Every account is brought to this moment and evaluated."""
@@ -199,9 +211,24 @@ class Partition:
         self.tell_clock(at_ms)
         self.work_off()
 
-    def apply_thresholds(self, thresholds: Thresholds, looked: Mapping[str, Values] | None = None) -> None:
-        self.tell_thresholds(thresholds, looked)
+    def apply_thresholds(self, thresholds: Thresholds) -> None:
+        self.tell_thresholds(thresholds)
         self.work_off()
+
+    def apply_looked(self, thresholds: Thresholds, looked: Looked) -> None:
+        """As `apply_thresholds`, where the caller has just taken `look` as of that moment."""
+        assert not self.is_behind(), "nobody has been touched since the look"
+        if not self.program.slots.ranked:
+            return
+        sleepers = self._sleepers
+        rank = Rank.of(thresholds, self.program, looked.awake)
+        looked.awake.update(sleepers.rank(thresholds, rank.cuts))
+        self._tell(rank, [one for one, values in looked.awake.items() if not self._keeps_rank(one, values, rank)])
+        self.work_off()
+        for account_id, values in looked.awake.items():
+            live = self._live.get(account_id)
+            if live is not None:
+                sleepers.lull(account_id, live, values)
 
     def apply_catalog(self, program: Program, arrival_ms: int) -> None:
         self.tell_catalog(program, arrival_ms)
@@ -216,7 +243,16 @@ class Partition:
         self._tell(Advance(until))
         self.work_off()
 
-    def _tell(self, operation: Operation) -> None:
+    def _keeps_rank(self, account_id: str, values: Values, rank: Rank) -> bool:
+        """Whether nothing but the percentiles it is compared with changes in an account; if so, they are its own."""
+        live = self._live.get(account_id)
+        if live is None or live.account.ranks != ranks_of(values, rank.cuts):
+            return False
+        live.working.thresholds = rank.thresholds
+        return True
+
+    def _tell(self, operation: Operation, concerned: list[str] | None = None) -> None:
+        """`concerned`: the accounts that it may change; None says all."""
         if len(self._pending.told) >= OPERATIONS_PENDING_MAX:
             self.work_off()
         if isinstance(operation, Advance):
@@ -225,10 +261,14 @@ class Partition:
             self._due_until = max(self._due_until, operation.until)
             self._bring_back()
         else:
-            self._walk = [*self._live, *self._stored]
+            if concerned is None:
+                self._sleepers.wake_all()
+            self._walk = self.account_ids() if concerned is None else concerned
             self._walk.reverse()
         basis = self._pending.tell(operation, Basis(self.program, self.thresholds))
         self.program, self.thresholds = basis.program, basis.thresholds
+        if self._sleepers.program is not self.program:
+            self._sleepers = Sleepers(self.program)
 
     # Working off
 
@@ -272,6 +312,8 @@ class Partition:
     def _pass(self, account_id: str) -> bool:
         """Bring an account through what is pending, and leave it stored if it was and nothing changes."""
         live = self._live.get(account_id)
+        if account_id in self._sleepers:
+            self._sleepers.wake(account_id)
         if live is None:
             stored = self._stored.get(account_id)
             if stored is None:
@@ -343,10 +385,12 @@ class Partition:
     def account_ids(self) -> list[str]:
         return [*self._live, *self._stored]
 
-    def look(self, at_ms: int) -> dict[str, Values]:
+    def look(self, at_ms: int) -> Looked:
         """What every account is ranked by, as of `at_ms`."""
-        looked = {account_id: self.look_at(account_id, at_ms) for account_id in self.account_ids()}
-        return {account_id: values for account_id, values in looked.items() if values is not None}
+        sleepers = self._sleepers
+        sleepers.look(at_ms)
+        looked = {one: self.look_at(one, at_ms) for one in self.account_ids() if one not in sleepers}
+        return Looked({one: values for one, values in looked.items() if values is not None}, sleepers.known())
 
     def look_at(self, account_id: str, at_ms: int) -> Values | None:
         """What an account is ranked by, as of `at_ms`; None if there is no such account.
@@ -408,6 +452,7 @@ class Partition:
         """Go on from what was stored, after all accounts have been restored."""
         self.floor = standing.floor
         self.program, self.thresholds = standing.basis.program, standing.basis.thresholds
+        self._sleepers = Sleepers(self.program)
         for number, operation in standing.pending:
             self._pending.number = number - 1
             self._tell(operation)
@@ -434,6 +479,8 @@ class Partition:
                 self._stored[account_id] = stored
         while accounts is None and len(self._live) > LIVE_ACCOUNTS_MAX:
             account_id = next(iter(self._live))
+            if account_id in self._sleepers:
+                self._sleepers.wake(account_id)
             self._stored[account_id] = codec.encode(self._live.pop(account_id).account)
         return changes
 
@@ -445,6 +492,8 @@ class Partition:
         reportable = []
         for account_id in self._changed if accounts is None else accounts:
             live = self._live[account_id]
+            if account_id in self._sleepers:
+                self._sleepers.wake(account_id)
             self._as_of_itself(live)
             account, today = live.account, live.working.today
             if account.reported_sequence != account.sequence or (
@@ -476,6 +525,8 @@ class Partition:
             if stored is None:
                 return None
             live = self._live[account_id] = self._decoded(self._decode(stored))
+        elif account_id in self._sleepers:
+            self._sleepers.wake(account_id)
         account = live.account
         if account.operation != self._pending.number:
             self._catch_up(account_id, live)

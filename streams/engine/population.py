@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Final
 
 PERCENTILES: Final = 101
-_UNKNOWN: Final = -1
-_NO_CUTS: Final = -2
+UNKNOWN: Final = -1
+NO_CUTS: Final = -2
 
 Ranks = tuple[int, ...]
 Values = tuple[float | None, ...]  # what an account is ranked by, in the order of the program's definitions
@@ -51,8 +51,8 @@ def ranks_of(values: Values, cuts: Sequence[Sequence[float]]) -> Ranks:
 
     To reach none of them is not what it is to have none: the lowest quintile is 1, without percentiles it is 0.
     """
-    return tuple(_rank(value, cut) if cut else _NO_CUTS for value, cut in zip(values, cuts, strict=True))
+    return tuple(_rank(value, cut) if cut else NO_CUTS for value, cut in zip(values, cuts, strict=True))
 
 
 def _rank(value: float | None, cut: Sequence[float]) -> int:
-    return _UNKNOWN if value is None else bisect_right(cut, value)
+    return UNKNOWN if value is None else bisect_right(cut, value)

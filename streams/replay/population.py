@@ -24,7 +24,7 @@ class DailyPopulation:
         if self._next_day is None:
             self._next_day = calendar.day_of(arrival_ms - GRACE_MS) + 1
         while calendar.start_of(self._next_day) + GRACE_MS <= arrival_ms:
-            _look(partition, calendar.start_of(self._next_day))
+            look_and_rank(partition, calendar.start_of(self._next_day))
             self._next_day += 1
 
     def finish(self, until_ms: int, partition: Partition) -> None:
@@ -33,11 +33,9 @@ class DailyPopulation:
             self.arrived(until_ms, partition)
 
 
-def _look(partition: Partition, at_ms: int) -> None:
+def look_and_rank(partition: Partition, at_ms: int) -> None:
+    """Look at all accounts as of `at_ms`, and compare them with the percentiles of that."""
     looked = partition.look(at_ms)
-    columns = zip(*looked.values(), strict=True) if looked else ()
-    percentiles = {
-        name: percentiles_of(value for value in column if value is not None)
-        for name, column in zip(partition.program.slots.ranked, columns, strict=False)
-    }
-    partition.apply_thresholds(Thresholds(at_ms, percentiles), looked)
+    columns = zip(partition.program.slots.ranked, looked.columns(), strict=True)
+    percentiles = {name: percentiles_of(column) for name, column in columns}
+    partition.apply_looked(Thresholds(at_ms, percentiles), looked)

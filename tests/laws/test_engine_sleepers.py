@@ -1,0 +1,111 @@
+"""Accounts that sleep between two looks at the population are, to everybody who looks, as if they had not."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.catalog import Catalog
+from streams.engine.partition import Partition
+from streams.engine.population import Thresholds, Values, percentiles_of
+from streams.engine.program import compile_catalog
+from streams.replay.population import look_and_rank
+from tests.laws.test_engine_slices import RANKED, Control, Step, by_account, controls, states
+from tests.unit.engine.building import DAY, START, Log, program_of
+from tests.unit.engine.logs import ACCOUNTS, logs
+
+NAMES: Final = ("age", "due", "load", "money", "reach", "rows")
+RANKS: Final = [
+    {"id": f"{name}_{place}", "when": rule.format(name)}
+    for name in NAMES
+    for place, rule in enumerate(('top_percent("{}", 40)', 'quintile("{}") <= 2'))
+]
+WRITTEN: Final = RANKED.model_dump(mode="json")
+PROGRAM: Final = compile_catalog(Catalog.model_validate({
+    **WRITTEN, "segments": [*WRITTEN["segments"], *RANKS], "definitions": {
+        **WRITTEN["definitions"], "due": "until(trial_ends_at) * active_days(days=5)", "money": "mrr",
+        "reach": 'default(mrr, 0) + count("run", days=40)', "rows": 'count("*")',
+    },
+}))  # fmt: skip
+
+
+def values_of(partition: Partition, at_ms: int) -> dict[str, Values]:
+    found = {account_id: partition.look_at(account_id, at_ms) for account_id in partition.account_ids()}
+    return {account_id: values for account_id, values in found.items() if values is not None}
+
+
+def ranked_awake(partition: Partition, at_ms: int) -> None:
+    """A look and its thresholds, without letting anybody sleep."""
+    columns = zip(*values_of(partition, at_ms).values(), strict=True)
+    known = [[value for value in column if value is not None] for column in columns]
+    names = partition.program.slots.ranked
+    percentiles = dict(zip(names, map(percentiles_of, known or [[]] * len(names)), strict=True))
+    partition.apply_thresholds(Thresholds(at_ms, percentiles))
+
+
+@dataclass(frozen=True)
+class Look:
+    at_ms: int
+
+
+@st.composite
+def days(draw: st.DrawFn) -> list[Step | Control | Look]:
+    """A log with looks at the population, often many in a row, and whatever else may come between them."""
+    steps: list[Step | Control | Look] = []
+    arrival = START
+    for sent in draw(logs(accounts=(*ACCOUNTS, "dora", "ewa"), max_size=15)):
+        for day in range(draw(st.sampled_from([0, 0, 1, 2, 5]))):
+            steps.append(Look(arrival + day * draw(st.sampled_from([0, DAY, 40 * DAY]))))
+            steps += [draw(controls(arrival)) for _ in range(draw(st.sampled_from([0, 0, 0, 1])))]
+        arrival = sent.arrival
+        if draw(st.integers(0, 15)) == 0:
+            steps.append(_erase(draw(st.sampled_from(ACCOUNTS))))
+        if draw(st.integers(0, 9)) == 0:
+            steps.append(_take)
+        steps.append(sent.to)
+    return [*steps, Look(arrival + 200 * DAY), Look(arrival + 201 * DAY)]
+
+
+def _erase(account_id: str) -> Callable[[Partition], None]:
+    return lambda partition: partition.erase_account(account_id)
+
+
+def _take(partition: Partition) -> None:
+    partition.take_reportable()
+    partition.take_changes()
+
+
+@settings(deadline=None, max_examples=80)
+@given(days())
+def test_who_sleeps_does_not_show(steps: Sequence[Step | Control | Look]) -> None:
+    drowsy, awake = Partition(PROGRAM), Partition(PROGRAM)
+    for step in steps:
+        if isinstance(step, Look):
+            assert values_of(drowsy, step.at_ms) == values_of(awake, step.at_ms)
+            look_and_rank(drowsy, step.at_ms)
+            ranked_awake(awake, step.at_ms)
+            assert drowsy.thresholds == awake.thresholds
+        else:
+            for partition in (drowsy, awake):
+                (step.at_once if isinstance(step, Control) else step)(partition)
+    assert by_account(drowsy.take_transitions()) == by_account(awake.take_transitions())
+    assert states(drowsy) == states(awake)
+    for account_id in drowsy.account_ids():
+        found, expected = drowsy.account(account_id), awake.account(account_id)
+        assert found is not None
+        assert expected is not None
+        assert found[1].thresholds == expected[1].thresholds
+
+
+def test_accounts_sleep_once_no_window_counts_them_and_wake_with_their_next_record() -> None:
+    log = Log(program_of('top_percent("load", 50)', definitions={"load": 'count("a", days=3)'}))
+    for account in ("acme", "bolt"):
+        log.track("a", START, account=account)
+    look_and_rank(log.partition, START + DAY)
+    assert log.partition.look(START + 2 * DAY).awake.keys() == {"acme", "bolt"}
+    look_and_rank(log.partition, START + 100 * DAY)
+    assert log.partition.look(START + 101 * DAY).awake == {}
+    log.track("a", START + 101 * DAY, account="acme")
+    assert log.partition.look(START + 102 * DAY).awake == {"acme": (1,)}
