@@ -2,7 +2,7 @@
 
     python -m tests.chaos.soak --minutes 20 --rate 500 --report soak.json
 
-Theory of operation. One broker behind a proxy; two workers of intake and of engagement, one notifier that writes to its
+Theory of operation. One broker behind a proxy; two workers of intake and of engagement, one router, one courier that writes to its
 own output. Of each pair the second one is killed again and again, so that the first one - whose memory is measured -
 lives through rebalances, broker restarts and late answers without being restarted itself. Events come from a fixed
 population, so that state reaches its bounds in the first half. `flatness` decides over the last half, on the samples of
@@ -52,7 +52,7 @@ LAG_SECONDS_MAX: Final = 10.0
 SHORTEST_SERIES_S: Final = 120.0
 SHOWN_MAX: Final = 60
 PROBLEM_CHARS_MAX: Final = 3_000
-SURVIVORS: Final = ("intake-1", "engagement-1", "notifier-1")
+SURVIVORS: Final = ("intake-1", "engagement-1", "router-1", "courier-1")
 VICTIMS: Final = ("intake-2", "engagement-2")
 PAUSE_S: Final = Range(15.0, 30.0)
 FAULTS: Final = {**each((Kind.LATENCY, Kind.SLOW, Kind.CUT)), Kind.BROKER_STOP: 1, Kind.KILL: 4}

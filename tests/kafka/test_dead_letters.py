@@ -239,13 +239,14 @@ async def test_a_delivery_that_was_refused_is_made_by_a_retry_and_no_other_one_a
 
         def run_all() -> None:
             publish(deployment, transitions)
-            with workers(deployment, tmp_path, environment(tmp_path, slack), "notifier") as running:
-                wait_for(lambda: bool(letters(deployment, topics.transitions_dlq)), running["notifier"])
-                wait_for(lambda: ids(slack) == wanted_ids(transitions)[1:], running["notifier"])
+            with workers(deployment, tmp_path, environment(tmp_path, slack), "router", "courier") as running:
+                wait_for(lambda: bool(letters(deployment, topics.transitions_dlq)), running["courier"])
+                wait_for(lambda: ids(slack) == wanted_ids(transitions)[1:], running["courier"])
                 for _ in range(2):
                     assert run(["dlq", "retry", "transitions", "--yes"]) == 0
-                wait_for(lambda: len(ids(slack)) >= 2, running["notifier"])
-                wait_until_settled(running["notifier"], 3)
+                wait_for(lambda: len(ids(slack)) >= 2, running["courier"])
+                wait_until_settled(running["router"], 3)
+                wait_until_settled(running["courier"], 3)
 
         await asyncio.to_thread(run_all)
         assert ids(slack) == [wanted_ids(transitions)[1], wanted_ids(transitions)[0]]

@@ -117,7 +117,7 @@ def one_event_more(stored: bytes) -> bytes:
 def test_nothing_is_found_on_a_sound_deployment_at_work_and_each_damage_by_its_check(
     deployment: Settings, examined: Examination, tmp_path: Path
 ) -> None:
-    with workers(deployment, tmp_path, CATALOG, "intake", "engagement", "notifier") as running:
+    with workers(deployment, tmp_path, CATALOG, "intake", "engagement", "router", "courier") as running:
         assert pegel(deployment, "publish", "-", stdin=events()).returncode == 0
         wait_until_settled(running["engagement"], 3 * len(ACCOUNTS))
         assert wrong(examined()) == {}

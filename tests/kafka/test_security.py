@@ -191,7 +191,8 @@ def test_the_whole_pipeline_runs_with_the_least_each_role_needs_each_by_another_
     ways = {
         "intake": password(broker, "intake", "SCRAM-SHA-256"),
         "engagement": certificate(broker, "engagement"),
-        "notifier": token_file(broker, "notifier", tmp_path),
+        "router": token_file(broker, "router", tmp_path),
+        "courier": password(broker, "courier"),
     }
     publisher, reader = password(broker, "publisher", "PLAIN"), credentials(broker, "reader", authority)
     source, dumped = tmp_path / "events.ndjson", tmp_path / "log.ndjson"
@@ -212,7 +213,8 @@ def test_the_whole_pipeline_runs_with_the_least_each_role_needs_each_by_another_
         replayed = terminal.run({}, "replay", str(dumped)).splitlines()
         assert transitions(json.loads(line)["payload"] for line in written) == transitions(replayed)
         assert len(written) >= 2
-        wait_until_settled(running["notifier"], len(written))
+        wait_until_settled(running["router"], len(written))
+        wait_until_settled(running["courier"], 0)
         operator = password(broker, "operator")
         terminal.run(operator, "catalog", "apply", "default", "--yes")
         assert b'"default"' in terminal.run(operator, "catalog", "history", "--json")
