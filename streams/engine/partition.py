@@ -218,8 +218,6 @@ class Partition:
     def apply_looked(self, thresholds: Thresholds, looked: Looked) -> None:
         """As `apply_thresholds`, where the caller has just taken `look` as of that moment."""
         assert not self.is_behind(), "nobody has been touched since the look"
-        if not self.program.slots.ranked:
-            return
         sleepers = self._sleepers
         rank = Rank.of(thresholds, self.program, looked.awake)
         looked.awake.update(sleepers.rank(thresholds, rank.cuts))
