@@ -8,7 +8,7 @@ from streams.connectors.message import Rendered
 LINKS_MAX: Final = 5
 URL_CHARS_MAX: Final = 3_000
 LABEL_CHARS_MAX: Final = 75
-WEB: Final = re.compile(r"^https?://[^\s<>\"'\\]+$")
+WEB: Final = re.compile(r"https?://[^\s<>\"'\\]+")
 
 
 def usable_links(rendered: Rendered) -> list[tuple[str, str]]:
@@ -16,6 +16,6 @@ def usable_links(rendered: Rendered) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for link in rendered.links:
         label = " ".join("".join(c if c.isprintable() else " " for c in link.label).split())[:LABEL_CHARS_MAX]
-        if label and link.url.isprintable() and len(link.url) <= URL_CHARS_MAX and WEB.match(link.url):
+        if label and link.url.isprintable() and len(link.url) <= URL_CHARS_MAX and WEB.fullmatch(link.url):
             found.append((label, link.url))
     return found[:LINKS_MAX]

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
+from hashlib import blake2b
 from typing import Final
 from urllib.parse import quote
 
@@ -75,7 +76,7 @@ def recipients_of(message: Message, config: EmailConfig) -> tuple[str, ...]:
 
 def message_id_of(delivery_id: str, from_address: str) -> str:
     # A delivery id is a UUID; anything else is written so that it cannot be more than one.
-    name = delivery_id if ID.fullmatch(delivery_id) else delivery_id.encode().hex()[:64]
+    name = delivery_id if ID.fullmatch(delivery_id) else blake2b(delivery_id.encode(), digest_size=20).hexdigest()
     return f"<{name}@{domain_of(from_address)}>"
 
 

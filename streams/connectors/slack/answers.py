@@ -36,7 +36,7 @@ ERRORS: Final[dict[str, OutcomeKind]] = {
     "service_unavailable": OutcomeKind.RETRY_DESTINATION,
 }
 
-WORD: Final = re.compile(r"^[a-z_]{2,40}$")
+WORD: Final = re.compile(r"[a-z_]{2,40}")
 
 
 def outcome_of(answer: Answer, now_ms: int) -> Outcome:
@@ -45,7 +45,7 @@ def outcome_of(answer: Answer, now_ms: int) -> Outcome:
     if 200 <= answer.status < 300:
         # A page instead of "ok": a proxy or a login wall answered, not Slack.
         return Outcome(OutcomeKind.RETRY_DESTINATION, "html_page") if text.startswith("<") else ok()
-    word = text if WORD.match(text) else _error_in_json(answer.body)
+    word = text if WORD.fullmatch(text) else _error_in_json(answer.body)
     kind = ERRORS.get(word, kind_of(answer.status))
     detail = f"{answer.status} {word}" if word in ERRORS else str(answer.status)
     if kind is OutcomeKind.THROTTLED:

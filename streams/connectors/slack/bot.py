@@ -23,8 +23,8 @@ from streams.connectors.slack.payload import payload_of
 from streams.connectors.slack.web_api import ANSWER_BYTES_MAX, EDIT_REFUSED, THREAD_GONE, Ref, Said, WebApi, refused
 
 EVENT_TYPE: Final = "pegel_delivery"
-PAGE_MESSAGES: Final = 200
-PAGES_MAX: Final = 10
+PAGE_MESSAGES: Final = 100
+PAGES_MAX: Final = 20
 CLOCKS_APART_S: Final = 600
 """Slack's clock and ours need not agree."""
 

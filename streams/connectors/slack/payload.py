@@ -18,8 +18,8 @@ BUTTON_CHARS_MAX: Final = 75
 BODY_CHARS_MAX: Final = 9_000
 """Slack refuses messages of about 13,000 characters in all without saying where the limit is: stay well below."""
 
-USER: Final = re.compile(r"^[UW][A-Z0-9]{2,20}$")
-USER_GROUP: Final = re.compile(r"^S[A-Z0-9]{2,20}$")
+USER: Final = re.compile(r"[UW][A-Z0-9]{2,20}")
+USER_GROUP: Final = re.compile(r"S[A-Z0-9]{2,20}")
 
 Payload = dict[str, Any]
 
@@ -64,9 +64,9 @@ def sections(body: str) -> list[str]:
 
 def mention(owner: str) -> str:
     """The owner in Slack's markup: a user's or a user group's id calls them, everything else is only written."""
-    if USER.match(owner):
+    if USER.fullmatch(owner):
         return f"<@{owner}>"
-    if USER_GROUP.match(owner):
+    if USER_GROUP.fullmatch(owner):
         return f"<!subteam^{owner}>"
     return escape(owner, Dialect.SLACK)
 

@@ -18,7 +18,7 @@ from streams.connectors.outcome import Outcome, OutcomeKind, throttled
 from streams.connectors.retry_after import retry_after_s
 from streams.connectors.statuses import kind_of
 
-ANSWER_BYTES_MAX: Final = 4 << 20
+ANSWER_BYTES_MAX: Final = 8 << 20
 """A page of a channel's history with all its blocks."""
 
 ERRORS: Final[dict[str, OutcomeKind]] = {
@@ -73,7 +73,7 @@ THREAD_GONE: Final = frozenset(
 EDIT_REFUSED: Final = frozenset({"message_not_found", "cant_update_message", "edit_window_closed"})
 
 TIMESTAMP: Final = r"\d{1,16}\.\d{1,10}"
-REF: Final = re.compile(rf"^([CGD][A-Z0-9]{{2,20}})/({TIMESTAMP})(?:/({TIMESTAMP}))?$")
+REF: Final = re.compile(rf"([CGD][A-Z0-9]{{2,20}})/({TIMESTAMP})(?:/({TIMESTAMP}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class Ref:
     @classmethod
     def read(cls, text: str | None, channel: str) -> "Ref | None":
         """None if it is none, or one of another channel: the destination has moved since."""
-        found = REF.match(text or "")
+        found = REF.fullmatch(text or "")
         return cls(*found.groups()) if found and found[1] == channel else None
 
 
