@@ -14,7 +14,7 @@ the same way without being sent.
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from streams.connectors.fields import Scalar, identity_of, written
 from streams.connectors.message import Message, MessageKind
@@ -25,6 +25,7 @@ PUT_OFF_S: Final = 1.0
 PUT_OFF: Final = throttled(PUT_OFF_S, "put_off", Scope.ACCOUNT)
 NO_ACCOUNT: Final = Outcome(OutcomeKind.REJECTED, "account_unknown")
 NO_TRANSITION: Final = Outcome(OutcomeKind.REJECTED, "no_transition")
+NOTHING: Final = Outcome(OutcomeKind.REJECTED, "nothing_to_write")
 
 WITHOUT_TRANSITIONS: Final = frozenset({MessageKind.LIST, MessageKind.TEST})
 """A list's items are members, not transitions: they say nothing of what changed."""
@@ -84,7 +85,7 @@ def records_of(
         if message.kind in WITHOUT_TRANSITIONS or not message.transition:
             without[place] = NO_TRANSITION
             continue
-        for item in message.items or (message.transition,):
+        for item in sorted(message.items or (message.transition,), key=_sequence):
             leading = item.get("account_id") == message.transition.get("account_id")
             key = identity_of(identity, item, message.facts if leading else {})
             if key is None:
@@ -94,7 +95,16 @@ def records_of(
             record.fields.update(written(properties, message, item))
             if place not in record.messages:
                 record.messages.append(place)
-    return list(records.values()), without
+    filled = [record for record in records.values() if record.fields]
+    written_to = {place for record in filled for place in record.messages}
+    without |= {n: NOTHING for n in range(len(messages)) if n not in written_to and n not in without}
+    return filled, without
+
+
+def _sequence(item: Mapping[str, Any]) -> int:
+    """Transitions of one account are numbered: the last one is what it is now."""
+    number = item.get("sequence")
+    return number if isinstance(number, int) else 0
 
 
 def outcomes_of(

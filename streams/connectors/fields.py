@@ -7,9 +7,12 @@
       pegel_owner: fact.owner             # a trait of the account
       pegel_source: =pegel                # a constant; =true and =5 are a boolean and a number
       "pegel_in_{segment}": member        # a property per segment, true or false: lists are built on these
+      "pegel_{group}": current            # a property per group of segments
 
 A source is a name to be looked up, never an expression: nothing in a config can run. A name may hold `{segment}` or
-`{group}` once. A move is two facts for names with `{segment}`: the segment left, and the one moved to.
+`{group}` once: `{segment}` stands for segments outside groups, `{group}` for groups. An account is in one segment of a
+group at most, and only the newest of its moves need be told: a property per segment of a group would keep what the
+others have left behind.
 
 What is known to be nothing (no segment any more, no group) clears the field. What is merely not known (a value that
 this transition's conditions did not look at, a trait that was never sent) is not written: it must not erase what
@@ -19,7 +22,7 @@ people have entered.
 import difflib
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -101,52 +104,43 @@ def written(properties: Mapping[str, str], message: Message, item: Mapping[str, 
     facts = message.facts if item.get("account_id") == message.transition.get("account_id") else {}
     result: dict[str, Scalar] = {}
     for name, source in properties.items():
-        for view in _views(name, item):
-            filled = _named(name, view)
-            value = _looked_up(source, view, message, facts)
-            if filled is not None and value is not _UNKNOWN:
-                result[filled] = _scalar(value)
+        filled = _named(name, item)
+        value = _looked_up(source, item, message, facts)
+        if filled is not None and value is not _UNKNOWN:
+            result[filled] = _scalar(value)
     return result
 
 
-def _views(name: str, item: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The transition as the property sees it; a move, seen by a property of one segment, is an exit and an entry."""
-    if "{segment}" in name and item.get("direction") == "moved":
-        yield {**item, "segment": item.get("from_segment"), "direction": "exited"}
-        yield {**item, "direction": "entered"}
-    else:
-        yield item
-
-
-def _named(name: str, view: Mapping[str, Any]) -> str | None:
+def _named(name: str, item: Mapping[str, Any]) -> str | None:
     """The name with its placeholder filled in; `None` where there is nothing to fill in."""
     match = PLACEHOLDER.search(name)
     if match is None:
         return name
-    word = view.get(match[1])
+    group = item.get("group")
+    word = group if match[1] == "group" else None if group else item.get("segment")
     return name.replace(match[0], str(word)) if word else None
 
 
-def _looked_up(source: str, view: Mapping[str, Any], message: Message, facts: Mapping[str, str]) -> Any:
+def _looked_up(source: str, item: Mapping[str, Any], message: Message, facts: Mapping[str, str]) -> Any:
     if source.startswith(CONSTANT):
         return constant(source.removeprefix(CONSTANT))
     if source.startswith("fact."):
         return facts.get(source.removeprefix("fact."), _UNKNOWN)
     if source.startswith("value."):
-        evidence = view.get("evidence")
+        evidence = item.get("evidence")
         values = evidence.get("values") if isinstance(evidence, Mapping) else None
         return values.get(source.removeprefix("value."), _UNKNOWN) if isinstance(values, Mapping) else _UNKNOWN
     if source in PLAIN:
-        return view.get(source)
-    return _derived(source, view, message)
+        return item.get(source)
+    return _derived(source, item, message)
 
 
-def _derived(source: str, view: Mapping[str, Any], message: Message) -> Any:
-    member = view.get("direction") != "exited"
-    forecast = view.get("forecast")
-    dwell_s = view.get("dwell_seconds")
+def _derived(source: str, item: Mapping[str, Any], message: Message) -> Any:
+    member = item.get("direction") != "exited"
+    forecast = item.get("forecast")
+    dwell_s = item.get("dwell_seconds")
     found: dict[str, Any] = {
-        "current": view.get("segment") if member else None,
+        "current": item.get("segment") if member else None,
         "member": member,
         "leaves_at": forecast.get("leaves_at") if member and isinstance(forecast, Mapping) else None,
         "dwell_days": round(dwell_s / DAY_S, 3) if isinstance(dwell_s, int | float) else None,

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from streams.connectors.batches import (
     NO_ACCOUNT,
     NO_TRANSITION,
+    NOTHING,
     PUT_OFF,
     REQUESTS_MAX,
     Answered,
@@ -63,6 +64,20 @@ def test_what_is_about_no_transition_or_no_known_account_is_rejected() -> None:
     assert (records, without) == ([], {0: NO_TRANSITION, 1: NO_TRANSITION, 2: NO_ACCOUNT})
     records, _ = records_of([message(item("a"), facts={"crm": "77"})], "fact.crm", {"p": "segment"})
     assert [record.key for record in records] == ["77"]
+
+
+def test_the_last_transition_of_an_account_is_what_it_is_now_in_whatever_order_they_stand() -> None:
+    digest = message(item("a", "newest", 3), item("a", "oldest", 1), item("a", "middle", 2), kind=MessageKind.DIGEST)
+    [record], _ = records_of([digest], "account_id", {"p": "segment"})
+    assert record.fields == {"p": "newest"}
+
+
+def test_a_message_that_would_write_nothing_is_rejected_and_one_that_writes_something_is_not() -> None:
+    alone = message(item("a"))
+    both = message(item("b"), item("c"), kind=MessageKind.DIGEST, facts={"owner": "anna"})
+    records, without = records_of([alone, both], "account_id", {"p": "fact.owner"})
+    assert [(record.key, record.messages) for record in records] == [("b", [1])]
+    assert without == {0: NOTHING}
 
 
 def test_what_is_tried_again_is_worse_than_what_is_not() -> None:

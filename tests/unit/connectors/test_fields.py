@@ -61,14 +61,13 @@ def test_traits_are_of_the_leading_account_alone() -> None:
     assert written({"p": "fact.owner", "q": "segment"}, message(ENTERED), other) == {"q": "at_risk"}
 
 
-def test_a_property_per_segment_sees_a_move_as_an_exit_and_an_entry() -> None:
+def test_a_segment_outside_groups_has_a_property_of_its_own_and_a_group_has_one() -> None:
     properties = {"in_{segment}": "member", "now_{group}": "current", "was": "from_segment"}
-    assert written(properties, message(MOVED), MOVED) == {
-        "in_new": False, "in_at_risk": True, "now_lifecycle": "at_risk", "was": "new",
-    }  # fmt: skip
-    assert written(properties, message(EXITED), EXITED)["in_at_risk"] is False
-    ungrouped = ENTERED | {"group": None}
-    assert "now_{group}" not in written(properties, message(ungrouped), ungrouped)
+    assert written(properties, message(MOVED), MOVED) == {"now_lifecycle": "at_risk", "was": "new"}
+    assert written(properties, message(EXITED), EXITED) == {"now_lifecycle": None, "was": None}
+    for direction in ("entered", "exited"):
+        alone = ENTERED | {"group": None, "direction": direction}
+        assert written(properties, message(alone), alone) == {"in_at_risk": direction == "entered", "was": None}
 
 
 @pytest.mark.parametrize(

@@ -169,13 +169,15 @@ async def test_properties_are_made_for_every_segment_with_their_types() -> None:
     properties = {"in_{segment}": "member", "now_{group}": "current", "steps": "sequence", "since": "effective_at"}
     async with fields(hubspot, properties=properties) as (connector, _):
         missing = await connector.deliver(message(kind=MessageKind.TEST, items=()))
-        await connector.prepare(["new", "at_risk"], ["lifecycle"], NOW_MS)
+        await connector.prepare(["power_account", "expiring"], ["lifecycle"], NOW_MS)
         there = await connector.deliver(message(kind=MessageKind.TEST))
         assert not hubspot.companies
-        moved = {**message().transition, "direction": "moved", "from_segment": "new", "group": "lifecycle"}
-        await connector.deliver(Message("d", 1, NOW_MS, "save", moved, Rendered("t", ""), items=(moved,)))
+        moved = {"direction": "moved", "from_segment": "new", "group": "lifecycle", "sequence": 8}
+        for change in (moved, {"segment": "expiring", "direction": "exited"}):
+            told = {**message().transition, **change}
+            assert (await connector.deliver(replace(message(), transition=told, items=(told,)))).kind is K.OK
     made = {name: (each.type, each.unique) for name, each in hubspot.properties.items()}
-    assert made["in_new"] == made["in_at_risk"] == ("bool", False)
+    assert made["in_power_account"] == made["in_expiring"] == ("bool", False)
     assert made["pegel_account_id"] == ("string", True)
     assert (made["now_lifecycle"], made["steps"], made["since"]) == (
         ("string", False), ("number", False), ("datetime", False),
@@ -183,7 +185,7 @@ async def test_properties_are_made_for_every_segment_with_their_types() -> None:
     assert (missing.kind, missing.detail, there.kind) == (K.AUTH, "property_missing", K.OK)
     company = hubspot.company("acme")
     assert company is not None
-    assert (company["in_new"], company["in_at_risk"], company["now_lifecycle"]) == ("false", "true", "at_risk")
+    assert (company["in_expiring"], company["now_lifecycle"]) == ("false", "at_risk")
 
 
 async def test_a_test_writes_nothing_and_says_what_is_wrong() -> None:
