@@ -68,9 +68,12 @@ def parse_ms(text: str) -> int | None:
 
 def format_ms(ms: int) -> str:
     """The time as ``2026-03-01T12:34:56.789Z``."""
-    day, of_day_ms = divmod(ms, DAY_MS)
-    minute, of_minute_ms = divmod(of_day_ms, MINUTE_MS)
-    second, of_second_ms = divmod(of_minute_ms, SECOND_MS)
+    day = ms // DAY_MS
+    of_day_ms = ms - day * DAY_MS
+    minute = of_day_ms // MINUTE_MS
+    of_minute_ms = of_day_ms - minute * MINUTE_MS
+    second = of_minute_ms // SECOND_MS
+    of_second_ms = of_minute_ms - second * SECOND_MS
     date_text = _date_texts.get(day) or _date_text(day)
     return date_text + _MINUTE_TEXTS[minute] + _SECOND_TEXTS[second] + _FRACTION_TEXTS[of_second_ms]
 

@@ -12,7 +12,7 @@ for a while. A clock that follows the log itself (`log`) needs no such care: it 
 from enum import StrEnum
 from typing import Final, Literal
 
-from streams.engine.rules.linear import NEVER
+from streams.engine.account import MINUS_INFINITY
 from streams.limits import GRACE_MS
 
 STALE_MS: Final = 5 * 60_000
@@ -40,9 +40,9 @@ class PartitionClock:
         self._mode = mode
         self._hold_ms = hold_ms
         self._held_until: int | None = None
-        self._written = -NEVER
+        self._written = MINUS_INFINITY
         self.wall_ms: int | None = None  # as of the last tick
-        self.newest_arrival = -NEVER
+        self.newest_arrival = MINUS_INFINITY
 
     def saw_arrival(self, arrival_ms: int) -> None:
         """A record that arrived at `arrival_ms` has been read."""
@@ -61,7 +61,7 @@ class PartitionClock:
         if self._mode == "off":
             return ClockReason.OFF, 0
         at = self.newest_arrival if self._mode == "log" else self.wall_ms
-        if at is None or at == -NEVER or not caught_up:
+        if at is None or at == MINUS_INFINITY or not caught_up:
             return ClockReason.NOT_CAUGHT_UP, 0
         if self._mode == "wall" and self._held_until is not None and at < self._held_until:
             return ClockReason.HISTORY, 0

@@ -1,67 +1,162 @@
 """The state of one account: everything that is remembered, and nothing that can be derived from it.
 
-It is a tree of msgspec arrays, so that what is kept in memory, what is stored and what is restored are one definition.
-Times are integer ms UTC, days are day numbers of the catalog's calendar, weights are thousandths.
-Derived figures (window sums, stage, membership bits) live in `working.Working` and are rebuilt from here.
+Times are integer ms UTC, days are day numbers of the catalog's calendar, weights are thousandths. Derived figures
+(window sums, stage, membership bits) live in `working.Working` and are rebuilt from here. `codec` stores it: changing
+what is kept changes the stored format.
 
-Changing a field changes the stored format: `codec` numbers the versions.
+These are plain classes and no msgspec structs because they are read and written several dozen times per event:
+compiled, an attribute of theirs is a field of a C structure.
 """
 
 from typing import Any, Final
 
-import msgspec
+from streams.engine.message_ids import MessageIds
+from streams.engine.rules.linear import NEVER
 
 MINUS_INFINITY: Final = -(1 << 62)
 
 
-class EventSeries(msgspec.Struct, array_like=True, gc=False):
+class EventSeries:  # noqa: PLW1641 - it changes
     """One event name: how often in all, when first and last (greatest t), and how often on each day in reach."""
 
-    total: int
-    first: int
-    last: int
-    days: dict[int, int]
+    __slots__ = ("days", "first", "last", "total")
+
+    def __init__(self, total: int, first: int, last: int, days: dict[int, int]) -> None:
+        self.total = total
+        self.first = first
+        self.last = last
+        self.days = days
+
+    def stored(self) -> tuple[int, int, int, dict[int, int]]:
+        return self.total, self.first, self.last, self.days
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, EventSeries) and self.stored() == other.stored()
 
 
-class MeasureSeries(msgspec.Struct, array_like=True, gc=False):
-    """One measure of one account."""
+class MeasureSeries:  # noqa: PLW1641 - it changes
+    """One measure of one account: what each day holds, and of a unique count the days of each value, ascending."""
 
-    days: dict[int, Any] = {}  # day -> what the day holds
-    values: dict[str, list[int]] = {}  # unique: value -> days, ascending
+    __slots__ = ("days", "values")
+
+    def __init__(self, days: dict[int, Any] | None = None, values: dict[str, list[int]] | None = None) -> None:
+        self.days: dict[int, Any] = {} if days is None else days
+        self.values: dict[str, list[int]] = {} if values is None else values
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, MeasureSeries) and (self.days, self.values) == (other.days, other.values)
 
 
-class Account(msgspec.Struct, array_like=True):
+class Account:  # noqa: PLW1641 - it changes
     """State `S` of the contract's sections 1 and 2."""
 
-    now: int = MINUS_INFINITY
-    arrival: int = MINUS_INFINITY
-    floor: int = MINUS_INFINITY  # the partition's clock when this account was last touched
-    next_at: int = 1 << 62  # the next deadline
-    sequence: int = 0
-    first_seen: int = 1 << 62  # smallest t of any applied record
-    total: int = 0  # activity applied so far
-    last_active: int | None = None
-    converted_at: int | None = None
-    cancelled_at: int | None = None
-    tie_cancelled: bool = False  # of equal billing times, the later record was the cancellation
-    traits: dict[str, tuple[int, Any]] = {}  # key -> (t, value)
-    events: dict[str, EventSeries] = {}
-    activity: dict[int, int] = {}  # day -> events
-    score: dict[int, int] = {}  # day -> thousandths
-    users: dict[str, int] = {}  # user -> last active day
-    teams: dict[str, int] = {}
-    nps: dict[str, tuple[int, float]] = {}  # user -> (t, score)
-    steps: dict[str, int] = {}  # checklist step -> done at
-    sequences: dict[str, int] = {}  # pair -> greatest t of its second event
-    measures: dict[str, MeasureSeries] = {}
-    message_ids: dict[int, int] = {}  # hash -> arrival clock when it was taken, oldest first
-    reported_day: int = MINUS_INFINITY  # day and sequence of the last membership record
-    reported_sequence: int = 0
-    ranks: tuple[int, ...] | None = None  # as of the latest thresholds
-    members: dict[str, int] = {}  # segment -> entered at
-    exits: dict[str, int] = {}  # segment -> last exit
-    operation: int = 0  # the number of the last operation that this account was brought through
+    __slots__ = (
+        "activity",
+        "arrival",
+        "cancelled_at",
+        "converted_at",
+        "events",
+        "exits",
+        "first_seen",
+        "floor",
+        "last_active",
+        "measures",
+        "members",
+        "message_ids",
+        "next_at",
+        "now",
+        "nps",
+        "operation",
+        "ranks",
+        "reported_day",
+        "reported_sequence",
+        "score",
+        "sequence",
+        "sequences",
+        "steps",
+        "teams",
+        "tie_cancelled",
+        "total",
+        "traits",
+        "users",
+    )
+
+    def __init__(self, source: "Account | None" = None) -> None:
+        """`source`: see `scratch`."""
+        if source is not None:
+            self._share(source)
+            return
+        self.now: int = MINUS_INFINITY
+        self.arrival: int = MINUS_INFINITY
+        self.floor: int = MINUS_INFINITY  # the partition's clock when this account was last touched
+        self.next_at: int = NEVER  # the next deadline
+        self.sequence: int = 0
+        self.first_seen: int = NEVER  # smallest t of any applied record
+        self.total: int = 0  # activity applied so far
+        self.last_active: int | None = None
+        self.converted_at: int | None = None
+        self.cancelled_at: int | None = None
+        self.tie_cancelled: bool = False  # of equal billing times, the later record was the cancellation
+        self.traits: dict[str, tuple[int, Any]] = {}  # key -> (t, value)
+        self.events: dict[str, EventSeries] = {}
+        self.activity: dict[int, int] = {}  # day -> events
+        self.score: dict[int, int] = {}  # day -> thousandths
+        self.users: dict[str, int] = {}  # user -> last active day
+        self.teams: dict[str, int] = {}
+        self.nps: dict[str, tuple[int, float]] = {}  # user -> (t, score)
+        self.steps: dict[str, int] = {}  # checklist step -> done at
+        self.sequences: dict[str, int] = {}  # pair -> greatest t of its second event
+        self.measures: dict[str, MeasureSeries] = {}
+        self.message_ids: MessageIds = MessageIds()
+        self.reported_day: int = MINUS_INFINITY  # day and sequence of the last membership record
+        self.reported_sequence: int = 0
+        self.ranks: tuple[int, ...] | None = None  # as of the latest thresholds
+        self.members: dict[str, int] = {}  # segment -> entered at
+        self.exits: dict[str, int] = {}  # segment -> last exit
+        self.operation: int = 0  # the number of the last operation that this account was brought through
 
     def trait(self, key: str) -> Any:
         found = self.traits.get(key)
         return None if found is None else found[1]
+
+    def scratch(self) -> "Account":
+        """A copy to run ahead in time: its clock and memberships are its own, all else is shared and must stay."""
+        return Account(self)
+
+    def _share(self, source: "Account") -> None:
+        self.now, self.arrival, self.floor, self.next_at = source.now, source.arrival, source.floor, source.next_at
+        self.sequence, self.first_seen, self.total = source.sequence, source.first_seen, source.total
+        self.last_active, self.converted_at = source.last_active, source.converted_at
+        self.cancelled_at, self.tie_cancelled = source.cancelled_at, source.tie_cancelled
+        self.traits, self.events = source.traits, source.events
+        self.activity, self.score = source.activity, source.score
+        self.users, self.teams, self.nps = source.users, source.teams, source.nps
+        self.steps, self.sequences, self.measures = source.steps, source.sequences, source.measures
+        self.message_ids, self.ranks, self.operation = source.message_ids, source.ranks, source.operation
+        self.reported_day, self.reported_sequence = source.reported_day, source.reported_sequence
+        self.members, self.exits = dict(source.members), dict(source.exits)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Account) and all(getattr(self, name) == getattr(other, name) for name in FIELDS)
+
+
+FIELDS: Final = (
+    "now", "arrival", "floor", "next_at", "sequence", "first_seen", "total", "last_active", "converted_at",
+    "cancelled_at", "tie_cancelled", "traits", "events", "activity", "score", "users", "teams", "nps", "steps",
+    "sequences", "measures", "message_ids", "reported_day", "reported_sequence", "ranks", "members", "exits",
+    "operation",
+)  # fmt: skip
+"""What an account is, in the order in which it is stored."""
+
+
+def fields_of(account: Account) -> dict[str, Any]:
+    """All that is known of an account, by name."""
+    return {name: getattr(account, name) for name in FIELDS}
+
+
+def account_of(**fields: Any) -> Account:
+    """An account with these fields, the others as of one that no record has reached."""
+    account = Account()
+    for name, value in fields.items():
+        setattr(account, name, value)
+    return account

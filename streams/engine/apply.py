@@ -48,13 +48,12 @@ Counts = Counter[Noted]
 
 def naming_of(record: Record, working: Working, counts: Counts) -> Naming:
     """The names under which a record counts: its own, and those of named events whose condition it satisfies."""
-    event = record.event
-    if event.type not in ACTIVITY_TYPES:
+    if record.kind not in ACTIVITY_TYPES:
         return NAMELESS
     name = record.name
     if len(name) > EVENT_NAME_CHARS_MAX:
         name = _cut(name, EVENT_NAME_CHARS_MAX, counts)
-    return working.program.names.naming_of(name, event.properties)
+    return working.program.names.naming_of(name, record.properties)
 
 
 def apply_record(
@@ -72,7 +71,7 @@ def apply_record(
             _apply_nps(account, working, record, counts)
         if not too_late:
             _count_event(account, working, record, naming, counts)
-    elif record.event.type == "group":
+    elif record.kind == "group":
         set_traits(account, record.event.traits, t, counts)
         working.refresh_traits()
 
@@ -106,7 +105,7 @@ def _count_event(account: Account, working: Working, record: Record, naming: Nam
 
 def _measure(working: Working, record: Record, plan: NamePlan, day: int, counts: Counts) -> None:
     for measure, aggregate, path in plan.measures:
-        value = property_at(record.event.properties, path)
+        value = property_at(record.properties, path)
         if not working.add_measured(measure, aggregate, record.t, day, value):
             counts[Noted.VALUE_EVICTED] += 1
 
@@ -149,7 +148,7 @@ def _count_activity(
         if known is None or day > known:
             working.add_user(known, day)
             _see(account.users, user, day, limits.USERS_MAX, Noted.USER_EVICTED, working, counts)
-    team = team_of(record.event.properties, working.program.team_path)
+    team = team_of(record.properties, working.program.team_path)
     if team is not None:
         team = bounded_identity(team, counts)
         known = account.teams.get(team)
@@ -187,7 +186,7 @@ def _pair(account: Account, first: str, key: str, within_ms: int, t: int) -> Non
 
 
 def _apply_billing(account: Account, working: Working, record: Record, counts: Counts) -> None:
-    name, t, properties = record.name, record.t, record.event.properties
+    name, t, properties = record.name, record.t, record.properties
     if name == "subscription_started" and (account.converted_at is None or t >= account.converted_at):
         account.converted_at = t
         if t == account.cancelled_at:
@@ -205,7 +204,7 @@ def _apply_billing(account: Account, working: Working, record: Record, counts: C
 
 
 def _apply_nps(account: Account, working: Working, record: Record, counts: Counts) -> None:
-    score, user = number(record.event.properties.get("score")), record.user
+    score, user = number(record.properties.get("score")), record.user
     if score is None or not 0 <= score <= NPS_MAX or user is None:
         counts[Noted.NPS_IGNORED] += 1
         return

@@ -1,7 +1,8 @@
-"""An account's state as bytes: version, next deadline, then the msgpack of `Account`.
+"""An account's state as bytes: version, next deadline, then the msgpack of its fields (`stored.StoredAccount`).
 
 The deadline stands in front at a fixed place, so that a partition can schedule a million accounts without decoding one.
-A change of `Account` that older bytes do not fit needs a new version here, and a migration.
+What older versions wrote is read and becomes of this version when it is written again; a change that older bytes do not
+fit needs a new version here, and a way to read the old.
 """
 
 import struct
@@ -9,12 +10,18 @@ from typing import Final
 
 import msgspec
 
-from streams.engine.account import Account
+from streams.engine.account import Account, EventSeries, MeasureSeries
+from streams.engine.message_ids import DIGEST_BYTES, ENTRY_BYTES, MessageIds
+from streams.engine.rules.linear import NEVER
+from streams.engine.stored import StoredAccount
 
-VERSION: Final = 1
+VERSION: Final = 2
+OLDEST: Final = 1
 _HEADER: Final = struct.Struct(">Bq")
-_encoder: Final = msgspec.msgpack.Encoder()
-_decoder: Final = msgspec.msgpack.Decoder(Account)
+_HEADER_BYTES: Final = 9
+_pack: Final = _HEADER.pack
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(StoredAccount).decode
 
 
 class StateError(ValueError):
@@ -22,7 +29,46 @@ class StateError(ValueError):
 
 
 def encode(account: Account) -> bytes:
-    return _HEADER.pack(VERSION, account.next_at) + _encoder.encode(account)
+    head: bytes = _pack(VERSION, account.next_at)
+    return head + _encode(_stored(account))
+
+
+def _stored(account: Account) -> tuple[object, ...]:
+    """Plain values in the order of `stored.StoredAccount`."""
+    ids, measures = account.message_ids, account.measures
+    return (
+        account.now,
+        account.arrival,
+        account.floor,
+        account.next_at,
+        account.sequence,
+        account.first_seen,
+        account.total,
+        account.last_active,
+        account.converted_at,
+        account.cancelled_at,
+        account.tie_cancelled,
+        account.traits,
+        {name: series.stored() for name, series in account.events.items()},
+        account.activity,
+        account.score,
+        account.users,
+        account.teams,
+        account.nps,
+        account.steps,
+        account.sequences,
+        {name: (measure.days, measure.values) for name, measure in measures.items()} if measures else _NOTHING,
+        (ids.newest, ids.entries),
+        account.reported_day,
+        account.reported_sequence,
+        account.ranks,
+        account.members,
+        account.exits,
+        account.operation,
+    )
+
+
+_NOTHING: Final[dict[str, object]] = {}
 
 
 def decode(stored: bytes) -> Account:
@@ -33,9 +79,39 @@ def decode(stored: bytes) -> Account:
     """
     _check_version(stored)
     try:
-        return _decoder.decode(memoryview(stored)[_HEADER.size :])
+        found = _decode(memoryview(stored)[_HEADER_BYTES:])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise StateError(f"stored state is damaged: {error}") from error
+    account = Account()
+    account.now, account.arrival, account.floor = found.now, found.arrival, found.floor
+    account.next_at, account.first_seen = min(found.next_at, NEVER), min(found.first_seen, NEVER)
+    account.sequence, account.total, account.operation = found.sequence, found.total, found.operation
+    account.last_active, account.converted_at = found.last_active, found.converted_at
+    account.cancelled_at, account.tie_cancelled = found.cancelled_at, found.tie_cancelled
+    account.traits = found.traits
+    account.events = {name: EventSeries(*series) for name, series in found.events.items()}
+    account.activity, account.score = found.activity, found.score
+    account.users, account.teams, account.nps = found.users, found.teams, found.nps
+    account.steps, account.sequences = found.steps, found.sequences
+    account.measures = {name: MeasureSeries(*measure) for name, measure in found.measures.items()}
+    account.message_ids = _message_ids(found.message_ids)
+    account.reported_day, account.reported_sequence = found.reported_day, found.reported_sequence
+    account.ranks, account.members, account.exits = found.ranks, found.members, found.exits
+    return account
+
+
+def _message_ids(found: tuple[int, bytes] | dict[int, int]) -> MessageIds:
+    ids = MessageIds()
+    if isinstance(found, dict):  # version 1
+        for number, arrival in found.items():
+            ids.take(number.to_bytes(DIGEST_BYTES, "big"), arrival)
+        return ids
+    newest, entries = found
+    if len(entries) % ENTRY_BYTES:
+        raise StateError(f"stored state is damaged: {len(entries)} bytes are no whole number of message ids")
+    ids.newest = newest
+    ids.entries += entries
+    return ids
 
 
 def next_deadline(stored: bytes) -> int:
@@ -46,12 +122,13 @@ def next_deadline(stored: bytes) -> int:
     """
     _check_version(stored)
     deadline: int = _HEADER.unpack_from(stored)[1]
-    return deadline
+    return min(deadline, NEVER)
 
 
 def _check_version(stored: bytes) -> None:
-    if len(stored) < _HEADER.size or stored[0] != VERSION:
+    if len(stored) < _HEADER_BYTES or not OLDEST <= stored[0] <= VERSION:
         found = stored[0] if stored else "nothing"
         raise StateError(
-            f"stored state has version {found}, this program reads {VERSION}: upgrade it, or rebuild the state"
+            f"stored state has version {found}, this program reads {OLDEST} to {VERSION}: "
+            "upgrade it, or rebuild the state"
         )

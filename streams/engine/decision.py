@@ -83,12 +83,12 @@ def _group_member(
 def _leave_at(account: Account, program: Program, bit: int) -> int:
     """The first moment at which a member may leave."""
     index = bit.bit_length() - 1
-    return account.members[program.segments[index].id] + program.dwell_ms[index]
+    return account.members[program.ids[index]] + program.dwell_ms[index]
 
 
 def _enter_at(account: Account, program: Program, bit: int) -> int:
     """The first moment at which a former member may enter again."""
     index = bit.bit_length() - 1
     cooldown_ms = program.cooldown_ms[index]
-    last_exit = account.exits.get(program.segments[index].id) if cooldown_ms else None
+    last_exit = account.exits.get(program.ids[index]) if cooldown_ms else None
     return -NEVER if last_exit is None else last_exit + cooldown_ms

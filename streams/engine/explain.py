@@ -8,7 +8,6 @@ A part is an operand of a rule's outermost `and` or `or`: what its author wrote 
 """
 
 from collections.abc import Iterator
-from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,7 +100,7 @@ def explain_segment(segment: Segment, account: Account, working: Working, at_ms:
 
 def _at(account: Account, at_ms: int) -> Account:
     """A scratch copy at a later moment, up to which nothing changes."""
-    scratch = copy(account)
+    scratch = account.scratch()
     scratch.now = max(account.now, at_ms)
     return scratch
 

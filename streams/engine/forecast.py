@@ -11,7 +11,6 @@ left, so the moments are few in any case; `STEPS_MAX` is for rules made to have 
 """
 
 from collections.abc import Iterator
-from copy import copy
 from typing import Final
 
 from schemas.timestamps import YEAR_9999_END_MS
@@ -42,8 +41,7 @@ def run_ahead(segment: str, account: Account, working: Working) -> Iterator[tupl
     times. Changes neither the account nor its working set.
     """
     program = working.program.prospects[working.program.bits[segment]]
-    scratch = copy(account)
-    scratch.members, scratch.exits = dict(account.members), dict(account.exits)
+    scratch = account.scratch()
     ahead = working.ahead(scratch, program)
     calendar = program.calendar
     for _ in range(STEPS_MAX):
@@ -64,17 +62,20 @@ def _left(account: Account, working: Working, bit: int) -> Forecast:
     entered = working.members & unit.mask
     if not entered:
         return Forecast(account.now, "exited", None)
-    return Forecast(account.now, "moved", program.segments[entered.bit_length() - 1].id)
+    return Forecast(account.now, "moved", program.ids[entered.bit_length() - 1])
 
 
 def _settle(account: Account, working: Working, members: int) -> None:
     """Take over the memberships: when they began and ended decides when waits end."""
     changed, now = members ^ working.members, account.now
     working.members = members
-    for rule in working.program.rules:
-        if changed >> rule.bit & 1:
-            if members >> rule.bit & 1:
-                account.members[rule.id] = now
-            else:
-                del account.members[rule.id]
-                account.exits[rule.id] = now
+    ids = working.program.ids
+    while changed:
+        bit = changed & -changed
+        changed ^= bit
+        segment = ids[bit.bit_length() - 1]
+        if members & bit:
+            account.members[segment] = now
+        else:
+            del account.members[segment]
+            account.exits[segment] = now

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from schemas.catalog import BILLING_EVENTS, Aggregate, Catalog
-from streams.engine.rules.compile import Slots, Where
+from streams.engine.rules.compile import Where
+from streams.engine.rules.slots import Slots
 
 NPS_EVENT: Final = "nps_answered"
 DEFAULT_WEIGHT: Final = 1_000
@@ -56,6 +57,8 @@ class Naming:
         return self.is_billing or self.is_nps
 
 
+NAMES_KNOWN_MAX: Final = 10_000
+"""Names that no catalog mentions are looked up as often as others; producers who make up ever new ones gain nothing."""
 NAMELESS: Final = Naming((), (), is_activity=False, is_billing=False, is_nps=False, weight=0)
 _UNMENTIONED: Final = NamePlan()
 
@@ -82,7 +85,10 @@ class Names:
             return known
         seconds = self.seconds.get(name)
         if seconds is None:
-            return self._together((name,))
+            if len(self._alone) >= NAMES_KNOWN_MAX:
+                return self._together((name,))
+            known = self._alone[name] = self._together((name,))
+            return known
         return self._together((name, *(second for second, where in seconds if where(properties))))
 
     def _together(self, names: tuple[str, ...]) -> Naming:

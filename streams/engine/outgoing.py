@@ -13,7 +13,7 @@ from streams.engine.found import Forecast, Transition
 from streams.engine.working import Working
 
 TRANSITION_NAMESPACE: Final = UUID("0b3c5f0e-5d7a-5c1b-9b57-6f0a2a1f7f10")
-_NAMESPACE_BYTES: Final = TRANSITION_NAMESPACE.bytes
+_NAMESPACE_SHA1: Final = hashlib.sha1(TRANSITION_NAMESPACE.bytes, usedforsecurity=False)
 _VARIANTS: Final = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 _DIRECTIONS: Final = {direction.value: direction for direction in Direction}
 
@@ -27,7 +27,9 @@ def transition_id(transition: Transition) -> str:
         f"{transition.account_id}\n{transition.sequence}\n{transition.segment}\n{transition.direction}\n"
         f"{transition.effective_at}"
     )
-    digest = hashlib.sha1(_NAMESPACE_BYTES + name.encode(), usedforsecurity=False).hexdigest()
+    sha1 = _NAMESPACE_SHA1.copy()
+    sha1.update(name.encode())
+    digest = sha1.hexdigest()
     variant = _VARIANTS[digest[16]]
     return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"
 

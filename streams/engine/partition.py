@@ -18,10 +18,10 @@ records it took.
 """
 
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from schemas.wire import WireEvent
 from streams.engine import codec
@@ -47,7 +47,7 @@ from streams.engine.rules.linear import NEVER
 from streams.engine.sleepers import Sleepers
 from streams.engine.transitions import evaluate
 from streams.engine.working import Working
-from streams.limits import CLOCK_SKEW_NOTED_MS, GRACE_MS, MESSAGE_ID_AGE_MAX_MS, MESSAGE_IDS_MAX, RETENTION_DAYS
+from streams.limits import CLOCK_SKEW_NOTED_MS, GRACE_MS, MESSAGE_ID_AGE_MAX_MS, RETENTION_DAYS
 
 LIVE_ACCOUNTS_MAX: Final = 50_000
 OPERATIONS_PENDING_MAX: Final = 32
@@ -138,7 +138,8 @@ class Partition:
 
     def _apply_first(self, account_id: str, record: Record) -> Outcome:
         """The first record of an account, which exists only if the record is applied."""
-        account = Account(arrival=record.a, floor=self.floor, operation=self._pending.number)
+        account = Account()
+        account.arrival, account.floor, account.operation = record.a, self.floor, self._pending.number
         record = self._not_ahead(account, record)
         live = Live(account, Working(self.program, account, self.thresholds))
         outcome = self._apply_at(account_id, live, record, horizon(record.t, account.arrival))
@@ -154,7 +155,7 @@ class Partition:
             return record
         if ahead > CLOCK_SKEW_NOTED_MS:
             self.counts[Noted.CLOCK_AHEAD] += 1
-        return Record(record.event, account.arrival, record.a, record.message_hash, record.message_id)
+        return Record(record.event, account.arrival, record.a, record.digest, record.message_id)
 
     def _apply_at(self, account_id: str, live: Live, record: Record, until: int) -> Outcome:
         """Step 3: the clock moves to the horizon, the record is applied and the account evaluated."""
@@ -165,7 +166,7 @@ class Partition:
         working.roll(today)
         naming = naming_of(record, working, self.counts)
         late = naming.is_activity and calendar.day_of(record.t) <= today - RETENTION_DAYS
-        _remember(account, record)
+        account.message_ids.take(record.digest, account.arrival)
         if late:
             self.counts[Noted.TOO_LATE] += 1
         if not late or naming.is_fact:
@@ -174,7 +175,7 @@ class Partition:
             return Outcome.TOO_LATE
         # The next percentiles may give it the rank that the last ones gave, and yet not the one that it has now.
         account.ranks = None
-        found = evaluate(account_id, account, working, (record.message_id, record.event.type))
+        found = evaluate(account_id, account, working, (record.message_id, record.kind))
         if found:
             self._transitions += found
         if account.next_at < self._scheduled.get(account_id, NEVER):
@@ -504,6 +505,11 @@ class Partition:
     def has_changes(self) -> bool:
         return bool(self._changed or self._transitions)
 
+    def traits_of(self, account_id: str) -> Mapping[str, tuple[int, Any]]:
+        """The traits of an account that has just changed, each with its time; nothing is done to it."""
+        live = self._live.get(account_id)
+        return {} if live is None else live.account.traits
+
     def account(self, account_id: str) -> tuple[Account, Working] | None:
         """An account's state and working set, for those who read (membership records, explanations)."""
         live = self._touch(account_id)
@@ -550,17 +556,6 @@ class Partition:
 
 
 def _is_duplicate(account: Account, record: Record) -> bool:
-    """Known while among the last taken and young enough; its age is counted on the arrival clock before this record."""
-    taken = account.message_ids.get(record.message_hash)
+    """Known, and young enough; its age is counted on the arrival clock before this record."""
+    taken = account.message_ids.taken_at(record.digest)
     return taken is not None and account.arrival - taken <= MESSAGE_ID_AGE_MAX_MS
-
-
-def _remember(account: Account, record: Record) -> None:
-    ids, arrival = account.message_ids, account.arrival
-    ids.pop(record.message_hash, None)
-    ids[record.message_hash] = arrival
-    if len(ids) > MESSAGE_IDS_MAX:
-        del ids[next(iter(ids))]
-    # Too old ones can never be known again, since the arrival clock only goes forward.
-    while arrival - ids[oldest := next(iter(ids))] > MESSAGE_ID_AGE_MAX_MS:
-        del ids[oldest]

@@ -7,8 +7,7 @@ them: strata, each one compiled function.
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import msgspec
@@ -21,7 +20,6 @@ from streams.engine.rules.compile import (
     Evidence,
     Ranked,
     Rule,
-    Slots,
     Where,
     compile_decide,
     compile_evidence,
@@ -33,6 +31,7 @@ from streams.engine.rules.compile import (
 from streams.engine.rules.errors import CatalogError, RuleError
 from streams.engine.rules.expression import Node
 from streams.engine.rules.parse import Scope, parse_condition, parse_value
+from streams.engine.rules.slots import Slots
 from streams.engine.rules.vocabulary import RESERVED_NAMES, WHERE
 
 VERSION_HEX_DIGITS: Final = 16
@@ -54,7 +53,19 @@ class Stratum:
     groups: tuple[Unit, ...]
 
 
-@dataclass(frozen=True)
+class _Lazy:
+    """What is compiled when it is first asked for. Names as in `Program`."""
+
+    def __init__(self) -> None:
+        self.packed: bytes | None = None
+        self.ranked_values: Ranked | None = None
+        self.definitions: Evidence | None = None
+        self.evidence: list[Evidence] | None = None
+        self.parts: list[Evidence] | None = None
+        self.prospects: list[Program] | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Program:
     """Everything the engine needs to know of a catalog. Compare by `version`."""
 
@@ -69,6 +80,7 @@ class Program:
     step_keys: tuple[str, ...]  # one per entry of the checklist, which may repeat itself
     team_path: tuple[str, ...]
     segments: tuple[Segment, ...]
+    ids: tuple[str, ...]  # of the segments
     rules: tuple[Rule, ...]
     bits: Mapping[str, int]
     units: tuple[Unit, ...]  # in catalog order
@@ -79,45 +91,65 @@ class Program:
     slots: Slots
     definition_nodes: Mapping[str, Node]
 
-    @cached_property
+    _lazy: _Lazy = field(default_factory=_Lazy)
+
+    @property
     def content(self) -> dict[str, Any]:
         """The whole catalog as plain values, as it is stored and sent."""
         return self.catalog.model_dump(mode="json")
 
-    @cached_property
+    @property
     def packed(self) -> bytes:
         """`content` as msgpack: every flush stores it, so it is made once."""
-        return msgspec.msgpack.encode(self.content)
+        lazy = self._lazy
+        if lazy.packed is None:
+            lazy.packed = msgspec.msgpack.encode(self.content)
+        return lazy.packed
 
-    @cached_property
+    @property
     def ranked_values(self) -> Ranked:
         """The values of the definitions by which accounts are ranked, in the order of `slots.ranked`."""
-        nodes = [self.definition_nodes[name] for name in self.slots.ranked]
-        return compile_ranked(nodes, self.slots, dict(self.bits))
+        lazy = self._lazy
+        if lazy.ranked_values is None:
+            nodes = [self.definition_nodes[name] for name in self.slots.ranked]
+            lazy.ranked_values = compile_ranked(nodes, self.slots, dict(self.bits))
+        return lazy.ranked_values
 
-    @cached_property
+    @property
     def definitions(self) -> Evidence:
         """The values of all definitions, by name."""
-        return compile_values(self.definition_nodes, self.slots, dict(self.bits))
+        lazy = self._lazy
+        if lazy.definitions is None:
+            lazy.definitions = compile_values(self.definition_nodes, self.slots, dict(self.bits))
+        return lazy.definitions
 
-    @cached_property
-    def evidence(self) -> tuple[Evidence, ...]:
+    @property
+    def evidence(self) -> list[Evidence]:
         """Per segment: what its conditions see."""
-        return tuple(compile_evidence(rule, self.slots, dict(self.bits)) for rule in self.rules)
+        lazy = self._lazy
+        if lazy.evidence is None:
+            lazy.evidence = [compile_evidence(rule, self.slots, dict(self.bits)) for rule in self.rules]
+        return lazy.evidence
 
-    @cached_property
-    def parts(self) -> tuple[Evidence, ...]:
+    @property
+    def parts(self) -> list[Evidence]:
         """Per segment: which top-level parts of its rules hold."""
-        return tuple(compile_parts(rule, self.slots, dict(self.bits)) for rule in self.rules)
+        lazy = self._lazy
+        if lazy.parts is None:
+            lazy.parts = [compile_parts(rule, self.slots, dict(self.bits)) for rule in self.rules]
+        return lazy.parts
 
-    @cached_property
-    def prospects(self) -> tuple["Program", ...]:
+    @property
+    def prospects(self) -> list["Program"]:
         """Per segment: this program cut down to the segment's unit and those whose members it asks for."""
-        needs = _needs(self.rules, self.units)
-        of_unit = {unit: _cut_down(self, unit, needs) for unit in self.units}
-        return tuple(
-            next(of_unit[unit] for unit in self.units if unit.mask >> bit & 1) for bit in range(len(self.segments))
-        )
+        lazy = self._lazy
+        if lazy.prospects is None:
+            needs = _needs(self.rules, self.units)
+            of_unit = {unit: _cut_down(self, unit, needs) for unit in self.units}
+            lazy.prospects = [
+                next(of_unit[unit] for unit in self.units if unit.mask >> bit & 1) for bit in range(len(self.segments))
+            ]
+        return lazy.prospects
 
 
 def version_of(catalog: Catalog) -> str:
@@ -167,6 +199,7 @@ def compile_catalog(catalog: Catalog, place: str = "catalog") -> Program:
         step_keys=tuple(key for of_event in steps.values() for key, _ in of_event),
         team_path=tuple(catalog.team_property.split(".")),
         segments=segments,
+        ids=tuple(segment.id for segment in segments),
         rules=rules,
         bits=bits,
         units=units,
@@ -296,4 +329,4 @@ def _cut_down(program: Program, unit: Unit, needs: list[set[int]]) -> Program:
     rules = tuple(rule for rule in program.rules if mask >> rule.bit & 1)
     slots = Slots.of([node for rule in rules for node in rule.conditions()])
     strata = _strata(rules, units, slots, program.bits, "catalog")
-    return replace(program, rules=rules, units=units, strata=strata, slots=slots)
+    return replace(program, rules=rules, units=units, strata=strata, slots=slots, _lazy=_Lazy())

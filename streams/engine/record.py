@@ -1,45 +1,50 @@
 """A record as the engine sees it: an event with its two times, its identity, and what of it the engine reads."""
 
-import hashlib
+from hashlib import blake2b
 from typing import Any, Final
 
 import msgspec
 
 from schemas.dead_letter import Rejected, RejectReason
+from schemas.event import EventType
 from schemas.timestamps import parse_ms
 from schemas.wire import WireEvent, event_time_ms
+from streams.engine.message_ids import DIGEST_BYTES
 from streams.engine.rules.values import property_at, text
 from streams.limits import ACCOUNT_ID_CHARS_MAX, MESSAGE_ID_CHARS_MAX
 
 ACTIVITY_TYPES: Final = frozenset({"track", "page", "screen"})
-_HASH_BYTES: Final = 8
 
 
 class Record:
-    """`t` is the event's own time, `a` its arrival, both in ms UTC; `message_hash` identifies it for deduplication."""
+    """`t` is the event's own time, `a` its arrival, both in ms UTC; `digest` identifies it for deduplication."""
 
-    __slots__ = ("a", "event", "message_hash", "message_id", "name", "t", "user")
+    __slots__ = ("a", "digest", "event", "kind", "message_id", "name", "properties", "t", "user")
 
-    def __init__(self, event: WireEvent, t: int, a: int, message_hash: int, message_id: str) -> None:
+    def __init__(self, event: WireEvent, t: int, a: int, digest: bytes, message_id: str) -> None:
         self.event = event
         self.t = t
         self.a = a
-        self.message_hash = message_hash
+        self.digest = digest
         self.message_id = message_id
-        self.name: str = (event.event or "") if event.type == "track" else event.type
+        kind = event.type
+        self.kind: EventType = kind
+        self.properties = event.properties
+        self.name: str = (event.event or "") if kind == "track" else kind
         """The event name under which it counts."""
         self.user: str | None = event.userId or event.anonymousId
 
 
 def record_of(event: WireEvent, raw: bytes, arrival_ms: int) -> Record:
     """The record of a decoded event that arrived at `arrival_ms`; `raw` are its bytes."""
-    if event.messageId:
-        message_id = event.messageId[:MESSAGE_ID_CHARS_MAX]  # every transition repeats it
-        digest = hashlib.blake2b(event.messageId.encode("utf-8", "surrogatepass"), digest_size=_HASH_BYTES).digest()
+    known = event.messageId
+    if known:
+        message_id = known[:MESSAGE_ID_CHARS_MAX]  # every transition repeats it
+        digest = blake2b(known.encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES).digest()
     else:
         digest = _canonical_digest(raw)
         message_id = digest.hex()
-    return Record(event, event_time_ms(event, arrival_ms), arrival_ms, int.from_bytes(digest, "big"), message_id)
+    return Record(event, event_time_ms(event, arrival_ms), arrival_ms, digest, message_id)
 
 
 def file_arrival(event: WireEvent) -> int | None:
@@ -55,7 +60,7 @@ def file_arrival(event: WireEvent) -> int | None:
 def _canonical_digest(raw: bytes) -> bytes:
     """The hash of a record without a message id: of its JSON with sorted keys, so that formatting does not matter."""
     canonical = msgspec.json.encode(msgspec.json.decode(raw), order="sorted")
-    return hashlib.blake2b(canonical, digest_size=_HASH_BYTES).digest()
+    return blake2b(canonical, digest_size=DIGEST_BYTES).digest()
 
 
 def account_of_key(key: bytes | None) -> str:

@@ -9,12 +9,11 @@ nothing, so an evaluation too many is never wrong.
 from collections.abc import Mapping
 from typing import Any
 
-from msgspec.structs import replace
-
 from streams.engine.account import Account
 from streams.engine.decision import decide
 from streams.engine.forecast import forecast_of
 from streams.engine.found import Transition, Trigger
+from streams.engine.program import Program
 from streams.engine.rules.expression import Node, Op
 from streams.engine.working import Working
 
@@ -30,54 +29,48 @@ def evaluate(account_id: str, account: Account, working: Working, trigger: Trigg
 
 
 def _emit(account_id: str, account: Account, working: Working, members: int, trigger: Trigger) -> list[Transition]:
-    program, before = working.program, working.members
+    """Take the new memberships over, then say what changed: a forecast may count on any of them."""
+    program, now, before = working.program, account.now, working.members
     changed = before ^ members
     working.members = members
-    transitions = []
-    for unit in program.units:
-        if changed & unit.mask:
-            left, entered = before & changed & unit.mask, members & changed & unit.mask
-            transitions.append(_transition(account_id, account, working, left, entered, trigger))
-    # What was entered ends by the memberships as they are after the whole evaluation: others may count on them.
-    return [_with_forecast(found, account, working) for found in transitions]
+    units = [unit for unit in program.units if changed & unit.mask]
+    since = [
+        _take_over(account, program, before & changed & unit.mask, members & changed & unit.mask) for unit in units
+    ]
+    found: list[Transition] = []
+    for unit, entered_at in zip(units, since, strict=True):
+        left, entered = before & changed & unit.mask, members & changed & unit.mask
+        account.sequence += 1
+        segment = program.ids[(entered or left).bit_length() - 1]
+        found.append(
+            Transition(
+                account_id,
+                segment,
+                "exited" if not entered else "moved" if left else "entered",
+                unit.group,
+                program.ids[left.bit_length() - 1] if left and entered else None,
+                now,
+                account.sequence,
+                program.version,
+                evidence_of(account, working, left, entered),
+                trigger,
+                entered_at,
+                forecast_of(segment, account, working) if entered else None,
+            )
+        )
+    return found
 
 
-def _with_forecast(found: Transition, account: Account, working: Working) -> Transition:
-    if found.direction == "exited":
-        return found
-    forecast = forecast_of(found.segment, account, working)
-    return found if forecast is None else replace(found, forecast=forecast)
-
-
-def _transition(
-    account_id: str, account: Account, working: Working, left: int, entered: int, trigger: Trigger
-) -> Transition:
-    """The transition of one unit; at most one bit is left and at most one entered."""
-    program, now = working.program, account.now
-    of = (entered or left).bit_length() - 1
-    segment = program.segments[of]
-    from_segment = program.segments[left.bit_length() - 1].id if left else None
-    evidence = evidence_of(account, working, left, entered)
+def _take_over(account: Account, program: Program, left: int, entered: int) -> int | None:
+    """Note what one unit left and entered, at most one segment each; return when the segment left had been entered."""
     entered_at = None
-    if from_segment is not None:
-        entered_at = account.members.pop(from_segment)
-        account.exits[from_segment] = now
+    if left:
+        segment = program.ids[left.bit_length() - 1]
+        entered_at = account.members.pop(segment)
+        account.exits[segment] = account.now
     if entered:
-        account.members[segment.id] = now
-    account.sequence += 1
-    return Transition(
-        account_id=account_id,
-        segment=segment.id,
-        direction="moved" if left and entered else "entered" if entered else "exited",
-        group=segment.group,
-        from_segment=from_segment if entered else None,
-        effective_at=now,
-        sequence=account.sequence,
-        catalog_version=program.version,
-        evidence=evidence,
-        trigger=trigger,
-        entered_at=entered_at,
-    )
+        account.members[program.ids[entered.bit_length() - 1]] = account.now
+    return entered_at
 
 
 def evidence_of(account: Account, working: Working, left: int, entered: int) -> dict[str, Any]:

@@ -330,14 +330,15 @@ class Working:
 
     def next_edge_at(self) -> int:
         """The start of the next day on which any window changes without a record, in ms; `NEVER` if none will."""
-        edges, counted = self.program.slots.edges, self.counted << 1
-        ahead = 1
-        while not counted & edges:
-            counted <<= 1
-            ahead += 1
-            if ahead > RETENTION_DAYS or not counted:
-                return NEVER
-        return self.program.calendar.start_of(self.today + ahead)
+        counted, slots = self.counted, self.program.slots
+        if counted << 1 & slots.edges:
+            return self.program.calendar.start_of(self.today + 1)
+        ahead = RETENTION_DAYS + 1
+        for edge, before in slots.edge_days:
+            younger = counted & before
+            if younger:  # the oldest day on this side of the edge is the first to cross it
+                ahead = min(ahead, edge + 1 - younger.bit_length())
+        return NEVER if ahead > RETENTION_DAYS else self.program.calendar.start_of(self.today + ahead)
 
 
 def usage_ratio(usage: Any, limits: Any) -> float | None:

@@ -6,7 +6,7 @@ written, and the number of the last operation that it was brought through.
 
 from typing import Final
 
-from streams.engine.account import Account
+from streams.engine.account import FIELDS, Account
 from streams.engine.clock import settle
 
 NOTED_WHEN_WRITTEN: Final = ("reported_day", "reported_sequence", "operation")
@@ -18,6 +18,6 @@ def differing_fields(kept: Account, fresh: Account, floor: int) -> tuple[str, ..
         settle(account, floor)
     return tuple(
         name
-        for name in Account.__struct_fields__
+        for name in FIELDS
         if name not in NOTED_WHEN_WRITTEN and getattr(kept, name) != getattr(fresh, name)
     )

@@ -18,6 +18,7 @@ from schemas.dead_letter import Rejected
 from schemas.wire import decode_event
 from streams.engagement.rows import PendingRow
 from streams.engagement.standing import operations_of, row_of, stored_program
+from streams.engine.account import fields_of
 from streams.engine.found import Transition
 from streams.engine.operations import Basis
 from streams.engine.partition import OPERATIONS_PENDING_MAX, Partition, Standing
@@ -112,7 +113,7 @@ def states(partition: Partition) -> dict[str, Any]:
     for account_id in partition.account_ids():
         told = partition.account(account_id)
         assert told is not None
-        found[account_id] = {**msgspec.structs.asdict(told[0]), "operation": None}
+        found[account_id] = {**fields_of(told[0]), "operation": None}
     return found
 
 

@@ -4,10 +4,10 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec.structs import asdict
 
 from schemas.timestamps import format_ms, parse_ms
 from streams.engine import codec
+from streams.engine.account import fields_of
 from streams.engine.found import Transition
 from streams.engine.partition import Partition
 from streams.engine.program import compile_catalog
@@ -39,7 +39,7 @@ def sorted_story(partition: Partition) -> list[Transition]:
 def states(partition: Partition) -> dict[str, dict[str, Any]]:
     """Every changed account; how many operations it has seen is no fact about it."""
     return {
-        account_id: asdict(codec.decode(encoded)) | {"operation": None}
+        account_id: fields_of(codec.decode(encoded)) | {"operation": None}
         for account_id, encoded in partition.take_changes()
     }
 

@@ -19,7 +19,7 @@ from typing import Any, Final
 from streams.engine.calendar import DAY_MS
 from streams.engine.rules.values import compare_moving
 
-NEVER: Final = 1 << 62  # a deadline that does not come, in ms
+NEVER: Final = 1 << 61  # a deadline that does not come, in ms; a number that compiled code keeps in a register
 _AROUND_MS: Final = 2
 _ROUNDING: Final = 2.0**-45  # more than all operations of a rule can be off together, relative to their largest value
 _BLUR_MAX_MS: Final = 1 << 50

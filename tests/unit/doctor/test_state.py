@@ -14,7 +14,7 @@ from streams.doctor.facts import Verdict
 from streams.doctor.state import compare, membership_problem
 from streams.engagement import rows
 from streams.engine import codec
-from streams.engine.account import Account
+from streams.engine.account import Account, account_of
 from streams.engine.program import compile_catalog
 from streams.rebuild.log import LogRecord
 from streams.rebuild.plan import seed_of
@@ -87,12 +87,12 @@ def account(stored: bytes | None) -> Account:
 
 
 def test_a_field_that_was_tampered_with_is_named() -> None:
-    kept, fresh = Account(now=5, total=3), Account(now=5, total=2)
+    kept, fresh = account_of(now=5, total=3), account_of(now=5, total=2)
     assert compare(kept, fresh, 0) == (Verdict.DIFFERS, ("total",))
 
 
 def test_how_much_of_the_clock_an_untouched_account_has_taken_over_means_nothing() -> None:
-    kept, fresh = Account(arrival=10, floor=10), Account(arrival=40, floor=40)
+    kept, fresh = account_of(arrival=10, floor=10), account_of(arrival=40, floor=40)
     assert compare(kept, fresh, 50) == (Verdict.EQUAL, ())
 
 
@@ -111,7 +111,7 @@ def membership(sequence: int, **segments: int) -> WireMembership:
 
 
 def test_a_membership_record_must_be_that_of_its_state() -> None:
-    kept = Account(sequence=3, members={"fresh": 1_000})
+    kept = account_of(sequence=3, members={"fresh": 1_000})
     assert membership_problem(kept, membership(3, fresh=1_000), moving=False) is None
     assert membership_problem(kept, membership(3, fresh=2_000), moving=True) == "it differs in fresh"
     assert membership_problem(kept, membership(3), moving=False) == "it differs in fresh"
@@ -121,7 +121,7 @@ def test_a_membership_record_must_be_that_of_its_state() -> None:
 
 
 def test_a_membership_record_of_later_is_wrong_only_where_nobody_writes() -> None:
-    kept = Account(sequence=3)
+    kept = account_of(sequence=3)
     assert membership_problem(kept, membership(4), moving=True) is None
     assert membership_problem(kept, membership(4), moving=False) is not None
     assert membership_problem(Account(), None, moving=False) is None

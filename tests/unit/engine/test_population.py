@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from streams.engine.account import Account
+from streams.engine.account import account_of
 from streams.engine.population import PERCENTILES, Thresholds, cuts_of, percentiles_of, ranks_of
 from streams.engine.working import Working
 from tests.unit.engine.building import DAY, MIDNIGHT, START, Log, program_of
@@ -82,7 +82,7 @@ def test_what_is_ranked_is_a_number_or_unknown() -> None:
     program = program_of(" or ".join(f'top_percent("{name}", 10)' for name in definitions), definitions=definitions)
     assert [*program.slots.ranked] == ["any", "idle", "money", "plain"]
     for sent, ranked in (("team", None), (True, None), ([1], None), (7, 7), (2.5, 2.5), (None, 0)):
-        account = Account(first_seen=START, traits={"n": (0, sent)})
+        account = account_of(first_seen=START, traits={"n": (0, sent)})
         found = program.ranked_values(account, Working(program, account), START, 0)
         assert found == (ranked, None, None, 0)
 

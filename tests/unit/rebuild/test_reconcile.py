@@ -3,7 +3,7 @@
 from typing import Any
 
 from schemas.catalog import Catalog
-from streams.engine.account import Account
+from streams.engine.account import Account, account_of
 from streams.engine.found import Transition
 from streams.engine.outgoing import wire_transition
 from streams.engine.program import compile_catalog
@@ -26,7 +26,7 @@ NOW = 10_000
 
 
 def account(sequence: int, **members: int) -> Account:
-    return Account(now=NOW, next_at=NOW + 500, sequence=sequence, members=members)
+    return account_of(now=NOW, next_at=NOW + 500, sequence=sequence, members=members)
 
 
 def transition(sequence: int, direction: str, segment: str, at: int, **more: Any) -> Any:

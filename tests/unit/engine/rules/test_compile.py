@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.engine.account import Account, EventSeries
+from streams.engine.account import Account, EventSeries, account_of
 from streams.engine.calendar import DAY_MS
 from streams.engine.program import Program
-from streams.engine.rules.compile import Slots
 from streams.engine.rules.linear import NEVER
 from streams.engine.rules.parse import Scope, parse_condition, parse_value
+from streams.engine.rules.slots import Slots
 from streams.engine.working import Working
 from tests.unit.engine.building import DAY, GRACE, START, Log, program_of
 
@@ -178,7 +178,7 @@ trait_numbers = st.none() | st.sampled_from([0, 1, -3, 2.5, 1.7e308, -1.7e308, 2
 def test_a_compiled_rule_is_what_its_text_says(rule: str, traits: dict[str, Any], data: st.DataObject) -> None:
     counts = {name: data.draw(st.sampled_from([0, 1, 7, 10**9])) for name in "ab"}
     answer = data.draw(st.none() | st.sampled_from([0, 7, 8.5]))
-    account = Account(
+    account = account_of(
         first_seen=NOW,
         traits={key: (0, value) for key, value in traits.items()},
         events={name: EventSeries(count, NOW, NOW, {}) for name, count in counts.items()},
@@ -207,7 +207,7 @@ def test_a_compiled_rule_is_what_its_text_says(rule: str, traits: dict[str, Any]
 def test_a_result_beyond_all_numbers_is_unknown_and_stops_nobody(rule: str) -> None:
     """Whoever sends a number can send the largest one."""
     events = {"a": EventSeries(5, NOW, NOW, {})}
-    assert not holds(rule, Account(first_seen=NOW, traits={"mrr": (0, 1.7e308)}, events=events))
+    assert not holds(rule, account_of(first_seen=NOW, traits={"mrr": (0, 1.7e308)}, events=events))
 
 
 @pytest.mark.filterwarnings("error")
@@ -230,7 +230,7 @@ def test_a_result_beyond_all_numbers_is_unknown_and_stops_nobody(rule: str) -> N
     ],
 )
 def test_constants_are_known_without_a_warning(rule: str, *, result: bool) -> None:
-    assert holds(rule, Account(first_seen=NOW)) is result
+    assert holds(rule, account_of(first_seen=NOW)) is result
 
 
 # --- time ---
@@ -257,7 +257,7 @@ def test_constants_are_known_without_a_warning(rule: str, *, result: bool) -> No
     ],
 )
 def test_the_next_flip_is_known_to_the_millisecond(rule: str, flips_at: int) -> None:
-    account = Account(first_seen=NOW, traits={"when": (0, "2026-03-03T12:00:00Z")})
+    account = account_of(first_seen=NOW, traits={"when": (0, "2026-03-03T12:00:00Z")})
     before, _, found = decided(program_of(rule), account)
     assert found == flips_at
     if flips_at < NEVER:
@@ -266,7 +266,7 @@ def test_the_next_flip_is_known_to_the_millisecond(rule: str, flips_at: int) -> 
 
 
 def test_since_an_unknown_time_is_infinite_and_known() -> None:
-    account = Account(first_seen=NOW)
+    account = account_of(first_seen=NOW)
     assert holds("since(converted_at) > 1e15 and until(converted_at) > 1e15", account)
     assert holds("since(converted_at) == until(cancelled_at) and known(since(converted_at))", account)
     assert not holds("since(converted_at) - since(cancelled_at) == 0", account)
@@ -292,14 +292,16 @@ def test_a_shifted_window_has_two_edges() -> None:
 
 @pytest.mark.parametrize("text", ["'); import os; ('", '"', "\\", "{x}", "\n", "__import__('os')", "'''", "a\0b"])
 def test_no_text_gets_out_of_its_quotes(text: str) -> None:
-    account = Account(first_seen=NOW, traits={"plan": (0, text), text: (0, 1)}, events={text: EventSeries(1, 0, 0, {})})
+    account = account_of(
+        first_seen=NOW, traits={"plan": (0, text), text: (0, 1)}, events={text: EventSeries(1, 0, 0, {})}
+    )
     rule = f"plan == {text!r} and trait({text!r}) == 1 and count({text!r}) == 1 and known(last({text!r}))"
     assert holds(rule, account)
     assert valued(f"plan == {text!r}", account) is True
 
 
 def test_definitions_have_values_and_times_are_written() -> None:
-    account = Account(first_seen=NOW, traits={"mrr": (0, 3)})
+    account = account_of(first_seen=NOW, traits={"mrr": (0, 3)})
     assert valued("mrr * 2", account) == 6
     assert valued("signed_up_at", account) == "2026-03-02T12:00:00.000Z"
     assert valued("converted_at", account) is None

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from schemas.timestamps import format_ms
-from streams.engine.account import Account
+from streams.engine.account import Account, account_of
 from streams.engine.calendar import DAY_MS
 from streams.engine.rules.linear import boundary
 from streams.engine.working import Working
@@ -165,7 +165,7 @@ spread = st.integers(-40 * DAY_MS, 40 * DAY_MS) | st.integers(-40, 40).map(lambd
 def accounts(draw: st.DrawFn) -> Account:
     traits = {key: (0, format_ms(NOW + draw(spread))) for key in "abc" if draw(st.booleans())}
     number = draw(st.none() | st.sampled_from([0, 1, -1, 2.5, 10**17, 1e300]))
-    return Account(
+    return account_of(
         first_seen=NOW - abs(draw(spread)),
         converted_at=draw(st.none() | spread.map(lambda away: NOW + away)),
         traits=traits | ({} if number is None else {"n": (0, number)}),
@@ -193,7 +193,7 @@ def test_a_rule_flips_when_it_said_and_never_before(
 
 @settings(deadline=None, max_examples=300)
 @given(functions, st.sampled_from(TIMES), ordered, numbers(large=True), accounts(), st.lists(spread, max_size=20))
-@example("since", "converted_at", ">", "1e9", Account(converted_at=NOW - DAY_MS), [])
+@example("since", "converted_at", ">", "1e9", account_of(converted_at=NOW - DAY_MS), [])
 def test_a_rule_of_large_numbers_flips_when_it_said(
     function: str, time: str, symbol: str, large: str, account: Account, samples: list[int]
 ) -> None:
