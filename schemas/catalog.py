@@ -10,8 +10,12 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
+from schemas.transition import FACTS_MAX
+
 BILLING_EVENTS: Final = ("subscription_started", "subscription_cancelled", "plan_changed")
 DEFAULT_SIGNALS: Final = (*BILLING_EVENTS, "nps_answered", "support_ticket_opened")
+
+DEFAULT_ACCOUNT_FACTS: Final = ("name", "owner", "owner_email", "timezone")
 
 SEGMENTS_MAX: Final = 500
 RULE_CHARS_MAX: Final = 4_000
@@ -37,6 +41,7 @@ def _weight(value: Any) -> Any:
 
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+TraitName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 EventName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 RuleText = Annotated[
     str,
@@ -129,6 +134,8 @@ class Catalog(_Part):
     """The event whose first time is first_value_at."""
     team_property: Annotated[str, StringConstraints(min_length=1, max_length=200)] = "team"
     """Where an event says its team: a path below `properties`."""
+    account_facts: tuple[TraitName, ...] = Field(default=DEFAULT_ACCOUNT_FACTS, max_length=FACTS_MAX)
+    """Traits that go out with an account's transitions, for those who tell people of them: texts of 200 characters."""
     events: dict[Identifier, NamedEvent] = Field(default_factory=dict, max_length=64)
     """Events by their properties, under a second name."""
     measures: dict[Identifier, Measure] = Field(default_factory=dict, max_length=64)

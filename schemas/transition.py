@@ -192,6 +192,12 @@ def transition_headers(transition: WireTransition) -> list[tuple[str, bytes]]:
     ]
 
 
+def facts_header(texts: Iterable[tuple[str, Any]]) -> tuple[str, bytes] | None:
+    """The header that says what is known of an account; None if nothing is. What is no text is left out."""
+    facts = {name: value[:FACT_CHARS_MAX] for name, value in texts if isinstance(value, str) and value}
+    return (FACTS_HEADER, msgspec.json.encode(facts)) if facts else None
+
+
 _facts: Final = msgspec.json.Decoder(dict[str, str])
 
 

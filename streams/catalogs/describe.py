@@ -62,6 +62,7 @@ def _entries(catalog: Catalog) -> Iterator[str]:
     yield from _named("checklist", ", ".join(steps) or "none")
     yield from _named("value event", catalog.value_event or "none")
     yield from _named("team", f"properties.{catalog.team_property}")
+    yield from _named("account facts", ", ".join(catalog.account_facts) or "none")
     events = {name: f"{event.event} where {event.where}" for name, event in catalog.events.items()}
     yield from _listed("named events", events)
     measures = {

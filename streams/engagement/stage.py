@@ -43,7 +43,7 @@ from schemas.control import (
 from schemas.dead_letter import Rejected, RejectReason
 from schemas.membership import encode_membership
 from schemas.timestamps import format_ms
-from schemas.transition import ANNOUNCE_HEADER, encode_transition, transition_headers
+from schemas.transition import ANNOUNCE_HEADER, encode_transition, facts_header, transition_headers
 from schemas.wire import decode_event
 from streams.engagement import rows
 from streams.engagement.clock import ClockMode, ClockReason, PartitionClock
@@ -183,12 +183,15 @@ class EngagementStage:
 
     def _collect(self) -> None:
         """Turn what the engine found into outputs."""
-        emitted_at = self._clock.wall_ms
+        emitted_at, wanted = self._clock.wall_ms, self.program.catalog.account_facts
         for found in self._engine.take_transitions():
             transition = wire_transition(found, emitted_at)
             value, headers = encode_transition(transition), [*transition_headers(transition)]
             if found.announced:
                 headers.append((ANNOUNCE_HEADER, b"true"))
+            traits = self._engine.traits_of(found.account_id)
+            if traits and (facts := facts_header((name, traits[name][1]) for name in wanted if name in traits)):
+                headers.append(facts)
             self._outputs.append(Output(self._topics.transitions, found.account_id.encode(), value, headers))
             self._counts[f"transitions:{found.direction}"] += 1
 
