@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from streams.links.token import Keys, Link, LinkError, require_target, sign
+from streams.notify.plan.delivery import Delivery
 
 PATH: Final = "/l/"
 DAY_S: Final = 86_400
@@ -39,9 +40,10 @@ class Signer:
         link = Link(addressee.delivery_id, addressee.play, addressee.account_id, url, expires_at_s)
         return f"{self.base_url.rstrip('/')}{PATH}{sign(link, self.keys)}"
 
-    def tracked(self, url: str, addressee: Addressee) -> str:
-        """The same, or the address as it is."""
+    def track(self, url: str, delivery: Delivery) -> str:
+        """An address in a message: the signed link, or the address as it is."""
+        to = Addressee(delivery.delivery_id, delivery.play, delivery.news.account_id, delivery.planned_at_ms)
         try:
-            return self.signed(url, addressee)
+            return self.signed(url, to)
         except LinkError:
             return url

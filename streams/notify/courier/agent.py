@@ -3,8 +3,10 @@
 import os
 import time
 from collections.abc import Iterable
+from functools import partial
 from typing import Final
 
+from streams.links.configured import signer
 from streams.notify.courier.reading import KafkaReadings
 from streams.notify.courier.stage import CourierConfig, CourierStage
 from streams.notify.deliver.desk import Desk
@@ -22,9 +24,10 @@ def stage_spec(settings: Settings, topics: Topics) -> StageSpec:
     chosen = settings.notify.playbooks
     playbooks = load_playbooks(str(chosen), os.environ) if chosen is not None else Playbooks()
     kinds = {name: playbooks.type_of(name) for name in playbooks.destinations}
+    links = signer(settings.links)
     desk = Desk(
         {name: (config, kinds[name], kinds[name].build(config)) for name, config in playbooks.destinations.items()},
-        playbooks.write,
+        partial(playbooks.write, track=None if links is None else links.track),
         now_ms,
     )
 

@@ -133,11 +133,6 @@ def test_a_signed_link_leads_to_the_service_and_is_the_same_every_time() -> None
     assert found == Link("d", "save", "acme", "https://app.example/a", NOW_S + 30 * 86_400)
 
 
-def test_what_cannot_be_signed_stays_as_it_is() -> None:
-    for url in ("mailto:a@b", "https://elsewhere.example/", "https://app.example/" + "a" * 3_000, ""):
-        assert SIGNER.tracked(url, TO) == url
-
-
 def test_a_click_is_an_event_that_intake_takes_for_its_account() -> None:
     event = read_event(event_of(LINK, NOW_S * 1_000))
     assert (event.type, event.event, event.context["groupId"]) == ("track", "pegel_link_clicked", "acme")
