@@ -23,7 +23,7 @@ class WebhookConfig(Destination):
     url: SecretStr = Field(description="Where to post, as ${VARIABLE} if it holds a token.")
     secret: SecretStr = Field(description="Signing secret, as ${VARIABLE}: whsec_ and base64.")
     timeout_s: float = Field(20.0, gt=0, le=60, description="An attempt that takes longer has failed.")
-    rate_per_s: float | None = Field(50.0, gt=0, le=10_000, description="At most so many a second and worker.")
+    rate_per_s: float | None = Field(50.0, gt=0, le=10_000, description="At most so many a second.")
     in_flight_max: int = Field(16, ge=1, le=256, description="At most so many attempts at once.")
     allow_http: bool = Field(default=False, description="Permit http:// and this machine's own addresses.")
     allow_networks: tuple[NetworkText, ...] = Field(

@@ -128,6 +128,8 @@ class Kit:
     """From `USUAL`."""
     secrets: tuple[str, ...] = ()
     gives_ref: bool = True
+    test_lands: bool = True
+    """Whether an operator's test is something that people see there."""
     throttle: tuple[Scope, float | None] = (Scope.DESTINATION, 7.0)
     """What TOO_FAST comes to: providers here ask to wait seven seconds if they say how long."""
     account: Callable[[int], str] = lambda number: f"account-{number}"

@@ -33,6 +33,14 @@ def section(text: str, **more: Any) -> dict[str, Any]:
     return {"type": "section", "text": {"type": "mrkdwn", "text": text}} | more
 
 
+def actions(*elements: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "actions", "elements": list(elements)}
+
+
+def button(text: str, url: str = "https://example.com/", action_id: str = "a") -> dict[str, Any]:
+    return {"type": "button", "action_id": action_id, "text": {"type": "plain_text", "text": text}, "url": url}
+
+
 HEADER = {"type": "header", "text": {"type": "plain_text", "text": "hello"}}
 
 
@@ -64,6 +72,14 @@ HEADER = {"type": "header", "text": {"type": "plain_text", "text": "hello"}}
         ({"blocks": [section("x", block_id="a" * 256)]}, "invalid_blocks"),
         ({"blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": "x", "emoji": True}}]}, "invalid_blocks"),
         ({"blocks": [section("x" * 2_900)] * 5}, "msg_blocks_too_long"),
+        ({"blocks": [actions(button("Open"), button("More", action_id="b"))]}, None),
+        ({"blocks": [actions()]}, "invalid_blocks"),
+        ({"blocks": [actions(*[button("x", action_id=str(n)) for n in range(26)])]}, "invalid_blocks"),
+        ({"blocks": [actions(button("x"), button("y"))]}, "invalid_blocks"),
+        ({"blocks": [actions(button("x" * 76))]}, "invalid_blocks"),
+        ({"blocks": [actions(button("x", url="javascript:alert(1)"))]}, "invalid_blocks"),
+        ({"blocks": [actions(button("x", url="https://example.com/" + "x" * 3_000))]}, "invalid_blocks"),
+        ({"blocks": [actions(button("x", action_id=""))]}, "invalid_blocks"),
     ],
 )
 def test_it_refuses_what_slack_refuses(payload: Any, word: str | None) -> None:
