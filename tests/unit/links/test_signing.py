@@ -1,6 +1,4 @@
-"""Links in messages: where links are set up, visits of what a template calls tracked come back; else nothing changes."""
-
-from typing import Any
+"""Links in messages: where links are set up, visits of what is tracked come back; else nothing changes."""
 
 import pytest
 from pydantic import SecretStr
@@ -64,8 +62,8 @@ def test_a_link_is_the_same_on_every_attempt() -> None:
 @pytest.mark.parametrize(
     "links", [LinkSettings(), LinkSettings(base_url="https://go.example"), LinkSettings(keys=SecretStr(KEY))]
 )
-def test_where_links_are_not_set_up_addresses_stay_as_they_are(links: dict[str, Any]) -> None:
-    body, found = rendered(LinkSettings(**links))
+def test_where_links_are_not_set_up_addresses_stay_as_they_are(links: LinkSettings) -> None:
+    body, found = rendered(links)
     assert body == "<https://app.example/a?x=1&amp;y=2|Open>"
     assert found["Account"] == FACTS["account_url"]
 
