@@ -27,6 +27,7 @@ from streams.notify.plan.lists import Lists
 from streams.notify.plan.memory import NEVER_MS, Account, Memory
 from streams.notify.plan.news import News
 from streams.notify.plan.pipeline import Message, Pipeline
+from streams.notify.plan.quiet import at
 from streams.notify.plan.roster import RosterMember, RosterRequest
 from streams.notify.plan.route import left, match
 from streams.notify.plan.sequence import following, goes_on, steps, stopped
@@ -151,6 +152,11 @@ class Planner:
     def restore(self, key: str, row: bytes) -> None:
         """Take back a row of `changes`, before anything else happens; in any order. Raises UnreadablePlanError."""
         self._memory.restore(key, row)
+
+    def spent(self, now_ms: int) -> int:
+        """Messages of the day's budget that are used up."""
+        spent = self._memory.spent
+        return spent.messages if spent.day >= at(now_ms, self._destination.zone).date().toordinal() else 0
 
     @property
     def waiting(self) -> int:

@@ -1,4 +1,4 @@
-"""Planning: from news to deliveries, each decision with its reason."""
+"""What is read, which plays wait for it, whether it is still news, and what its delivery is called."""
 
 import uuid
 from typing import Any
@@ -9,14 +9,12 @@ from hypothesis import strategies as st
 
 from schemas.action import Reason
 from schemas.dead_letter import Rejected, RejectReason
-from streams.notify.plan.delivery import Source, delivery_id
+from streams.notify.plan.delivery import delivery_id
 from streams.notify.plan.freshness import freshness
 from streams.notify.plan.news import read
-from streams.notify.plan.planning import decisions
 from streams.notify.plan.route import waits_for
 from tests.unit.notify.world import NOW_MS, news, play, raw
 
-SOURCE = Source(0, 7, NOW_MS, b"acme", b"{}")
 HOUR_MS = 3_600_000
 
 ENTERED: dict[str, Any] = {"segment": "at_risk", "direction": "entered"}
@@ -49,10 +47,6 @@ def test_a_play_may_wait_for_a_group() -> None:
     waiting = play(group="lifecycle", segment="*")
     assert waits_for(waiting, news(**MOVED))
     assert not waits_for(waiting, news(**ENTERED))
-
-
-def test_a_disabled_play_waits_for_nothing() -> None:
-    assert decisions(news(), SOURCE, [play(enabled=False)], NOW_MS, 24) == []
 
 
 @pytest.mark.parametrize(
@@ -95,21 +89,6 @@ def test_the_delivery_id_is_a_function_of_destination_transition_and_template() 
     assert uuid.UUID(one).version == 5
     assert len({one, delivery_id("crm", "t-1", "plain"), delivery_id("team", "t-2", "plain"),
                 delivery_id("team", "t-1", "other"), delivery_id("teamt-1", "", "plain")}) == 5  # fmt: skip
-
-
-def test_two_plays_that_ask_for_the_same_make_one_delivery() -> None:
-    found = decisions(news(), SOURCE, [play(), play(id="again"), play(id="crm", destination="crm")], NOW_MS, 24)
-    assert [(one.delivery.play, one.delivery.destination, one.reason) for one in found] == [
-        ("save", "team", Reason.PLANNED), ("crm", "crm", Reason.PLANNED),
-    ]  # fmt: skip
-
-
-def test_of_two_plays_for_the_same_the_more_generous_decides() -> None:
-    plays = [play(max_age_h=1), play(id="patient", max_age_h=48)]
-    now_ms = news().effective_at_ms + 2 * HOUR_MS
-    for order in (plays, plays[::-1]):
-        [found] = decisions(news(), SOURCE, order, now_ms, 24)
-        assert (found.delivery.play, found.reason) == ("patient", Reason.PLANNED)
 
 
 @pytest.mark.parametrize(
