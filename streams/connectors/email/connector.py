@@ -136,7 +136,7 @@ class EmailConnector:
     async def _socket(self, deadline: Deadline) -> socket.socket:
         """Connect to the first address that answers; all of them have been judged."""
         failure = Failure.NAME_UNKNOWN
-        for place in await self._resolved():
+        for place in await self._resolved(deadline):
             sock = socket.socket(place["family"], socket.SOCK_STREAM)
             sock.setblocking(False)  # noqa: FBT003 - its only argument
             loop = asyncio.get_running_loop()
@@ -153,13 +153,14 @@ class EmailConnector:
                 return sock
         raise _Stopped(Outcome(OutcomeKind.RETRY_DESTINATION, failure))
 
-    async def _resolved(self) -> list[ResolveResult]:
+    async def _resolved(self, deadline: Deadline) -> list[ResolveResult]:
         resolver = GuardedResolver(self._config.policy)
+        resolving = resolver.resolve(self._config.host, self._config.port, socket.AF_UNSPEC)
         try:
-            return await resolver.resolve(self._config.host, self._config.port, socket.AF_UNSPEC)
+            return await asyncio.wait_for(resolving, min(CONNECT_TIMEOUT_S, _left(deadline)))
         except AddressRefusedError:
             raise _Stopped(Outcome(OutcomeKind.RETRY_DESTINATION, Failure.ADDRESS_REFUSED)) from None
-        except OSError:
+        except OSError:  # a time-out is one
             raise _Stopped(Outcome(OutcomeKind.RETRY_DESTINATION, Failure.NAME_UNKNOWN)) from None
 
 

@@ -33,20 +33,20 @@ class Lines:
     keep: int
 
     def append(self, line: bytes) -> int:
-        """Write one line; returns where in the file it begins. Raises OSError, and then the line is not there."""
+        """Write one line; returns where in the file it begins. Raises OSError, and then it is not there."""
         assert b"\n" not in line
         if len(line) >= LINE_BYTES_MAX:
             raise LineTooLongError
         with self._directory() as folder:
             with self._opened(folder) as file:
                 size = _whole(file)
-                if size == 0 or size + len(line) + 1 <= self.rotate_bytes:
+                if size > 0 and size + len(line) + 1 <= self.rotate_bytes:
                     return _written(file, size, line)
-            self._rotate(folder)
+            if size:
+                self._rotate(folder)
             with self._opened(folder) as file:
-                offset = _written(file, 0, line)
-            os.fsync(folder)
-            return offset
+                # The file may be new: its name has to be on the disk as well.
+                return _written(file, 0, line, folder)
 
     def holds(self, word: bytes) -> bool:
         """Whether a line written lately has the word: within the last LOOK_BACK_BYTES, rotated files included."""
@@ -98,10 +98,12 @@ class Lines:
             os.close(file)
 
 
-def _written(file: int, size: int, line: bytes) -> int:
+def _written(file: int, size: int, line: bytes, folder: int | None = None) -> int:
     """Write it whole or not at all."""
     try:
         _write_through(file, line + b"\n")
+        if folder is not None:
+            os.fsync(folder)
     except OSError:
         os.ftruncate(file, size)
         raise

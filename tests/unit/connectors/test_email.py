@@ -4,6 +4,7 @@ import re
 import socket
 import ssl
 import subprocess
+import threading
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
@@ -283,6 +284,15 @@ async def test_a_server_inside_is_refused_unless_it_is_allowed(monkeypatch: pyte
             outcome = await sent(server, host="mail.example.com", **more)
             assert (outcome.kind, outcome.detail) == (K.RETRY_DESTINATION, "address_refused")
         assert (await sent(server, host="mail.example.com", allow_networks=["127.0.0.0/8"])).kind is K.OK
+
+
+async def test_a_name_that_takes_too_long_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: gate.wait(10))
+    async with MailServer() as server:
+        outcome = await sent(server, timeout_s=0.1)
+        gate.set()
+    assert (outcome.kind, outcome.detail) == (K.RETRY_DESTINATION, "name_unknown")
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import stat
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -43,11 +44,19 @@ async def test_a_line_says_everything_and_when_it_was_written(tmp_path: Path) ->
     assert said["items"] == [dict(message().transition)]
 
 
-def test_a_line_is_synced_before_it_is_said_to_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_is_synced_before_it_is_said_to_be_there_and_a_new_files_name_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     synced: list[bytes] = []
-    monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.pread(file, 100, 0)))
+
+    def note(file: int) -> None:
+        synced.append(b"directory" if stat.S_ISDIR(os.fstat(file).st_mode) else os.pread(file, 100, 0))
+
+    monkeypatch.setattr(os, "fsync", note)
     make(tmp_path).append(b"a")
-    assert synced == [b"a\n"]
+    make(tmp_path).append(b"b")
+    make(tmp_path, rotate_bytes=5).append(b"c")
+    assert synced == [b"a\n", b"directory", b"a\nb\n", b"c\n", b"directory"]
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
