@@ -61,7 +61,7 @@ class Exporter:
             gauges.update(partition.stage.gauges)
             self._metrics.lag.labels(stage, str(partition.number)).set(partition.lag() or 0)
         for name, gauge in self._metrics.stage_gauges.items():
-            gauge.labels(stage).set(gauges.pop(name, 0))
+            gauge.set(gauges.pop(name, 0))
         self._complain(gauges)
         self._metrics.partitions.labels(stage).set(len(assignment.active()))
         self._metrics.ready.labels(stage).set(assignment.settled)

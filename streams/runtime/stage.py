@@ -97,7 +97,7 @@ class Stage(Protocol):
 
     @property
     def gauges(self) -> Mapping[str, int]:
-        """Present levels, by gauge name (``state_rows``); the runtime exports their sum over the partitions."""
+        """Present levels, by gauge name (``state_rows``, ``name:word``); the runtime exports their sum."""
         ...
 
     def restore(self, key: bytes, value: bytes | None) -> None:
@@ -202,5 +202,7 @@ class StageSpec:
     """What it reads beside its input, outside of any group."""
     lifespan: Lifespan | None = None
     """Entered in the event loop before the first partition is assigned, left after the last one is closed."""
+    metric_words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The words of metric labels that only this deployment knows (`streams.metrics.DEPLOYED`)."""
     alignment: Alignment | None = None
     """How far the partitions of one worker may be apart in arrival time while they catch up; ``None``: at will."""

@@ -59,6 +59,7 @@ def stage_spec(settings: Settings, topics: Topics) -> StageSpec:
         output_topics=(topics.actions, topics.transitions_dlq),
         read_topics=(topics.membership,),
         lifespan=desk.open,
+        metric_words={"destination": tuple(playbooks.destinations)},
     )
 
 

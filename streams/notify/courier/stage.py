@@ -26,6 +26,7 @@ from schemas.dead_letter import PLAY_HEADER, RETRY_DELIVERY_HEADER, Rejected, Re
 from schemas.inbox import Command, CommandKind, command_of, original_of
 from schemas.transition import ANNOUNCE_HEADER, facts_of
 from streams.notify.courier.background import Background
+from streams.notify.courier.levels import levels
 from streams.notify.courier.outbox import Outbox, window_max
 from streams.notify.courier.post import Post, Rows
 from streams.notify.courier.reading import Readings
@@ -86,16 +87,23 @@ class CourierStage:
         self._counts: Counter[str] = Counter()
         self._background = Background(config.readings(partition), self._decide)
         self._held = False
+        self._throttled_before_ms = {name: config.desk.dispatch(name).throttled_ms for name in self._posts}
 
     # -- the runtime's side --------------------------------------------------------------------------------------
 
     @property
     def counts(self) -> Mapping[str, int]:
-        return self._counts
+        throttled = {
+            f"throttled_seconds:{name}": (self._desk.dispatch(name).throttled_ms - before_ms) // 1_000
+            for name, before_ms in self._throttled_before_ms.items()
+        }
+        return {**self._counts, **throttled}
 
     @property
     def gauges(self) -> Mapping[str, int]:
-        return {"open_deliveries": sum(len(post.outbox) for post in self._posts.values())}
+        now_ms = self._clock()
+        posts = self._posts.values()
+        return {key: level for post in posts for key, level in levels(post, self._desk.dispatch(post.name), now_ms)}
 
     @property
     def posts(self) -> Mapping[str, Post]:
@@ -225,7 +233,7 @@ class CourierStage:
         for decision in made:
             delivery, outcome = decision.delivery, decision.outcome
             if outcome is not None:
-                self._count(post.connector, decision.reason)
+                self._count(post.name, decision.reason)
                 told = Told(outcome, decision.reason, arm=decision.arm, until_ms=decision.until_ms)
                 self._act(post.connector, delivery, told)
             elif delivery.delivery_id in post.outbox:
@@ -234,7 +242,7 @@ class CourierStage:
                 self._open(post, replace(delivery, unsure=unsure))
 
     def _open(self, post: Post, delivery: Delivery) -> None:
-        self._count(post.connector, Reason.PLANNED)
+        self._count(post.name, Reason.PLANNED)
         if post.outbox.full:
             self._bury_one(post.connector, delivery, Verdict(ActionOutcome.DEAD_LETTERED, Reason.BACKLOG_FULL, 0), "")
             return
@@ -266,7 +274,7 @@ class CourierStage:
         if name not in post.outbox:
             return  # it was of an earlier stage of this partition, and is settled
         if verdict.outcome is ActionOutcome.RETRYING:
-            self._count(post.connector, verdict.reason)
+            self._count(post.name, verdict.reason)
             if name in post.dropping:
                 self._drop(post, delivery)
                 return
@@ -278,10 +286,10 @@ class CourierStage:
         post.outbox.close(name)
         post.dropping.discard(name)
         if verdict.outcome is ActionOutcome.DEAD_LETTERED:
-            self._count(post.connector, verdict.reason)
+            self._count(post.name, verdict.reason)
             self._bury_one(post.connector, delivery, verdict, detail)
             return
-        self._count(post.connector, verdict.reason)
+        self._count(post.name, verdict.reason)
         if ref is not None and delivery.news.account_id:
             post.threads.note(delivery.news.account_id, ref, self._clock())
         self._act(post.connector, delivery, Told(verdict.outcome, verdict.reason, verdict.attempts, detail, ref))
@@ -367,7 +375,6 @@ class CourierStage:
         for delivery in rows.deliveries(name).deliveries:
             self._orphans.append(key_of(Kind.DELIVERY, name, delivery.delivery_id))
             verdict = Verdict(ActionOutcome.DEAD_LETTERED, Reason.PLAY_REMOVED, delivery.attempts)
-            self._count(NO_CONNECTOR, verdict.reason)
             self._bury_one(NO_CONNECTOR, delivery, verdict, "")
 
     def _bury_one(self, connector: str, delivery: Delivery, verdict: Verdict, detail: str) -> None:
@@ -376,14 +383,14 @@ class CourierStage:
         self._act(connector, delivery, Told(verdict.outcome, verdict.reason, verdict.attempts, detail))
 
     def _suppress(self, post: Post, delivery: Delivery, reason: Reason) -> None:
-        self._count(post.connector, reason)
+        self._count(post.name, reason)
         self._act(post.connector, delivery, Told(ActionOutcome.SUPPRESSED, reason, delivery.attempts))
 
     def _act(self, connector: str, delivery: Delivery, told: Told) -> None:
         self._outputs.append(action_of(delivery, connector, told, self._clock(), self._topics))
 
-    def _count(self, connector: str, reason: Reason) -> None:
-        self._counts[f"deliveries:{connector}:{reason}"] += 1
+    def _count(self, destination: str, reason: Reason) -> None:
+        self._counts[f"deliveries:{destination}:{reason}"] += 1
 
 
 def _text(header: bytes | None) -> str:

@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
-from schemas.action import Reason
 from schemas.dead_letter import (
     DESTINATION_HEADER,
     PLAY_HEADER,
@@ -77,7 +76,7 @@ class RouterStage:
             routed = len(self._outputs) - before
             self._counts["routed"] += routed
             if not routed:
-                self._counts[f"deliveries:none:{Reason.NO_PLAY}"] += 1
+                self._counts["unheard"] += 1
 
     def on_tick(self, now_ms: int, *, caught_up: bool) -> None:
         """There is nothing to be done later."""

@@ -273,7 +273,7 @@ def test_counts_and_gauges_have_the_names_of_the_metrics() -> None:
     assert set(one.gauges) <= set(STAGE_GAUGES)
     for name in one.counts:
         count, _, word = name.partition(":")
-        assert word in next(iter(STAGE_COUNTS[count].labels.values()))
+        assert word in (next(iter(STAGE_COUNTS[count].labels.values())) or ())
 
 
 def test_the_stage_is_wired_to_its_topics() -> None:

@@ -36,7 +36,7 @@ def test_a_transition_goes_once_to_each_destination_that_names_its_segment_for_w
     )
     stage.apply([Record(7, raw()), Record(8, raw(segment="champion")), Record(9, raw(segment="new"))])
     assert keys(stage.drain().outputs) == [b"one", b"two", b"two"]
-    assert stage.counts == {"routed": 3, "deliveries:none:no_play": 1}
+    assert stage.counts == {"routed": 3, "unheard": 1}
 
 
 def test_a_move_is_heard_of_by_those_who_name_where_it_came_from() -> None:

@@ -12,8 +12,10 @@ from schemas.dead_letter import DeadLetter, RejectReason
 from schemas.inbox import CommandKind
 from streams.connectors.message import Message
 from streams.connectors.outcome import Outcome, OutcomeKind, ok, throttled
+from streams.metrics import BREAKER_STATES, Metrics
 from streams.notify.courier import outbox, stage
 from streams.notify.courier.rows import decode_delivery, encode_delivery
+from streams.notify.deliver.breaker import BreakerState
 from streams.notify.plan.delivery import delivery_id
 from streams.runtime.dead_letters import original_headers, retry_headers
 from streams.runtime.stage import StageFailure
@@ -43,7 +45,9 @@ async def test_a_transition_becomes_a_message_and_an_action() -> None:
             "detail": "", "ref": "ts-1", "kind": "note", "items": [], "arm": None, "scheduled_at": None,
         }  # fmt: skip
         assert (h.delivery_rows(), h.committed) == ({}, 1)
-        assert h.stage.counts == {"deliveries:slack:planned": 1, "deliveries:slack:delivered": 1}
+        assert {name: count for name, count in h.stage.counts.items() if count} == {
+            "deliveries:team:planned": 1, "deliveries:team:delivered": 1,
+        }  # fmt: skip
 
 
 async def test_what_is_not_told_is_recorded_with_the_reason() -> None:
@@ -114,7 +118,7 @@ async def test_an_open_delivery_has_a_row_and_the_offset_goes_on() -> None:
         assert (known.attempts, known.strikes, known.planned_at_ms) == (1, 1, NOW_MS)
         assert 4_000 <= known.not_before_ms - NOW_MS <= 6_000
         assert [(a["outcome"], a["attempt"], a["detail"]) for a in h.actions()] == [("retrying", 1, "503")]
-        assert h.stage.gauges == {"open_deliveries": 1}
+        assert h.stage.gauges["open_deliveries:team"] == 1
 
 
 async def test_when_it_succeeds_its_row_becomes_a_tombstone_in_the_flush_of_its_action() -> None:
@@ -133,7 +137,7 @@ async def test_being_throttled_is_kept_in_the_row_but_makes_no_action() -> None:
     async with harness(lambda _: throttled(30, "429")).worker() as h:
         await h.through(raw())
         assert (len(h.delivery_rows()), h.actions()) == (1, [])
-        assert h.stage.counts["deliveries:slack:throttled"] == 1
+        assert (h.stage.counts["deliveries:team:throttled"], h.stage.counts["throttled_seconds:team"]) == (1, 30)
 
 
 async def test_after_a_crash_what_was_flushed_is_not_repeated_and_what_was_open_goes_on() -> None:
@@ -312,7 +316,7 @@ async def test_what_memory_has_no_room_for_lies_in_the_changelog_and_is_delivere
             await h.through(raw(account=f"a{number % 7}", sequence=number))
             assert h.stage.posts["team"].outbox.in_memory <= window
         assert not h.stage.saturated()
-        assert (len(h.delivery_rows()), h.committed, h.stage.gauges) == (100, 100, {"open_deliveries": 100})
+        assert (len(h.delivery_rows()), h.committed, h.stage.gauges["open_deliveries:team"]) == (100, 100, 100)
         h.connectors["team"].answer = lambda _: ok()
         h.connectors["team"].received.clear()
         for _ in range(200):
@@ -323,7 +327,7 @@ async def test_what_memory_has_no_room_for_lies_in_the_changelog_and_is_delivere
         assert sorted(told) == list(range(100))
         for account in range(7):
             assert [one for one in told if one % 7 == account] == list(range(account, 100, 7))
-        assert (h.delivery_rows(), h.stage.gauges) == ({}, {"open_deliveries": 0})
+        assert (h.delivery_rows(), h.stage.gauges["open_deliveries:team"]) == ({}, 0)
 
 
 async def test_what_is_spilled_is_found_again_by_the_next_worker_and_what_comes_then_does_not_overtake_it(
@@ -646,3 +650,23 @@ async def test_a_retry_that_no_play_asks_for_any_more_is_a_dead_letter_again_wit
         )
         assert ("pegel-retry-delivery", b"gone") in original_headers(letter.headers)
         assert h.connectors["team"].ids == []
+
+
+async def test_every_level_and_count_of_a_destination_is_a_declared_metric() -> None:
+    def answer(message: Message) -> Outcome:
+        return throttled(30, "429") if message.account == "c" else Outcome(K.RETRY_RECORD, "423")
+
+    async with harness(answer).worker() as h:
+        await h.through(raw(account="a"), raw(account="b"), raw(account="c"))
+        h.command(CommandKind.PAUSE)
+        h.read()
+        h.clock.now_ms += 5_000
+        metrics = Metrics("courier", (), {"destination": ("team",)})
+        assert set(BREAKER_STATES) == {state.value for state in BreakerState}
+        for name, count in h.stage.counts.items():
+            metrics.count(name, count)
+        assert set(h.stage.gauges) <= set(metrics.stage_gauges)
+        assert h.stage.gauges == {
+            "open_deliveries:team": 3, "oldest_undelivered_seconds:team": 5, "parked_lanes:team": 2, "held:team": 1,
+            "breaker:team:closed": 1, "planned_messages:team": 0, "budget_spent_messages:team": 3,
+        }  # fmt: skip

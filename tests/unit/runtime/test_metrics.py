@@ -117,7 +117,7 @@ def test_every_word_that_a_stage_counts_by_is_declared() -> None:
 def test_count_names_are_metric_names() -> None:
     for name, count in STAGE_COUNTS.items():
         assert f"pegel_{name}_total" not in count.help
-        assert all(words for words in count.labels.values()), f"{name}: labels have closed sets of words"
+        assert () not in count.labels.values(), f"{name}: labels have closed sets of words"
 
 
 async def test_readiness_tells_what_each_partition_does() -> None:
