@@ -20,7 +20,7 @@ from streams.connectors.dialects import cut
 from streams.connectors.email.addresses import domain_of, is_address
 from streams.connectors.email.config import RECIPIENT, EmailConfig
 from streams.connectors.links import usable_links
-from streams.connectors.message import Message
+from streams.connectors.message import Message, MessageKind
 
 SUBJECT_CHARS_MAX: Final = 200
 ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
@@ -54,7 +54,8 @@ def mail_of(message: Message, config: EmailConfig) -> Mail | None:
     mail["Subject"] = cut(_one_line(message.rendered.title), SUBJECT_CHARS_MAX) or "(no title)"
     mail["Date"] = datetime.fromtimestamp(message.sent_at_ms / 1_000, UTC)
     mail["Message-ID"] = message_id
-    if message.thread_ref is not None and MESSAGE_ID.fullmatch(message.thread_ref):
+    # What is about several accounts answers nothing that was said of one.
+    if message.kind is MessageKind.NOTE and MESSAGE_ID.fullmatch(message.thread_ref or ""):
         mail["In-Reply-To"] = message.thread_ref
         mail["References"] = message.thread_ref
     mail["Auto-Submitted"] = "auto-generated"

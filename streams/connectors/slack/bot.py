@@ -16,7 +16,7 @@ from streams.connectors.contract import ConnectorType
 from streams.connectors.deadline import Deadline
 from streams.connectors.dialects import Dialect
 from streams.connectors.http import HttpTarget
-from streams.connectors.message import Message
+from streams.connectors.message import Message, MessageKind
 from streams.connectors.outcome import Outcome, OutcomeKind, ok
 from streams.connectors.slack.config import SlackBotConfig
 from streams.connectors.slack.payload import payload_of
@@ -50,7 +50,9 @@ class SlackBotConnector:
             outcome = await self._edited(message, edited, deadline)
             if outcome is not None:
                 return outcome
-        parent = Ref.read(message.thread_ref, self._config.channel) if self._config.threads else None
+        # What is about several accounts belongs into nobody's thread.
+        threaded = self._config.threads and message.kind is MessageKind.NOTE
+        parent = Ref.read(message.thread_ref, self._config.channel) if threaded else None
         if message.after_ambiguous:
             found = await self._found(message, parent, deadline)
             if found is not None:

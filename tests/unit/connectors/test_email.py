@@ -88,11 +88,13 @@ async def test_the_ref_makes_later_mails_answers_to_the_first() -> None:
         ref = (await sent(server)).ref
         await sent(server, message(delivery_id="another", thread_ref=ref))
         await sent(server, message(delivery_id="third", thread_ref="<x@y>\r\nBcc: z@acme.example"))
-    first, second, third = (one.mail for one in server.taken)
+        await sent(server, message(delivery_id="fourth", thread_ref=ref, kind=MessageKind.DIGEST))
+    first, second, third, fourth = (one.mail for one in server.taken)
     assert first["In-Reply-To"] is None
     assert second["In-Reply-To"] == second["References"] == first["Message-ID"] == ref
     assert third["In-Reply-To"] is None
     assert third["Bcc"] is None
+    assert fourth["In-Reply-To"] is None
 
 
 async def test_a_digest_is_one_mail() -> None:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from streams.connectors.message import Link, Message, Rendered
+from streams.connectors.message import Link, Message, MessageKind, Rendered
 from streams.connectors.outcome import OutcomeKind as K
 from streams.connectors.slack.bot import PAGES_MAX, SlackBotConnector
 from streams.connectors.slack.config import SlackBotConfig
@@ -90,6 +90,14 @@ async def test_without_threads_everything_stands_in_the_channel() -> None:
     async with world(threads=False) as w:
         first = await w.told(news(1))
         await w.told(news(2, thread_ref=first))
+        assert [stored.thread_ts for stored in w.channel.messages] == [None, None]
+
+
+@pytest.mark.parametrize("kind", [MessageKind.DIGEST, MessageKind.LIST])
+async def test_what_is_about_several_accounts_belongs_into_nobodys_thread(kind: MessageKind) -> None:
+    async with world() as w:
+        first = await w.told(news(1))
+        await w.told(news(2, thread_ref=first, kind=kind))
         assert [stored.thread_ts for stored in w.channel.messages] == [None, None]
 
 
