@@ -40,6 +40,8 @@ class CustomerioApi:
         self.repeats = 0
         self.bad: set[str] = set()
         """Ids of objects, or values of people, that are refused on their own."""
+        self.bad_accounts: set[str] = set()
+        """Accounts whose events are refused."""
         self.unnamed_errors = False
         """Errors do not say which entry they are about."""
 
@@ -78,7 +80,7 @@ class CustomerioApi:
         if len(json.dumps(entry, ensure_ascii=False).encode()) > ENTRY_BYTES_MAX:
             return invalid("too_large", "batch")
         who = entry.get("identifiers") or {}
-        if set(map(str, who.values())) & self.bad:
+        if set(map(str, who.values())) & self.bad or entry["attributes"].get("account_id") in self.bad_accounts:
             return invalid("invalid", "identifiers", "very-secret-token")
         match entry.get("type"), entry.get("action"):
             case "object", "identify":

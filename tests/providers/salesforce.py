@@ -52,12 +52,14 @@ class SalesforceApi:
         """External ids whose rows somebody else holds."""
         self.duplicates: set[str] = set()
         """Those that a duplicate rule refuses."""
+        self.knows_everybody = False
+        """Whoever is asked for has an account."""
         self.usage = (18, 15_000)
         self._numbers = itertools.count(1)
 
     def routes(self) -> list[Route]:
         root = f"/services/data/{VERSION}"
-        one = f"{root}/sobjects/{{kind}}/{{field}}/{{value}}"
+        one = f"{root}/sobjects/{{kind}}/{{field}}/{{value:[^/]+}}"
         return [
             Route("token", "POST", "/services/oauth2/token", self._grant),
             Route("collection", "PATCH", f"{root}/composite/sobjects/{{kind}}/{{field}}", self._guarded(self._many)),
@@ -144,6 +146,8 @@ class SalesforceApi:
 
     def _read(self, ask: Ask, kind: Kind) -> Reply:
         found = kind.ids_of(ask.params["field"], ask.params["value"])
+        if not found and self.knows_everybody:
+            found = [self.add(ask.params["value"])]
         if not found:
             raise refused(404, "NOT_FOUND", "The requested resource does not exist")
         if len(found) > 1:

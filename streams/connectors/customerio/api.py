@@ -26,7 +26,7 @@ class CustomerioApi:
         authorization = basic(config.site_id.get_secret_value(), config.api_key.get_secret_value())
         self._headers = {"Authorization": authorization, "Content-Type": "application/json"}
         self._target = HttpTarget(
-            config.url.get_secret_value(),
+            config.url,
             config.policy,
             config.timeout_s,
             in_flight_max=config.in_flight_max,

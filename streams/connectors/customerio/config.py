@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, SecretStr, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from schemas.playbook import Destination
 from streams.connectors.addresses import AddressPolicy
@@ -21,9 +21,7 @@ class CustomerioAccess(Destination):
     timeout_s: float = Field(15.0, gt=0, le=60, description="A delivery that takes longer has failed.")
     rate_per_s: float | None = Field(50.0, gt=0, le=10_000, description="Customer.io asks for at most 1,000 a second.")
     in_flight_max: int = Field(8, ge=1, le=256, description="At most so many deliveries at once.")
-    url: SecretStr = Field(
-        SecretStr("https://track.customer.io"), description="Workspaces in the EU: https://track-eu.customer.io"
-    )
+    url: str = Field("https://track.customer.io", description="Workspaces in the EU: https://track-eu.customer.io")
     allow_http: bool = Field(default=False, description="Permit http:// to this machine, for tests.")
 
     @property
@@ -32,7 +30,7 @@ class CustomerioAccess(Destination):
 
     @model_validator(mode="after")
     def _reachable(self) -> Self:
-        checked_url(self.url.get_secret_value(), self.policy)
+        checked_url(self.url, self.policy)
         return self
 
 
@@ -53,7 +51,7 @@ class CustomerioConfig(CustomerioAccess):
 
 
 class CustomerioEventConfig(CustomerioAccess):
-    type: Literal["customerio-event"]
+    type: Literal["customerio_event"]
     person: Annotated[str, StringConstraints(pattern=r"^fact\.[^\s].{0,99}$")] = Field(
         "fact.owner_email", description="The trait of the account that says which person the event is of."
     )

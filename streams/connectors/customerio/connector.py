@@ -1,6 +1,7 @@
 """Keeps attributes of accounts up to date; accounts are objects."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from schemas.playbook import Destination
 from streams.connectors.batch_sink import Attempt, StateSink
@@ -10,7 +11,11 @@ from streams.connectors.customerio.api import BATCH_MAX, LIMITS, CustomerioApi
 from streams.connectors.customerio.config import CustomerioConfig
 from streams.connectors.customerio.payload import object_of
 from streams.connectors.dialects import Dialect
-from streams.connectors.outcome import Outcome
+from streams.connectors.message import Message
+from streams.connectors.outcome import Outcome, OutcomeKind
+
+OBJECT_ID_CHARS_MAX: Final = 150
+ID_TOO_LONG: Final = Outcome(OutcomeKind.REJECTED, "account_id_too_long")
 
 
 class CustomerioConnector(StateSink):
@@ -27,6 +32,13 @@ class CustomerioConnector(StateSink):
 
     async def check(self, attempt: Attempt) -> Outcome:
         return await self._api.check(attempt)
+
+    def collect(self, messages: Sequence[Message]) -> tuple[Sequence[Record], dict[int, Outcome]]:
+        records, without = super().collect(messages)
+        for record in records:
+            if len(record.key) > OBJECT_ID_CHARS_MAX:
+                without |= dict.fromkeys(record.messages, ID_TOO_LONG)
+        return [record for record in records if len(record.key) <= OBJECT_ID_CHARS_MAX], without
 
     def size(self, entry: Record) -> int:
         return len(object_of(entry, self._config.object_type_id)) + 1

@@ -60,5 +60,5 @@ def _build(config: Destination) -> CustomerioEventConnector:
 
 
 CUSTOMERIO_EVENT = ConnectorType(
-    "customerio-event", CustomerioEventConfig, Dialect.PLAIN, _build, deduplicates=True, batch_max=BATCH_MAX
+    "customerio_event", CustomerioEventConfig, Dialect.PLAIN, _build, deduplicates=True, batch_max=BATCH_MAX
 )

@@ -14,7 +14,7 @@ from streams.connectors.message import Message
 
 ACCOUNTS_MAX: Final = 100
 TITLE_CHARS_MAX: Final = 500
-BODY_CHARS_MAX: Final = 8_000
+BODY_CHARS_MAX: Final = 5_000
 
 
 @dataclass(slots=True)

@@ -27,7 +27,7 @@ class HubspotApi:
         }
         self._allowance = Allowance(self.zone)
         self._target = HttpTarget(
-            config.url.get_secret_value(),
+            config.url,
             config.policy,
             config.timeout_s,
             in_flight_max=config.in_flight_max,

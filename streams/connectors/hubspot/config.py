@@ -4,7 +4,7 @@ import re
 from typing import Annotated, Final, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from schemas.playbook import Destination
 from streams.connectors.addresses import AddressPolicy
@@ -45,7 +45,7 @@ class HubspotAccess(Destination):
         8.0, gt=0, le=10_000, description="HubSpot allows 10 requests a second in its smaller editions, 19 in others."
     )
     in_flight_max: int = Field(4, ge=1, le=256, description="At most so many deliveries at once.")
-    url: SecretStr = Field(SecretStr("https://api.hubapi.com"), description="Where HubSpot is.")
+    url: str = Field("https://api.hubapi.com", description="Where HubSpot is.")
     allow_http: bool = Field(default=False, description="Permit http:// to this machine, for tests.")
 
     @property
@@ -54,7 +54,7 @@ class HubspotAccess(Destination):
 
     @model_validator(mode="after")
     def _reachable(self) -> Self:
-        checked_url(self.url.get_secret_value(), self.policy)
+        checked_url(self.url, self.policy)
         return self
 
 
@@ -71,7 +71,7 @@ class HubspotConfig(HubspotAccess):
 
 
 class HubspotTaskConfig(HubspotAccess):
-    type: Literal["hubspot-task"]
+    type: Literal["hubspot_task"]
     due_h: float = Field(24.0, ge=0, le=24 * 366, description="Due so long after the transition.")
     priority: Literal["LOW", "MEDIUM", "HIGH"] = Field("MEDIUM", description="The task's.")
     task_type: Literal["TODO", "CALL", "EMAIL"] = Field("TODO", description="The task's.")

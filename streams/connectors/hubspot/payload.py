@@ -16,7 +16,9 @@ from streams.connectors.message import Message
 TASK_TO_COMPANY: Final = 192
 SUBJECT_CHARS_MAX: Final = 200
 BODY_CHARS_MAX: Final = 60_000
-"""HubSpot takes 65,536 characters."""
+"""Of HTML: HubSpot takes 65,536 characters."""
+TEXT_CHARS_MAX: Final = 8_000
+LINE_END: Final = "<br>"
 
 
 def text_of(value: Scalar) -> str:
@@ -121,8 +123,14 @@ def _moment_ms(message: Message) -> int:
 
 
 def _rich(message: Message) -> str:
-    """The body as the HTML that tasks hold; nothing from outside is markup."""
-    lines = [html.escape(line) for line in cut(message.rendered.body, BODY_CHARS_MAX // 8).splitlines()]
+    """The body as the HTML that tasks hold; nothing from outside is markup. The marker always fits."""
+    lines = [html.escape(line) for line in cut(message.rendered.body, TEXT_CHARS_MAX).splitlines()]
     links = usable_links(message.rendered)
     lines += [f'<a href="{html.escape(url)}">{html.escape(label)}</a>' for label, url in links]
-    return "<br>".join([*lines, marker_of(message.delivery_id)])
+    kept: list[str] = []
+    length = 0
+    for line in lines:
+        length += len(line) + len(LINE_END)
+        if length <= BODY_CHARS_MAX:
+            kept.append(line)
+    return LINE_END.join([*kept, marker_of(message.delivery_id)])

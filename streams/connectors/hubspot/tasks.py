@@ -150,4 +150,4 @@ def _build(config: Destination) -> HubspotTaskConnector:
     return HubspotTaskConnector(config)
 
 
-HUBSPOT_TASK = ConnectorType("hubspot-task", HubspotTaskConfig, Dialect.PLAIN, _build, deduplicates=True)
+HUBSPOT_TASK = ConnectorType("hubspot_task", HubspotTaskConfig, Dialect.PLAIN, _build, deduplicates=True)

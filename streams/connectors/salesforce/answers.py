@@ -17,6 +17,7 @@ import msgspec
 
 from streams.connectors.http import Answer
 from streams.connectors.outcome import Outcome, OutcomeKind, ok, throttled
+from streams.connectors.retry_after import retry_after_s
 from streams.connectors.statuses import kind_of
 
 ALLOWANCE_S: Final = 900.0
@@ -90,7 +91,7 @@ class _Result(msgspec.Struct):
     errors: list[_Error] = msgspec.field(default_factory=list)
 
 
-def failure_of(answer: Answer) -> Outcome:
+def failure_of(answer: Answer, now_ms: int) -> Outcome:
     """The outcome of an answer that is no success."""
     if answer.status == 300:
         return Outcome(OutcomeKind.REJECTED, SEVERAL)
@@ -100,9 +101,10 @@ def failure_of(answer: Answer) -> Outcome:
     if answer.status >= 500:
         kind = kind_of(answer.status)
     detail = f"{answer.status} {code.lower()}".rstrip()
-    return (
-        throttled(allowance_wait_s(answer.headers), detail) if kind is OutcomeKind.THROTTLED else Outcome(kind, detail)
-    )
+    if kind is not OutcomeKind.THROTTLED:
+        return Outcome(kind, detail)
+    after_s = retry_after_s(answer.retry_after, now_ms)
+    return throttled(allowance_wait_s(answer.headers) if after_s is None else after_s, detail)
 
 
 def errors_of(answer: Answer) -> list[_Error]:

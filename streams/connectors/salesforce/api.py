@@ -17,7 +17,7 @@ class SalesforceApi:
     def __init__(self, config: SalesforceAccess) -> None:
         self._root = f"/services/data/{config.api_version}"
         self._target = HttpTarget(
-            config.url.get_secret_value(),
+            config.url,
             config.policy,
             config.timeout_s,
             in_flight_max=config.in_flight_max,

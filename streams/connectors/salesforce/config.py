@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, SecretStr, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from schemas.playbook import Destination
 from streams.connectors.addresses import AddressPolicy
@@ -20,7 +20,7 @@ UserId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{15}([A-Za-z0-9]
 class SalesforceAccess(Destination):
     """What both kinds of destination need."""
 
-    url: SecretStr = Field(description="My Domain: https://NAME.my.salesforce.com")
+    url: str = Field(description="My Domain: https://NAME.my.salesforce.com")
     client_id: Credential = Field(description="The connected app's consumer key, as ${VARIABLE}.")
     client_secret: Credential = Field(description="Its consumer secret, as ${VARIABLE}.")
     api_version: Annotated[str, StringConstraints(pattern=r"^v\d\d\.0$")] = Field(
@@ -42,7 +42,7 @@ class SalesforceAccess(Destination):
 
     @model_validator(mode="after")
     def _reachable(self) -> Self:
-        checked_url(self.url.get_secret_value(), self.policy)
+        checked_url(self.url, self.policy)
         return self
 
 
@@ -59,7 +59,7 @@ class SalesforceConfig(SalesforceAccess):
 
 
 class SalesforceTaskConfig(SalesforceAccess):
-    type: Literal["salesforce-task"]
+    type: Literal["salesforce_task"]
     task_external_id: ApiName = Field(
         "Pegel_Delivery_Id__c", description="External id field of Task, of 36 characters, unique: so each is made once."
     )

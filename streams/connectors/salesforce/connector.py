@@ -7,7 +7,6 @@ from schemas.playbook import Destination
 from streams.connectors.batch_sink import Attempt, Limits, StateSink
 from streams.connectors.batches import Answered, Record, Refused
 from streams.connectors.contract import ConnectorType
-from streams.connectors.deadline import Deadline
 from streams.connectors.dialects import Dialect
 from streams.connectors.http import Answer
 from streams.connectors.outcome import Outcome, OutcomeKind, ok
@@ -40,14 +39,14 @@ class SalesforceConnector(StateSink):
         if not isinstance(answer, Answer):
             return [answer.outcome()] * len(entries)
         if not 200 <= answer.status < 300:
-            failed = failure_of(answer)
+            failed = failure_of(answer, attempt.now_ms)
             return Refused(failed) if failed.kind is OutcomeKind.REJECTED else [failed] * len(entries)
         told = each_of(answer, len(entries))
         # A page of somebody in between, or an answer that broke off.
         return [Outcome(OutcomeKind.AMBIGUOUS, UNREADABLE)] * len(entries) if told is None else told
 
     async def check(self, attempt: Attempt) -> Outcome:
-        return await checked(self._api, self._config, attempt.deadline)
+        return await checked(self._api, self._config, attempt)
 
     def size(self, entry: Record) -> int:
         return len(collection_body([entry], self._config.object, self._config.external_id))
@@ -56,16 +55,18 @@ class SalesforceConnector(StateSink):
         await self._api.close()
 
 
-async def checked(api: SalesforceApi, config: SalesforceAccess, deadline: Deadline) -> Outcome:
+async def checked(api: SalesforceApi, config: SalesforceAccess, attempt: Attempt) -> Outcome:
     """Whether the credentials and the external id field are good: asks for a record that nobody has."""
-    answer = await api.ask("GET", api.record(config.object, config.external_id, NOBODY, "?fields=Id"), None, deadline)
+    answer = await api.ask(
+        "GET", api.record(config.object, config.external_id, NOBODY, "?fields=Id"), None, attempt.deadline
+    )
     if isinstance(answer, Outcome):
         return answer
     if not isinstance(answer, Answer):
         return answer.outcome()
-    if answer.status == 404:
+    if answer.status == 404 and missing(answer) is not Missing.PATH:
         return ok() if missing(answer) is Missing.RECORD else NO_FIELD
-    return ok() if 200 <= answer.status < 300 else failure_of(answer)
+    return ok() if 200 <= answer.status < 300 else failure_of(answer, attempt.now_ms)
 
 
 def _build(config: Destination) -> SalesforceConnector:

@@ -67,7 +67,7 @@ class Session:
         answer = await self._target.request("POST", PATH, self._form, headers, within_s=deadline.left_s)
         if isinstance(answer, Unanswered):
             # A token that was granted and lost harms nobody.
-            return Outcome(OutcomeKind.RETRY_DESTINATION, f"token {answer.failure.value}")
+            return Outcome(OutcomeKind.RETRY_DESTINATION, answer.failure.value)
         try:
             said = msgspec.json.decode(answer.body, type=_Granted)
         except (msgspec.DecodeError, UnicodeDecodeError):

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from schemas.playbook import Destination
 from streams.connectors.addresses import AddressPolicy, network
@@ -24,8 +24,8 @@ class Call(StrEnum):
 
 class SegmentConfig(Destination):
     type: Literal["segment"]
-    url: SecretStr = Field(
-        SecretStr("https://api.segment.io"),
+    url: str = Field(
+        "https://api.segment.io",
         description="Where /v1/batch is: Segment's, its EU region's, or a RudderStack data plane.",
     )
     write_key: Credential = Field(description="The source's write key, as ${VARIABLE}.")
@@ -59,7 +59,7 @@ class SegmentConfig(Destination):
 
     @model_validator(mode="after")
     def _usable(self) -> Self:
-        checked_url(self.url.get_secret_value(), self.policy)
+        checked_url(self.url, self.policy)
         if len(set(self.calls)) < len(self.calls):
             raise ValueError("calls names one of them twice")
         if Call.IDENTIFY in self.calls and self.user is None:

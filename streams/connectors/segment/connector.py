@@ -30,10 +30,8 @@ class SegmentConnector(BatchSink[Sent]):
     def __init__(self, config: SegmentConfig) -> None:
         super().__init__(LIMITS, config.timeout_s)
         self._config = config
-        authorization = basic(config.write_key.get_secret_value(), "")
-        self._headers = {"Authorization": authorization, "Content-Type": "application/json"}
         self._target = HttpTarget(
-            config.url.get_secret_value(),
+            config.url,
             config.policy,
             config.timeout_s,
             in_flight_max=config.in_flight_max,
@@ -73,9 +71,11 @@ class SegmentConnector(BatchSink[Sent]):
         await self._target.close()
 
     async def _post(self, calls: Sequence[bytes], attempt: Attempt) -> Answered:
-        answer = await self._target.request(
-            "POST", PATH, batch_body(calls), self._headers, within_s=attempt.deadline.left_s
-        )
+        headers = {
+            "Authorization": basic(self._config.write_key.get_secret_value(), ""),
+            "Content-Type": "application/json",
+        }
+        answer = await self._target.request("POST", PATH, batch_body(calls), headers, within_s=attempt.deadline.left_s)
         if isinstance(answer, Unanswered):
             return [answer.outcome()] * len(calls)
         return told(answer, len(calls), attempt.now_ms)

@@ -20,7 +20,7 @@ ITEMS_MAX: Final = 500
 ACCOUNTS_MAX: Final = 100
 ANONYMOUS: Final = "pegel:"
 TITLE_CHARS_MAX: Final = 500
-BODY_CHARS_MAX: Final = 8_000
+BODY_CHARS_MAX: Final = 5_000
 TEST_EVENT: Final = "Pegel Test"
 
 

@@ -40,7 +40,7 @@ async def attributes(api: CustomerioApi, **more: Any) -> AsyncIterator[tuple[Cus
 @asynccontextmanager
 async def events(api: CustomerioApi, **more: Any) -> AsyncIterator[tuple[CustomerioEventConnector, ProviderServer]]:
     async with ProviderServer(api) as server:
-        given = ACCESS | {"type": "customerio-event", "url": server.url()}
+        given = ACCESS | {"type": "customerio_event", "url": server.url()}
         connector = CustomerioEventConnector(CustomerioEventConfig.model_validate(given | more))
         try:
             yield connector, server
@@ -192,4 +192,4 @@ def test_a_config_that_cannot_work_is_refused(given_: dict[str, Any], said: str)
 @pytest.mark.parametrize("person", ["owner_email", "fact.", "account_id", "=x"])
 def test_a_person_is_known_by_a_trait(person: str) -> None:
     with pytest.raises(ValidationError, match="person"):
-        CustomerioEventConfig.model_validate(ACCESS | {"type": "customerio-event", "person": person})
+        CustomerioEventConfig.model_validate(ACCESS | {"type": "customerio_event", "person": person})

@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 
 from streams.connectors.http import Answer
 from streams.connectors.hubspot.answers import WORDS, failure_of
@@ -46,7 +46,7 @@ async def fields(hubspot: HubspotApi, **more: Any) -> AsyncIterator[tuple[Hubspo
 @asynccontextmanager
 async def tasks(hubspot: HubspotApi, **more: Any) -> AsyncIterator[tuple[HubspotTaskConnector, ProviderServer]]:
     async with ProviderServer(hubspot) as server:
-        given = {"id": "crm", "type": "hubspot-task", "token": TOKEN, "url": server.url(), "allow_http": True,
+        given = {"id": "crm", "type": "hubspot_task", "token": TOKEN, "url": server.url(), "allow_http": True,
                  "api_version": hubspot.version}  # fmt: skip
         connector = HubspotTaskConnector(HubspotTaskConfig.model_validate(given | more))
         try:
@@ -405,11 +405,11 @@ def test_values_are_texts() -> None:
 )  # fmt: skip
 def test_a_config_that_cannot_work_is_refused(given: dict[str, Any], said: str) -> None:
     base = {"id": "crm", "type": "hubspot", "token": TOKEN, "properties": PROPERTIES}
-    assert HubspotConfig.model_validate(base).url == SecretStr("https://api.hubapi.com")
+    assert HubspotConfig.model_validate(base).url == "https://api.hubapi.com"
     with pytest.raises(ValidationError, match=said):
         HubspotConfig.model_validate(base | given)
 
 
 def test_the_line_end_of_a_secret_file_is_no_part_of_the_token() -> None:
-    config = HubspotTaskConfig.model_validate({"id": "c", "type": "hubspot-task", "token": f" {TOKEN}\n"})
+    config = HubspotTaskConfig.model_validate({"id": "c", "type": "hubspot_task", "token": f" {TOKEN}\n"})
     assert config.token.get_secret_value() == TOKEN

@@ -42,7 +42,7 @@ async def tasks(
     salesforce: SalesforceApi, **more: Any
 ) -> AsyncIterator[tuple[SalesforceTaskConnector, ProviderServer]]:
     async with ProviderServer(salesforce) as server:
-        given = ACCESS | {"type": "salesforce-task", "url": server.url()}
+        given = ACCESS | {"type": "salesforce_task", "url": server.url()}
         connector = SalesforceTaskConnector(SalesforceTaskConfig.model_validate(given | more))
         try:
             yield connector, server
@@ -186,8 +186,8 @@ async def test_a_session_that_ends_at_once_again_is_not_asked_for_for_ever() -> 
         (status(302, headers={"Location": "https://elsewhere.invalid"}), K.RETRY_DESTINATION, "token 302"),
         (status(200, b"<html>"), K.RETRY_DESTINATION, "token unreadable_answer"),
         (status(200, b'{"access_token":"a\\nb"}'), K.RETRY_DESTINATION, "token unreadable_answer"),
-        (dropped(commit=True), K.RETRY_DESTINATION, "token disconnected"),
-        (late(0.8, commit=True), K.RETRY_DESTINATION, "token timed_out"),
+        (dropped(commit=True), K.RETRY_DESTINATION, "disconnected"),
+        (late(0.8, commit=True), K.RETRY_DESTINATION, "timed_out"),
     ],
 )
 async def test_without_a_token_nothing_is_sent_and_nothing_is_thrown_away(fault: Any, kind: K, detail: str) -> None:
@@ -203,7 +203,7 @@ async def test_without_a_token_nothing_is_sent_and_nothing_is_thrown_away(fault:
 
 
 def failed(code: int, word: str = "", headers: dict[str, str] | None = None) -> Outcome:
-    return failure_of(Answer(code, f'[{{"errorCode":"{word}","message":"m"}}]'.encode(), headers or {}))
+    return failure_of(Answer(code, f'[{{"errorCode":"{word}","message":"m"}}]'.encode(), headers or {}), NOW_MS)
 
 
 def test_codes_decide_and_unknown_ones_do_not_show() -> None:
