@@ -79,11 +79,14 @@ def _state(rng: random.Random, rules: Program, *, moving: bool) -> bytes:
 
 
 def partition_row(rules: Program, at_ms: int = LAST_EVENT_MS) -> bytes:
-    """A partition that has read everything up to the last event, under the catalog."""
+    """A partition that has read everything up to the last event, under the catalog.
+
+    It has looked at its accounts on that day: else its worker would begin with that.
+    """
     return msgspec.msgpack.encode(
         rows.PartitionRow(
             floor=at_ms, newest_arrival=at_ms, catalog=msgspec.Raw(rules.packed), announced=True,
-            number=OPERATION, looked_day=None, decided_day=None, ranked_at=0, percentiles={},
+            number=OPERATION, looked_day=rules.calendar.day_of(at_ms), decided_day=None, ranked_at=0, percentiles={},
         )
     )  # fmt: skip
 
