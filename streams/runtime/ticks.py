@@ -1,9 +1,10 @@
 """Wall clock for stages: a tick about every 200 ms, and between ticks the work that stages do in slices.
 
 Theory of operation. A stage with a backlog (``Sliced``) gets ``SLICE_S`` at a time, then everything else that waits in
-the event loop has its turn: batches, flushes, heartbeats. So an event waits at most one slice of each partition at each
-of its stations, and while events keep the loop busy they get most of it. Without a backlog nothing is asked between two
-ticks.
+the event loop has its turn: batches, flushes, heartbeats, and what these lead to, until the loop has nothing to do. A
+flush is a chain of some dozens of such turns; with a slice after each it took a second. So an event waits a slice where
+it would wait for the network anyway, and while events keep the loop busy slices get a turn in `TURNS_MAX`. Without a
+backlog nothing is asked between two ticks.
 """
 
 import asyncio
@@ -18,6 +19,10 @@ from streams.runtime.stage import Sliced
 
 TICK_S: Final = 0.2
 SLICE_S: Final = 0.003
+IDLE_TURN_S: Final = 0.000_1
+"""A turn of the event loop that takes no longer had nothing to do."""
+TURNS_MAX: Final = 20
+"""Turns that others may have between two slices."""
 FLUSH_WAIT_S: Final = 0.01
 """While a backlog waits for a flush."""
 
@@ -49,9 +54,18 @@ async def _work_off(assignment: Assignment, failure: FailStop, until: float) -> 
             if partition.active and isinstance(partition.stage, Sliced) and partition.stage.has_backlog():
                 backlogged = True
                 worked |= _slice(partition, partition.stage, now)
-                await asyncio.sleep(0)
+                await _give_way(now)
         if not worked:
             await asyncio.sleep(min(left_s, FLUSH_WAIT_S) if backlogged else left_s)
+
+
+async def _give_way(now: Callable[[], float]) -> None:
+    """Let everything else go first that is ready to run, and what follows from it, but not for ever."""
+    for _ in range(TURNS_MAX):
+        before = now()
+        await asyncio.sleep(0)
+        if now() - before < IDLE_TURN_S:
+            return
 
 
 def _slice(partition: Partition, stage: Sliced, now: Callable[[], float]) -> bool:

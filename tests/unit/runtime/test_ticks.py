@@ -130,6 +130,36 @@ async def test_without_a_backlog_nothing_is_asked_between_two_ticks(
     await world.assignment.close()
 
 
+async def busy(turns: int, stage: SlicedStage, seen_as: str) -> None:
+    """A chain of turns that all have something to do, as a flush is."""
+    for _ in range(turns):
+        time.sleep(2 * ticks.IDLE_TURN_S)  # noqa: ASYNC251 - it computes
+        await asyncio.sleep(0)
+    stage.seen.append(seen_as)
+
+
+async def test_what_follows_from_what_is_ready_goes_before_the_next_slice(world: World) -> None:
+    stage = await sliced(world, 3)
+    task = asyncio.create_task(ticks.tick_for_ever(world.assignment, world.failure))
+    chain = asyncio.create_task(busy(ticks.TURNS_MAX - 2, stage, "flush"))
+    await chain
+    while stage.left:  # noqa: ASYNC110 - nothing tells when
+        await asyncio.sleep(0.001)
+    task.cancel()
+    assert stage.seen.index("flush") == stage.seen.index("slice") + 1
+    await world.assignment.close()
+
+
+async def test_slices_have_a_turn_though_the_loop_is_never_idle(world: World) -> None:
+    stage = await sliced(world, 2)
+    task = asyncio.create_task(ticks.tick_for_ever(world.assignment, world.failure))
+    chain = asyncio.create_task(busy(4 * ticks.TURNS_MAX, stage, "done"))
+    await chain
+    task.cancel()
+    assert [one for one in stage.seen if one != "tick"] == ["slice", "slice", "done"]
+    await world.assignment.close()
+
+
 async def test_an_error_in_a_slice_stops_the_worker(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     stage = await sliced(world, 1)
 
