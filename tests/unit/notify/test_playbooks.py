@@ -10,7 +10,6 @@ from typer.testing import CliRunner
 
 from schemas.playbook import Play
 from schemas.transition import Direction
-from streams.catalogs import load_catalog
 from streams.cli import COMMANDS, run
 from streams.cli import playbook as playbook_cli
 from streams.connectors.dialects import Dialect
@@ -205,32 +204,6 @@ def test_a_folder_is_one_playbook_and_the_same_id_in_two_files_is_a_fault(tmp_pa
     (tmp_path / "b.yaml").write_text(more.replace("id: more", "id: save"))
     with pytest.raises(PlaybookError, match=r"b\.yaml:4: plays 'save': stands also in .*a\.yaml:12; rename one"):
         load_playbooks(str(tmp_path), ENVIRONMENT)
-
-
-@pytest.mark.parametrize("name", ["starter", "console"])
-def test_the_playbooks_that_come_along_fit_the_default_catalog_and_need_no_evidence(name: str) -> None:
-    segments = [segment.id for segment in load_catalog("default").segments]
-    found = load_playbooks(name, ENVIRONMENT, segments)
-    assert found.warnings == ()
-    told = {segment for one in found.plays for segment in one.segments}
-    assert told >= {"highly_engaged_trial", "expiring_trial", "at_risk", "churned", "champion", "expansion_ready"}
-
-
-@pytest.mark.parametrize(
-    ("values", "says"),
-    [
-        ({"activated": True}, "Activated: *yes*."),
-        ({"activated": False, "activation_rate": 1 / 3}, "Activated: *no*, 33.3 % of the checklist done."),
-        ({"activation_rate": 0.5}, "Checklist: *50 %* done. Help with the missing steps"),
-        ({"activation_rate": 1}, "Checklist: *100 %* done. Ask for the decision"),
-        ({}, "Look up whether they are activated"),
-    ],
-)
-def test_an_expiring_trial_is_told_with_its_activation(values: dict[str, object], says: str) -> None:
-    found = load_playbooks("starter", ENVIRONMENT)
-    words = found.words["expiring", Dialect.SLACK]
-    news = sample("expiring_trial", Direction.ENTERED, evidence={"values": values})
-    assert says in words.rendered(delivery(found.plays[0], news)).body
 
 
 def test_a_play_says_one_or_many() -> None:
