@@ -8,6 +8,7 @@ from pydantic import SecretStr, ValidationError
 from schemas.playbook import Destination, Play, Playbook, Template
 from streams.connectors.contract import ConnectorType
 from streams.connectors.dialects import Dialect
+from streams.connectors.extensions import ConnectorError
 from streams.connectors.message import MessageKind, Rendered
 from streams.connectors.registry import CONNECTORS
 from streams.notify.plan.delivery import Delivery
@@ -111,7 +112,11 @@ def _destinations(document: Document, filled: Substituted) -> dict[str, Destinat
     for index, entry in enumerate(filled.destinations):
         name = str(entry.get("id", index))
         path = ("destinations", name)
-        kind = CONNECTORS.get(str(entry.get("type")))
+        try:
+            kind = CONNECTORS.get(str(entry.get("type")))
+        except ConnectorError as error:
+            problems.append(document.problem((*path, "type"), str(error)))
+            continue
         if kind is None:
             reason = f"there is no type {entry['type']!r}" if "type" in entry else "has no type"
             problems.append(document.problem((*path, "type"), reason, nearest(str(entry.get("type")), CONNECTORS)))
