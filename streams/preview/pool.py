@@ -53,8 +53,8 @@ def built_in() -> Pool:
     return Pool(tuple(read(line) for line in lines), made_up=True)
 
 
-def pool_of(values: Iterable[bytes], account: str | None) -> Pool:
-    """Of a file's transitions, the newest `KEPT_MAX`, of one account if it is named."""
+def pool_of(values: Iterable[bytes], account: str | None, kept_max: int = KEPT_MAX) -> Pool:
+    """Of a file's transitions the last so many, of one account if it is named."""
     kept: list[News] = []
     refused = 0
     for value in values:
@@ -65,6 +65,6 @@ def pool_of(values: Iterable[bytes], account: str | None) -> Pool:
             continue
         if account in (None, news.account_id):
             kept.append(news)
-        if len(kept) > 2 * KEPT_MAX:
-            del kept[:-KEPT_MAX]
-    return Pool(tuple(sorted(kept[-KEPT_MAX:], key=lambda one: one.effective_at_ms)), refused=refused)
+        if len(kept) > 2 * kept_max:
+            del kept[:-kept_max]
+    return Pool(tuple(sorted(kept[-kept_max:], key=lambda one: one.effective_at_ms)), refused=refused)
