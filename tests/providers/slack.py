@@ -59,6 +59,7 @@ class SlackApi:
         self.hook = Channel()
         """What the incoming webhook posts to."""
         self.page_messages_max = LIMIT_MAX
+        self.metadata_withheld = False
         self._last_ts = 0.0
 
     def routes(self) -> list[Route]:
@@ -152,7 +153,7 @@ class SlackApi:
         wanted = [m for m in messages if float(m.ts) > oldest]
         start = int(ask.query.get("cursor", "0"))
         more = len(wanted) > start + limit
-        with_metadata = ask.query.get("include_all_metadata") == "true"
+        with_metadata = ask.query.get("include_all_metadata") == "true" and not self.metadata_withheld
         return {
             "messages": [_shown(m, with_metadata=with_metadata) for m in wanted[start : start + limit]],
             "has_more": more,
@@ -182,6 +183,7 @@ class SlackApi:
 
 def _shown(message: Stored, *, with_metadata: bool) -> Said:
     shown: Said = {"type": "message", "ts": message.ts, "text": message.payload.get("text", "")}
+    shown["blocks"] = message.payload.get("blocks") or []
     if message.thread_ts is not None:
         shown["thread_ts"] = message.thread_ts
     if with_metadata and "metadata" in message.payload:

@@ -9,6 +9,7 @@ An edit is safe to repeat. A message that cannot be edited any more, or whose th
 told in the wrong place is better than not told.
 """
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 from schemas.playbook import Destination
@@ -20,7 +21,16 @@ from streams.connectors.message import Message, MessageKind
 from streams.connectors.outcome import Outcome, OutcomeKind, ok
 from streams.connectors.slack.config import SlackBotConfig
 from streams.connectors.slack.payload import payload_of
-from streams.connectors.slack.web_api import ANSWER_BYTES_MAX, EDIT_REFUSED, THREAD_GONE, Ref, Said, WebApi, refused
+from streams.connectors.slack.web_api import (
+    ANSWER_BYTES_MAX,
+    EDIT_REFUSED,
+    THREAD_GONE,
+    Posted,
+    Ref,
+    Said,
+    WebApi,
+    refused,
+)
 
 EVENT_TYPE: Final = "pegel_delivery"
 PAGE_MESSAGES: Final = 100
@@ -123,13 +133,8 @@ class SlackBotConnector:
         return None
 
     def _match(self, said: Said, delivery_id: str) -> Ref | None:
-        for posted in said.messages:
-            event = posted.metadata.get("event_payload")
-            if posted.metadata.get("event_type") != EVENT_TYPE or not isinstance(event, dict):
-                continue
-            if event.get("delivery_id") == delivery_id:
-                return Ref(self._config.channel, posted.ts, posted.thread_ts)
-        return None
+        found = (one for one in said.messages if delivery_id in _delivery_ids(one))
+        return next((Ref(self._config.channel, one.ts, one.thread_ts) for one in found), None)
 
     def _payload(self, message: Message) -> dict[str, Any]:
         event = {"delivery_id": message.delivery_id, "play": message.play}
@@ -137,6 +142,16 @@ class SlackBotConnector:
             "channel": self._config.channel,
             "metadata": {"event_type": EVENT_TYPE, "event_payload": event},
         }
+
+
+def _delivery_ids(posted: Posted) -> Iterator[str]:
+    """What a message says whose delivery it is: in its metadata, and, if those are withheld, in its first block."""
+    metadata = posted.metadata or {}
+    event = metadata.get("event_payload")
+    if metadata.get("event_type") == EVENT_TYPE and isinstance(event, dict):
+        yield str(event.get("delivery_id"))
+    if posted.blocks:
+        yield posted.blocks[0].block_id
 
 
 def _build(config: Destination) -> SlackBotConnector:

@@ -99,12 +99,17 @@ class Ref:
         return cls(*found.groups()) if found and found[1] == channel else None
 
 
+class Block(msgspec.Struct):
+    block_id: str = ""
+
+
 class Posted(msgspec.Struct):
     """A message as the API tells of it. Of everything else in an answer nothing is read."""
 
     ts: str = ""
     thread_ts: str | None = None
-    metadata: dict[str, Any] = {}
+    metadata: dict[str, Any] | None = None
+    blocks: list[Block] = []
 
 
 class _Next(msgspec.Struct):

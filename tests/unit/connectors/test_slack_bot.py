@@ -157,6 +157,15 @@ async def test_what_got_through_is_found_and_not_told_again(*, fault: Fault, in_
         assert found.parent_ts == w.channel.messages[0 if in_thread else 1].ts
 
 
+async def test_what_got_through_is_found_by_its_first_block_where_metadata_are_withheld() -> None:
+    async with world() as w:
+        w.api.metadata_withheld = True
+        await w.told(news(1))
+        await w.told(news(1, attempt=2, after_ambiguous=True))
+        await w.told(news(2, after_ambiguous=True))
+        assert w.words() == ["news 1", "news 2"]
+
+
 async def test_what_did_not_get_through_is_told() -> None:
     async with world() as w:
         w.server.script(POST, dropped(commit=False))
