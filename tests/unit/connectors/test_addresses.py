@@ -1,5 +1,6 @@
 """Who may be called."""
 
+import asyncio
 import socket
 import ssl
 import subprocess
@@ -178,6 +179,16 @@ async def test_no_request_is_repeated_by_itself(method: str) -> None:
         answer = await target.request(method, "/x", None, {})
         assert isinstance(answer, Unanswered)
         assert (answer.failure, answer.unsent, len(server.seen)) == ("disconnected", False, 1)
+
+
+async def test_no_more_connections_are_open_than_may_be_under_way() -> None:
+    async with ProviderServer() as server:
+        server.always["nowhere"] = late(0.02, commit=True)
+        target = HttpTarget(server.url(), AddressPolicy(loopback=True), 5.0, in_flight_max=2, keep_alive=True)
+        answers = await asyncio.gather(*(target.request("GET", f"/{number}", None, {}) for number in range(8)))
+        await target.close()
+        assert all(isinstance(answer, Answer) for answer in answers)
+        assert (len(server.seen), len({ask.peer for ask in server.seen})) == (8, 2)
 
 
 async def test_a_request_takes_no_longer_than_what_is_left() -> None:
