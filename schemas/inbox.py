@@ -99,6 +99,8 @@ class CommandKind(StrEnum):
     SILENCE = "silence"
     """Suppress what matches, until a time."""
     UNSILENCE = "unsilence"
+    FORGET = "forget"
+    """Forget an account, which was erased: what is known of it, and what was to be told of it."""
 
 
 class SilenceOrder(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -109,7 +111,6 @@ class SilenceOrder(msgspec.Struct, frozen=True, omit_defaults=True):
     account: str | None = None
     segment: str | None = None
     play: str | None = None
-    destination: str | None = None
 
 
 class Command(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -119,6 +120,7 @@ class Command(msgspec.Struct, frozen=True, omit_defaults=True):
     by: str = ""
     note: str = ""
     delivery_id: str | None = None
+    account: str | None = None
     silence: SilenceOrder | None = None
     """Of `unsilence` only the id counts."""
 

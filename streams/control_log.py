@@ -1,4 +1,4 @@
-"""Control records by command: a catalog that applies from here on, an account or user to be forgotten.
+"""Control records by command: another catalog, an account or user to be forgotten, a word to the courier.
 
 All records of one command are one Kafka transaction: in every partition they are there, or in none. They are stamped
 with the time of writing, which is their arrival in the log. What a command did can be read back from the log itself.
@@ -15,8 +15,10 @@ import msgspec
 from confluent_kafka import KafkaException
 
 from schemas.control import CatalogChange, Control, Erase, encode_control
+from schemas.inbox import Command, CommandKind, command_record
 from streams.engine.program import Program
 from streams.kafka_client import Complaints, absent, producer, reaching, timeout_s
+from streams.runtime.partitioner import partition_of
 from streams.security.roles import CONTROL
 from streams.settings import Settings
 from streams.topics import Topics
@@ -36,39 +38,77 @@ def apply_catalog(settings: Settings, program: Program, *, announce: bool) -> Wr
     """Let a catalog apply from here on in every partition; its content goes to the catalogs topic too."""
     topics = Topics(settings.kafka.topic_prefix)
     change = CatalogChange(version=program.version, announce=announce, content=program.content)
-    content = (topics.catalogs, 0, program.version.encode(), msgspec.json.encode(program.content))
-    return _write(settings, topics, change, [content])
+    content = Record(topics.catalogs, msgspec.json.encode(program.content), program.version.encode(), 0)
+    return _write(settings, [*_control(topics, change), content])
 
 
 def erase(settings: Settings, what: Erase) -> Written:
     """Let an account or a user be forgotten. The record goes to every partition: whoever owns it forgets."""
-    return _write(settings, Topics(settings.kafka.topic_prefix), what, [])
+    topics = Topics(settings.kafka.topic_prefix)
+    records = _control(topics, what)
+    if what.account_id is not None:
+        header, value = command_record(CommandKind.FORGET, Command(at_ms=now_ms(), account=what.account_id))
+        records.append(Record(topics.inbox, value, headers=(header,)))
+    return _write(settings, records)
 
 
-def _write(
-    settings: Settings, topics: Topics, control: Control, more: Sequence[tuple[str, int, bytes, bytes]]
-) -> Written:
+def command(settings: Settings, kind: CommandKind, what: Command, destination: str | None) -> Written:
+    """Tell the courier of a destination, or of all."""
+    header, value = command_record(kind, what)
+    key = partition = None
+    if destination is not None:
+        key = destination.encode()
+        partition = partition_of(key, settings.kafka.partitions)
+    inbox = Topics(settings.kafka.topic_prefix).inbox
+    return _write(settings, [Record(inbox, value, key, partition, (header,))])
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record to be written; without a partition into every one of the topic."""
+
+    topic: str
+    value: bytes
+    key: bytes | None = None
+    partition: int | None = None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+def _control(topics: Topics, control: Control) -> list[Record]:
     header, value = encode_control(control)
-    at_ms = time.time_ns() // 1_000_000
+    return [Record(topics.account_events, value, headers=(header,))]
+
+
+def _write(settings: Settings, records: Sequence[Record]) -> Written:
+    """All of them in one transaction. `partitions` are those of the first."""
+    at_ms = now_ms()
     with reaching(settings.kafka) as complaints:
         # A name of its own: commands do not fence each other.
-        name = f"{topics.group(CONTROL)}.{uuid.uuid4().hex}"
+        name = f"{Topics(settings.kafka.topic_prefix).group(CONTROL)}.{uuid.uuid4().hex}"
         client = producer(settings.kafka, complaints, {"transactional.id": name, "enable.idempotence": True})
         client.init_transactions(TRANSACTION_TIMEOUT_S)
-        partitions = _partitions(client, settings, complaints, topics.account_events)
+        places = [
+            _partitions(client, settings, complaints, one.topic) if one.partition is None else [one.partition]
+            for one in records
+        ]
         client.begin_transaction()
         try:
-            for partition in partitions:
-                client.produce(topics.account_events, value, partition=partition, headers=[header], timestamp=at_ms)
-            for topic, partition, key, content in more:
-                client.produce(topic, content, key, partition=partition)
+            for one, partitions in zip(records, places, strict=True):
+                for partition in partitions:
+                    client.produce(
+                        one.topic, one.value, one.key, partition, headers=list(one.headers), timestamp=at_ms
+                    )  # fmt: skip
             client.commit_transaction(TRANSACTION_TIMEOUT_S)
         except KafkaException:
             # If that fails too, it is for the same reason, and the brokers abort what is left open.
             with suppress(KafkaException):
                 client.abort_transaction(TRANSACTION_TIMEOUT_S)
             raise
-    return Written(len(partitions), at_ms)
+    return Written(len(places[0]), at_ms)
 
 
 def _partitions(client: Any, settings: Settings, complaints: Complaints, topic: str) -> list[int]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from streams.cli.moments import past
 from streams.cli.options import BootstrapOption, ConfigOption, JsonOption, say, settings_for
 from streams.errors import ExpectedError, SettingsError
 
@@ -28,7 +29,6 @@ KEY_CHARS_SHOWN: Final = 32
 VALUE_BYTES_SHOWN: Final = 16 << 10
 HEX_BYTES_SHOWN: Final = 1 << 10
 HEX_BYTES_A_LINE: Final = 16
-UNITS_MS: Final = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 TopicArgument = Annotated[
     str | None,
@@ -222,8 +222,8 @@ def _selection(
         places=frozenset(places),
         every_state=bool(places),  # who names one wants to know what became of it
         reasons=frozenset(RejectReason(word) for word in reasons or ()),
-        since_ms=_moment(since, "--since"),
-        until_ms=_moment(until, "--until"),
+        since_ms=past(since, "--since"),
+        until_ms=past(until, "--until"),
     )
 
 
@@ -255,22 +255,6 @@ def _dead_letter_topic(settings: "Settings", name: str) -> str:
     found = known.get(name) or known.get(topics.prefix + name)
     if found is None:
         raise SettingsError(f"{name} has no dead letters; name product, account or transitions")
-    return found
-
-
-def _moment(text: str | None, option: str) -> int | None:
-    import time  # noqa: PLC0415
-
-    from schemas.timestamps import parse_ms  # noqa: PLC0415
-
-    if text is None:
-        return None
-    number, unit = text[:-1], text[-1:]
-    if unit in UNITS_MS and number.isascii() and number.isdigit() and len(number) <= len("99999"):
-        return time.time_ns() // 1_000_000 - int(number) * UNITS_MS[unit]
-    found = parse_ms(text)
-    if found is None:
-        raise SettingsError(f"{option} {text} is no time: write 2026-03-01T00:00:00Z, or 30m, 2h, 3d for so long ago")
     return found
 
 

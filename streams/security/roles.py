@@ -46,7 +46,7 @@ PURPOSES: Final = {
     Role.ROUTER: "runs 'pegel worker router'",
     Role.COURIER: "runs 'pegel worker courier'",
     Role.PUBLISHER: "sends events, with 'pegel publish' or by a producer of your own",
-    Role.OPERATOR: "writes control records and reads them back: 'pegel catalog apply', 'catalog history', 'erase'",
+    Role.OPERATOR: "writes control records: 'pegel catalog', 'erase', 'deliveries', 'destination', 'silence'",
     Role.DLQ: "looks at what was refused, tries it again or drops it: 'pegel dlq'",
     Role.READER: "reads what came of it: 'pegel dump', 'explain --from-kafka', consumers of your own",
     Role.ADMINISTRATOR: "lays the topics out: 'pegel topics apply'",
@@ -68,6 +68,8 @@ def command_permissions(role: Role, topics: "Topics") -> tuple[Permission, ...]:
             control = f"{topics.group(CONTROL)}."
             return (
                 *of_topics([topics.account_events, topics.catalogs], Operation.READ, Operation.WRITE),
+                *of_topics([topics.inbox], Operation.WRITE),
+                *of_topics([topics.deliveries_changelog, topics.actions], Operation.READ),
                 Permission(Resource.TRANSACTIONAL_ID, control, Operation.WRITE, prefixed=True),
                 reading,
             )

@@ -83,6 +83,8 @@ class Outbox:
         self._spilling: dict[str, bytes] = {}
         """Spilled since the last flush."""
         self._dropped: set[str] = set()
+        self._forgotten: set[str] = set()
+        """Accounts of which nothing that is spilled by now shall be told."""
         self._spill: Spill | None = None
         self._spill_changed = False
         self._next_order = 0
@@ -162,6 +164,11 @@ class Outbox:
         self._rows.add(delivery_id)
         return True
 
+    def forget_spilled(self, account: str) -> None:
+        """Have nothing of what is spilled about an account come back."""
+        if self._spill is not None:
+            self._forgotten.add(account)
+
     # -- the changelog -----------------------------------------------------------------------------------------------
 
     def dirty(self) -> bool:
@@ -198,7 +205,9 @@ class Outbox:
         for delivery in taken:
             spill.from_order = delivery.order + 1
             self._rows.add(delivery.delivery_id)
-            if delivery.delivery_id not in self._dropped:
+            if delivery.news.account_id in self._forgotten:
+                self._changed[delivery.delivery_id] = None
+            elif delivery.delivery_id not in self._dropped:
                 self._open[delivery.delivery_id] = replace(
                     delivery, unsure=delivery.unsure or delivery.order < self._own_from
                 )
@@ -206,6 +215,7 @@ class Outbox:
         if found.complete and found.until == spill.until:
             self._spill, self._spill_changed = None, True
             self._dropped.clear()
+            self._forgotten.clear()
         return [self._open[one.delivery_id] for one in taken if one.delivery_id in self._open]
 
     def restore(self, restored: "Restored") -> None:

@@ -324,6 +324,8 @@ class CourierStage:
                     )  # fmt: skip
                     post.planner.silence(silence, self._clock())
                 post.planned = True
+            case CommandKind.FORGET if command.account is not None:
+                self._forget(post, command.account)
             case CommandKind.RETRY | CommandKind.DROP if command.delivery_id is not None:
                 delivery = post.outbox.get(command.delivery_id)
                 if kind is CommandKind.RETRY and delivery is not None:
@@ -336,6 +338,14 @@ class CourierStage:
                     post.outbox.drop_spilled(command.delivery_id)
             case _:
                 self._counts[f"rejected:{RejectReason.BAD_CONTROL}"] += 1
+
+    def _forget(self, post: Post, account: str) -> None:
+        post.planner.forget(account)
+        post.planned = True
+        post.threads.forget(account)
+        post.outbox.forget_spilled(account)
+        for delivery in [one for one in post.outbox if one.news.account_id == account]:
+            self._drop(post, delivery)
 
     def _drop(self, post: Post, delivery: Delivery) -> None:
         if not self._desk.withdraw(delivery):

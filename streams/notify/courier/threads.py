@@ -37,6 +37,10 @@ class Threads:
             del self._known[oldest]
             self._changed[oldest] = None
 
+    def forget(self, account: str) -> None:
+        if self._known.pop(account, None) is not None:
+            self._changed[account] = None
+
     def restore(self, account: str, row: bytes | None) -> None:
         self._known.pop(account, None)
         if row is not None:

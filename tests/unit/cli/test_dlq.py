@@ -1,16 +1,12 @@
 """Laws of `pegel dlq`'s arguments and looks; what it does stands in tests/kafka/test_dlq_commands.py."""
 
-import time
-
 import pytest
 
 from schemas.dead_letter import Rejected, RejectReason
-from schemas.timestamps import format_ms
 from streams.cli import run
-from streams.cli.dlq import _dead_letter_topic, _line, _moment, _row, _selection, _value_lines
+from streams.cli.dlq import _dead_letter_topic, _line, _row, _selection, _value_lines
 from streams.dead_letters.letters import Letter
 from streams.dead_letters.marks import Action, Mark, Place
-from streams.errors import SettingsError
 from streams.runtime.dead_letters import RefusedAt, dead_letter
 from streams.settings import KafkaSettings, Settings
 from tests.unit.notify.world import Record
@@ -54,16 +50,6 @@ def test_without_a_topic_all_are_meant_and_with_ids_those_of_the_ids() -> None:
     one = _selection(SETTINGS, None, ["account:1:2"], None, None, None)
     assert one.topics == ["t.account.events.v1.dlq"]
     assert one.places == {Place("t.account.events.v1.dlq", 1, 2)}
-
-
-def test_a_time_is_a_moment_or_so_long_ago() -> None:
-    assert _moment(format_ms(NOW), "--since") == NOW
-    found = _moment("2h", "--since")
-    assert found is not None
-    assert abs(time.time() * 1000 - 7_200_000 - found) < 60_000
-    for odd in ("h", "-1h", "1w", "²h", "999999999d", ""):
-        with pytest.raises(SettingsError):
-            _moment(odd, "--since")
 
 
 def test_a_line_moves_no_terminal_and_says_what_was_done() -> None:

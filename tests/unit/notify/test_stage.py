@@ -9,9 +9,12 @@ from hypothesis import strategies as st
 
 from schemas.action import Action
 from schemas.dead_letter import DeadLetter, RejectReason
-from schemas.inbox import CommandKind
+from schemas.inbox import CommandKind, SilenceOrder
+from schemas.timestamps import format_ms
 from streams.connectors.message import Message
 from streams.connectors.outcome import Outcome, OutcomeKind, ok, throttled
+from streams.deliveries.history import latest, of_delivery
+from streams.deliveries.ledger import read
 from streams.metrics import BREAKER_STATES, Metrics
 from streams.notify.courier import outbox, stage
 from streams.notify.courier.rows import decode_delivery, encode_delivery
@@ -19,7 +22,7 @@ from streams.notify.deliver.breaker import BreakerState
 from streams.notify.plan.delivery import delivery_id
 from streams.runtime.dead_letters import original_headers, retry_headers
 from streams.runtime.stage import StageFailure
-from tests.unit.notify.harness import TOPICS, FakeConnector, Harness, playbooks
+from tests.unit.notify.harness import TOPICS, FakeConnector, Harness, Row, playbooks
 from tests.unit.notify.world import NOW_MS, delivery, play, raw
 
 K = OutcomeKind
@@ -670,3 +673,43 @@ async def test_every_level_and_count_of_a_destination_is_a_declared_metric() -> 
             "open_deliveries:team": 3, "oldest_undelivered_seconds:team": 5, "parked_lanes:team": 2, "held:team": 1,
             "breaker:team:closed": 1, "planned_messages:team": 0, "budget_spent_messages:team": 3,
         }  # fmt: skip
+
+
+@pytest.mark.usefixtures("window")
+async def test_of_an_account_that_was_erased_nothing_is_told_and_nothing_is_kept() -> None:
+    h = harness(lambda _: Outcome(K.AUTH, "403 invalid_token"))
+    async with h.worker():
+        await h.through(*(raw(account=f"a{number % 2}", sequence=number) for number in range(30)))
+        h.command(CommandKind.FORGET, None, account="a1")
+        h.read()
+        h.connectors["team"].answer = lambda _: ok("ts")
+        h.connectors["team"].received.clear()
+        for _ in range(100):
+            await h.turn(after_ms=60_000)
+            h.flush()
+        assert {message.account for message in h.connectors["team"].received} == {"a0"}
+        assert len(h.connectors["team"].received) == 15
+        assert [key for key in h.rows if b"a1" in key] == []
+        assert h.delivery_rows() == {}
+
+
+async def test_what_operators_see_is_what_the_changelog_says() -> None:
+    h = Harness({name: FakeConnector(lambda _: Outcome(K.RETRY_RECORD, "423")) for name in ("team", "other")})
+    async with h.worker():
+        await h.through(raw())
+        h.command(CommandKind.PAUSE, note="why")
+        h.command(CommandKind.SILENCE, None, silence=SilenceOrder("s1", h.clock.now_ms + 1_000, account="acme"))
+        h.read()
+        h.flush()
+        ledger = read(Row(key, row) for key, row in [(b"", b"position"), (b"\0staged", b"x"), *h.rows.items()])
+        assert ledger.open.keys() == {T1, delivery_id("other", "t-acme-1", "plain")}
+        assert ledger.open[T1].row() == {
+            "delivery_id": T1, "destination": "team", "playbook": "team", "kind": "note", "account_id": "acme",
+            "segment": "at_risk", "direction": "entered", "planned_at": "2026-03-01T12:34:58.000Z", "attempts": 1,
+            "next_attempt_at": format_ms(decode_delivery("team", T1, h.delivery_rows()[T1]).not_before_ms), "items": 1,
+        }  # fmt: skip
+        assert {name: row.command for name, row in ledger.operators.items()} == {"team": "pause"}
+        assert ledger.silences["s1"].keys() == {"team", "other"}
+        assert [one["outcome"] for one in of_delivery([Row(b"", o.value) for o in h.outputs], T1)] == ["retrying"]
+        [last] = latest([Row(b"", o.value) for o in h.outputs], lambda one: one["destination"] == "team", 1)
+        assert last["delivery_id"] == T1
