@@ -8,7 +8,7 @@ them: strata, each one compiled function.
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -33,6 +33,10 @@ from streams.engine.rules.expression import Node
 from streams.engine.rules.parse import Scope, parse_condition, parse_value
 from streams.engine.rules.slots import Slots
 from streams.engine.rules.vocabulary import RESERVED_NAMES, WHERE
+
+if TYPE_CHECKING:
+    from streams.engine.account import Account
+    from streams.engine.working import Working
 
 VERSION_HEX_DIGITS: Final = 16
 
@@ -106,22 +110,20 @@ class Program:
             lazy.packed = msgspec.msgpack.encode(self.content)
         return lazy.packed
 
-    @property
-    def ranked_values(self) -> Ranked:
+    def ranked_values(self, account: "Account", working: "Working", now: int, members: int) -> tuple[float | None, ...]:
         """The values of the definitions by which accounts are ranked, in the order of `slots.ranked`."""
         lazy = self._lazy
         if lazy.ranked_values is None:
             nodes = [self.definition_nodes[name] for name in self.slots.ranked]
             lazy.ranked_values = compile_ranked(nodes, self.slots, dict(self.bits))
-        return lazy.ranked_values
+        return lazy.ranked_values(account, working, now, members)
 
-    @property
-    def definitions(self) -> Evidence:
+    def definitions(self, account: "Account", working: "Working", now: int, members: int) -> dict[str, Any]:
         """The values of all definitions, by name."""
         lazy = self._lazy
         if lazy.definitions is None:
             lazy.definitions = compile_values(self.definition_nodes, self.slots, dict(self.bits))
-        return lazy.definitions
+        return lazy.definitions(account, working, now, members)
 
     @property
     def evidence(self) -> list[Evidence]:
