@@ -46,9 +46,9 @@ class Case(StrEnum):
     TRICKLE = "trickle"
 
 
-TIMEOUT_S: Final = 0.25
+TIMEOUT_S: Final = 0.4
 """Of attempts at what never answers."""
-LATE_S: Final = 0.5
+LATE_S: Final = 0.8
 
 USUAL: Final = {
     Case.TOO_FAST: K.THROTTLED,
