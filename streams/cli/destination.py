@@ -16,6 +16,7 @@ from streams.errors import ExpectedError, SettingsError
 if TYPE_CHECKING:
     from schemas.inbox import CommandKind
     from streams.connectors.outcome import Outcome
+    from streams.connectors.preparing import Step
     from streams.notify.playbooks import Playbooks
     from streams.settings import Settings
 
@@ -111,6 +112,52 @@ def send_test(
         sys.stdout.write(f"{name}: {outcome.kind}{f' ({outcome.detail})' if outcome.detail else ''}\n")
     if outcome.kind.value != "ok":
         raise typer.Exit(1)
+
+
+@app.command()
+def prepare(
+    name: DestinationArgument,
+    catalog: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|FILE", help="Its segments; else the catalog of the settings.", show_default=False),
+    ] = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    bootstrap: BootstrapOption = None,
+) -> None:
+    """Make what a destination needs at its provider, such as properties of companies. Exit with 1 if that fails."""
+    import asyncio  # noqa: PLC0415
+
+    from streams.catalogs import load_catalog  # noqa: PLC0415
+    from streams.notify.playbooks.needs import segments_needed  # noqa: PLC0415
+
+    settings = settings_for(config, bootstrap)
+    playbooks = _playbooks(settings, with_secrets=True)
+    if playbooks is None:
+        raise SettingsError("no playbook is set; name one: notify.playbooks (PEGEL_NOTIFY__PLAYBOOKS)")
+    _require(playbooks, name)
+    needed = segments_needed(playbooks.plays, load_catalog(catalog or settings.engagement.catalog), name)
+    steps = asyncio.run(_prepared(playbooks, name, needed))
+    for step in steps:
+        row = {"name": step.name, "did": step.did.value, "advice": step.advice}
+        said = f": {step.advice}" if step.advice else ""
+        sys.stdout.write((json.dumps(row) if as_json else f"{step.name}  {step.did}{said}") + "\n")
+    if any(step.advice for step in steps):
+        raise typer.Exit(1)
+
+
+async def _prepared(playbooks: "Playbooks", name: str, needed: tuple[list[str], list[str]]) -> "list[Step]":
+    from streams.connectors.preparing import Preparing  # noqa: PLC0415
+
+    connector = playbooks.type_of(name).build(playbooks.destinations[name])
+    try:
+        if not isinstance(connector, Preparing):
+            raise ExpectedError(
+                f"{name} needs nothing that Pegel could make; try it out: pegel destination test {name}"
+            )
+        return await connector.prepare(*needed, now_ms())
+    finally:
+        await connector.close()
 
 
 async def _sent(playbooks: "Playbooks", name: str) -> "Outcome":

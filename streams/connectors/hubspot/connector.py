@@ -13,8 +13,9 @@ from streams.connectors.hubspot.answers import Sent, told
 from streams.connectors.hubspot.api import HubspotApi
 from streams.connectors.hubspot.config import HubspotConfig
 from streams.connectors.hubspot.payload import upsert_body
-from streams.connectors.hubspot.properties import Step, checked, prepared
+from streams.connectors.hubspot.properties import checked, prepared
 from streams.connectors.outcome import Outcome
+from streams.connectors.preparing import Step
 
 BATCH_MAX: Final = 100
 LIMITS: Final = Limits(entries_max=BATCH_MAX, bytes_max=2 << 20, entry_bytes_max=256 << 10)

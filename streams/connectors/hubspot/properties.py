@@ -1,8 +1,6 @@
 """The company properties that a destination needs: whether they are there, and making those that are not."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 import msgspec
@@ -13,6 +11,7 @@ from streams.connectors.http import Answer
 from streams.connectors.hubspot.api import HubspotApi
 from streams.connectors.hubspot.payload import property_body
 from streams.connectors.outcome import Outcome, OutcomeKind, ok
+from streams.connectors.preparing import Did, Step
 
 STEP_TIMEOUT_S: Final = 20.0
 STEPS_MAX: Final = 500
@@ -20,23 +19,6 @@ IDENTITY: Final = "account_id"
 
 MISSING: Final = Outcome(OutcomeKind.AUTH, "property_missing")
 NOT_UNIQUE: Final = Outcome(OutcomeKind.AUTH, "property_not_unique")
-
-
-class Did(StrEnum):
-    """What became of one property."""
-
-    CREATED = "created"
-    EXISTS = "exists"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One property, and what is to be said about it; `advice` is empty where all is well."""
-
-    name: str
-    did: Did
-    advice: str = ""
 
 
 class _Property(msgspec.Struct):

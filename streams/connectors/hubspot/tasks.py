@@ -23,9 +23,10 @@ from streams.connectors.hubspot.api import HubspotApi
 from streams.connectors.hubspot.config import HubspotTaskConfig
 from streams.connectors.hubspot.connector import upserted
 from streams.connectors.hubspot.payload import marker_of, owner_of, task_body
-from streams.connectors.hubspot.properties import checked
+from streams.connectors.hubspot.properties import checked, prepared
 from streams.connectors.message import Message, MessageKind
 from streams.connectors.outcome import Outcome, OutcomeKind, ok
+from streams.connectors.preparing import Step
 
 COMPANIES_MAX: Final = 50
 """A digest about more is told of the first; the words name them all."""
@@ -55,6 +56,10 @@ class HubspotTaskConnector:
             if found is not None:
                 return found
         return await self._make(message, companies, attempt)
+
+    async def prepare(self, segments: Sequence[str], groups: Sequence[str], now_ms: int) -> list[Step]:
+        """Make the unique property if it is missing."""
+        return await prepared(self._api, self._config.id_property, {}, (segments, groups), now_ms)
 
     async def close(self) -> None:
         await self._api.close()

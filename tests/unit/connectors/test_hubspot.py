@@ -16,10 +16,10 @@ from streams.connectors.hubspot.config import HubspotConfig, HubspotTaskConfig
 from streams.connectors.hubspot.connector import HubspotConnector
 from streams.connectors.hubspot.limits import headers_wait_s, midnight_wait_s
 from streams.connectors.hubspot.payload import marker_of, text_of
-from streams.connectors.hubspot.properties import Did
 from streams.connectors.hubspot.tasks import HubspotTaskConnector
 from streams.connectors.message import Link, Message, MessageKind, Rendered
 from streams.connectors.outcome import Outcome, OutcomeKind, Scope
+from streams.connectors.preparing import Did
 from tests.providers.clock import ManualClock
 from tests.providers.faults import dropped, status
 from tests.providers.hubspot import TOKEN, HubspotApi, Property
