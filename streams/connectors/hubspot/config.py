@@ -72,6 +72,9 @@ class HubspotConfig(HubspotAccess):
 
 class HubspotTaskConfig(HubspotAccess):
     type: Literal["hubspot_task"]
+    rate_per_s: float | None = Field(
+        3.0, gt=0, le=10_000, description="A task takes two requests, four after an attempt whose end is not known."
+    )
     due_h: float = Field(24.0, ge=0, le=24 * 366, description="Due so long after the transition.")
     priority: Literal["LOW", "MEDIUM", "HIGH"] = Field("MEDIUM", description="The task's.")
     task_type: Literal["TODO", "CALL", "EMAIL"] = Field("TODO", description="The task's.")

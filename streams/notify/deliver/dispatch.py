@@ -129,10 +129,14 @@ class Dispatch:
             self._note_health({one.kind for one in answers}, now_ms, probe=start.probe)
         elif start.probe:
             self.breaker = self.breaker.withdrawn(now_ms)
-        return [
+        settled = [
             self._applied(delivery, outcome, now_ms)
             for delivery, outcome in zip(start.deliveries, outcomes, strict=True)
         ]
+        # Once for the request: a batch that is throttled is no row of throttles.
+        throttled = any(one.kind is OutcomeKind.THROTTLED for one in answers)
+        self._throttles = self._throttles + 1 if throttled else 0
+        return settled
 
     def overdue(self, now_ms: int) -> list[Settled]:
         """Settle what has waited too long, or waits for a destination that is gone."""
@@ -172,7 +176,6 @@ class Dispatch:
             self.destination.give_up_h, self._throttles, self.breaker.state is not BreakerState.CLOSED
         )
         decided = verdict(delivery, outcome, now_ms, given)
-        self._throttles = self._throttles + 1 if throttled else 0
         delivery = replace(
             delivery,
             attempts=decided.attempts,

@@ -285,6 +285,20 @@ def test_one_answer_of_a_batch_that_is_well_says_that_the_destination_is() -> No
     assert dispatch.breaker.state is BreakerState.CLOSED
 
 
+def test_a_batch_that_is_throttled_is_one_throttle() -> None:
+    dispatch = Dispatch(destination(rate_per_s=None), batch_max=20)
+    for delivery in deliveries(20, 20):
+        dispatch.offer(delivery, NOW_MS)
+    now_ms = NOW_MS
+    for seconds in (10, 20, 40):
+        start = dispatch.next(now_ms)
+        assert start is not None
+        assert len(start.deliveries) == 20
+        dispatch.concluded(start, [throttled(None, "429")] * 20, now_ms)
+        assert dispatch.next(now_ms + seconds * 1_000 - 1) is None
+        now_ms += seconds * 1_000
+
+
 def test_where_the_newest_state_wins_what_waits_is_told_once_and_as_it_is_by_then() -> None:
     simulation = Simulation(destination(), down_until(NOW_MS + HOUR, Outcome(K.RETRY_DESTINATION)), latest_wins=True)
     offered = deliveries(300, 3)
