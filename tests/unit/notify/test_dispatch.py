@@ -287,8 +287,8 @@ def test_one_answer_of_a_batch_that_is_well_says_that_the_destination_is() -> No
 
 def test_a_batch_that_is_throttled_is_one_throttle() -> None:
     dispatch = Dispatch(destination(rate_per_s=None), batch_max=20)
-    for delivery in deliveries(20, 20):
-        dispatch.offer(delivery, NOW_MS)
+    for each in deliveries(20, 20):
+        dispatch.offer(each, NOW_MS)
     now_ms = NOW_MS
     for seconds in (10, 20, 40):
         start = dispatch.next(now_ms)
