@@ -45,10 +45,10 @@ PURPOSES: Final = {
     Role.ENGAGEMENT: "runs 'pegel worker engagement'",
     Role.ROUTER: "runs 'pegel worker router'",
     Role.COURIER: "runs 'pegel worker courier'",
-    Role.PUBLISHER: "sends events, with 'pegel publish' or by a producer of your own",
+    Role.PUBLISHER: "sends events, with 'pegel publish', 'pegel link serve' or a producer of your own",
     Role.OPERATOR: "writes control records: 'pegel catalog', 'erase', 'deliveries', 'destination', 'silence'",
     Role.DLQ: "looks at what was refused, tries it again or drops it: 'pegel dlq'",
-    Role.READER: "reads what came of it: 'pegel dump', 'explain --from-kafka', consumers of your own",
+    Role.READER: "reads what came of it: 'pegel dump', 'explain --from-kafka', 'playbook results', your own consumers",
     Role.ADMINISTRATOR: "lays the topics out: 'pegel topics apply'",
     Role.DOCTOR: "looks at everything and changes nothing: 'pegel doctor', 'topics show'",
 }
