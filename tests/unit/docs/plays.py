@@ -156,7 +156,7 @@ def _happened(line: str, place: int) -> Happened:
     known = yaml.safe_load(match["facts"] or "{}")
     direction = match["direction"].removesuffix(" to")
     at_ms = _ms(match["at"])
-    fields = {
+    fields: dict[str, Any] = {
         "transition_id": f"t{place}",
         "account_id": match["account"],
         "segment": match["segment"],

@@ -51,7 +51,8 @@ def blocks(kind: str) -> list[str]:
 def heading_of(text: str) -> str:
     """The section that a block stands in, to name its test by."""
     above = PAGE[: PAGE.index(text)]
-    return re.findall(r"^## (.*)$", above, re.MULTILINE)[-1].lower().replace(" ", "-")
+    last: str = re.findall(r"^## (.*)$", above, re.MULTILINE)[-1]
+    return last.lower().replace(" ", "-")
 
 
 @pytest.mark.parametrize("text", blocks(KIND), ids=heading_of)
