@@ -46,8 +46,9 @@ class Background:
     def turn(self, posts: Collection[Post], now_ms: int) -> tuple[Post, list[Delivery]] | None:
         """Take what is done and begin what is next. Returns deliveries that were read back, to be offered."""
         for post in posts:
-            if len(self._requests) < REQUESTS_MAX:
+            if len(self._requests) < REQUESTS_MAX and post.planner.next_ms() <= now_ms:
                 self._requests += ((post, request) for request in post.planner.wants_roster(now_ms))
+                post.planned = True
         offered = self._taken(now_ms) if self._task is not None and self._task.done() else None
         if self._task is None and now_ms >= self._not_before_ms:
             self._begin(posts)

@@ -20,6 +20,7 @@ from streams.notify.deliver.desk import Desk
 from streams.notify.plan.planner import RosterMember, RosterRequest
 from streams.notify.plan.render import Words
 from streams.notify.playbooks import Playbooks
+from streams.notify.playbooks.standard import STANDARD
 from streams.notify.router.interest import Interests
 from streams.notify.router.stage import RouterStage
 from streams.runtime.stage import Output
@@ -73,7 +74,8 @@ def playbooks(
     books = FakePlaybooks(
         chosen,
         {name: FakeDestination(id=name, type="fake", in_flight_max=4) for name in names},
-        {("plain", Dialect.PLAIN): words},
+        {("plain", Dialect.PLAIN): words}
+        | {(name, Dialect.PLAIN): Words(template, Dialect.PLAIN) for name, template in STANDARD.items()},
         playbook=Playbook(format=1, name="test", plays=chosen),
     )
     books.__dict__["kind"] = replace(FakePlaybooks.kind, **kind)

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from unittest import mock
 
 import pytest
 from hypothesis import example, given, settings
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from schemas.action import Action
 from schemas.dead_letter import DeadLetter, RejectReason
 from schemas.inbox import CommandKind, SilenceOrder
+from schemas.playbook import Play
 from schemas.timestamps import format_ms
 from streams.connectors.message import Message
 from streams.connectors.outcome import Outcome, OutcomeKind, ok, throttled
@@ -20,9 +22,10 @@ from streams.notify.courier import outbox, stage
 from streams.notify.courier.rows import decode_delivery, encode_delivery
 from streams.notify.deliver.breaker import BreakerState
 from streams.notify.plan.delivery import delivery_id
+from streams.notify.plan.roster import RosterMember
 from streams.runtime.dead_letters import original_headers, retry_headers
 from streams.runtime.stage import StageFailure
-from tests.unit.notify.harness import TOPICS, FakeConnector, Harness, Row, playbooks
+from tests.unit.notify.harness import TOPICS, FakeConnector, FakeDestination, Harness, Row, playbooks
 from tests.unit.notify.world import NOW_MS, delivery, play, raw
 
 K = OutcomeKind
@@ -545,13 +548,15 @@ def test_a_row_is_read_back_as_it_was() -> None:
 KINDS = (K.OK, K.OK, K.RETRY_DESTINATION, K.RETRY_RECORD, K.THROTTLED, K.AMBIGUOUS, K.AUTH)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @example(seed=1_831_162)
 @given(seed=st.integers(min_value=0, max_value=2**32))
 def test_whatever_fails_and_whenever_it_is_killed_nothing_is_lost_and_what_was_flushed_is_not_repeated(
     seed: int,
 ) -> None:
-    asyncio.run(_run_with_kills(random.Random(seed)))
+    chance = random.Random(seed)
+    with mock.patch.object(stage, "window_max", lambda _: chance.choice([1, 3, 4_000])):
+        asyncio.run(_run_with_kills(chance))
 
 
 async def _run_with_kills(chance: random.Random) -> None:
@@ -713,3 +718,69 @@ async def test_what_operators_see_is_what_the_changelog_says() -> None:
         assert [one["outcome"] for one in of_delivery([Row(b"", o.value) for o in h.outputs], T1)] == ["retrying"]
         [last] = latest([Row(b"", o.value) for o in h.outputs], lambda one: one["destination"] == "team", 1)
         assert last["delivery_id"] == T1
+
+
+async def test_a_list_is_made_of_who_is_in_the_segment_and_told_once_also_if_the_worker_dies_over_it() -> None:
+    morning = Play.model_validate(
+        {
+            "id": "morning", "on": {"digest": "0 8 * * *"}, "destination": "team", "template": "standard-list",
+            "list": {"segment": "expiring_trial", "sort": "rate", "top": 2},
+        }
+    )  # fmt: skip
+    h = harness(books=playbooks([morning]))
+    h.roster = [RosterMember(name, NOW_MS, {"rate": rate}) for name, rate in (("a", 0.2), ("b", 0.9), ("c", 0.5))]
+    async with h.worker():
+        await h.turn()
+        h.flush()
+    for unsure in (False, True):
+        async with h.worker():
+            h.clock.now_ms += 0 if unsure else 86_400_000
+            for _ in range(5):
+                await h.turn()
+            [list_] = h.connectors["team"].received
+            h.connectors["team"].received.clear()
+            assert (list_.kind, [item["account_id"] for item in list_.items]) == ("list", ["b", "c"])
+            assert list_.after_ambiguous is unsure
+    h.flush()
+    assert [(a["kind"], a["items"], a["outcome"]) for a in h.actions()] == [("list", ["b", "c"], "delivered")]
+
+
+async def test_what_waits_for_a_group_is_told_by_the_next_worker_as_one_message() -> None:
+    h = harness()
+    grouped = FakeDestination(id="team", type="fake", group={"wait_s": 30, "by": ["segment"]})
+    h.books.destinations["team"] = grouped  # type: ignore[index]
+    async with h.worker():
+        await h.through(*(raw(account=f"a{number}") for number in range(3)))
+        assert (h.connectors["team"].ids, h.delivery_rows()) == ([], {})
+        assert {action["outcome"] for action in h.actions()} == {"deferred"}
+    async with h.worker():
+        for _ in range(3):
+            await h.turn(after_ms=31_000)
+            h.flush()
+        [digest] = h.connectors["team"].received
+        assert (digest.kind, [item["account_id"] for item in digest.items]) == ("digest", ["a0", "a1", "a2"])
+        assert digest.rendered.title == "3 changes: At risk"
+        [end] = [action for action in h.actions() if action["outcome"] == "delivered"]
+        assert end["items"] == ["t-a0-1", "t-a1-1", "t-a2-1"]
+
+
+async def test_every_transition_of_a_digest_that_is_refused_is_a_dead_letter_and_told_alone_when_tried_again() -> None:
+    h = harness(lambda _: Outcome(K.REJECTED, "400 invalid_blocks"))
+    grouped = FakeDestination(id="team", type="fake", group={"wait_s": 1, "by": ["segment"]})
+    h.books.destinations["team"] = grouped  # type: ignore[index]
+    async with h.worker():
+        await h.through(raw(account="a"), raw(account="b"))
+        for _ in range(2):
+            await h.turn(after_ms=2_000)
+            h.flush()
+        letters = h.dead_letters()
+        assert [letter.value for letter in letters] == [raw(account="a"), raw(account="b")]
+        h.connectors["team"].answer = lambda _: ok()
+        headers = [
+            *original_headers(letters[1].headers),
+            *[(name, value) for name, value in letters[1].headers if name in {"pegel-destination", "pegel-play"}],
+            ("pegel-retry-delivery", dict(letters[1].headers)["pegel-delivery-id"]),
+        ]
+        h.write(letters[1].value, headers=headers)
+        await h.through()
+        assert (h.connectors["team"].received[-1].account, h.connectors["team"].received[-1].kind) == ("b", "note")
