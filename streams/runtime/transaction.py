@@ -39,7 +39,8 @@ BATCH_BYTES_MAX: Final = 900_000
 RETRY_BACKOFF_MS: Final = 20
 RECORDS_PACKED_AT_ONCE_MAX: Final = 2_000
 """Packing is plain computing; between so many records the loop gets a turn."""
-COMPRESSION: Final = "lz4"
+COMPRESSION: Final = "snappy"
+"""aiokafka packs lz4 at its highest level, which takes five times as long as snappy for a tenth fewer bytes."""
 
 
 @dataclass(frozen=True, slots=True)
