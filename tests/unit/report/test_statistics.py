@@ -1,6 +1,7 @@
 """The statistics of results: published values, and laws that hold for any counts."""
 
 from math import inf, isclose
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -137,3 +138,24 @@ def test_the_chi_square_of_a_known_table() -> None:
     """The usual critical values of one degree of freedom: 3.841 at 5 %, 10.828 at 0.1 %."""
     assert chi_square(60, 40, 0.5) == 4.0
     assert round(p_of_split(60, 40, 0.5), 4) == 0.0455
+
+
+def found(treatment: float, control: float, of: int, runs: int = 800) -> float:
+    """How often an interval leaves out 0, of experiments with these true shares and so many accounts an arm."""
+    random = Random(7)
+    seen = 0
+    for _ in range(runs):
+        counts = [sum(random.random() < true for _ in range(of)) for true in (treatment, control)]
+        one, other = (share(reached, of, CONFIDENCE) for reached in counts)
+        seen += difference(one, other).leaves_out(0)
+    return seen / runs
+
+
+def test_nothing_is_taken_for_something_about_once_in_twenty_times() -> None:
+    assert 0.02 < found(0.1, 0.1, 400) < 0.075
+
+
+def test_an_effect_is_seen_with_the_power_that_its_size_of_sample_promises() -> None:
+    sizes = needed(0.1, 0.05, 0.5, CONFIDENCE)
+    assert sizes is not None
+    assert 0.76 < found(0.15, 0.1, sizes.control) < 0.84
