@@ -555,7 +555,7 @@ def test_whatever_fails_and_whenever_it_is_killed_nothing_is_lost_and_what_was_f
     seed: int,
 ) -> None:
     chance = random.Random(seed)
-    with mock.patch.object(stage, "window_max", lambda _: chance.choice([1, 3, 4_000])):
+    with mock.patch.object(stage, "window_max", side_effect=lambda _: chance.choice([1, 3, 4_000])):
         asyncio.run(_run_with_kills(chance))
 
 
