@@ -112,7 +112,7 @@ def test_a_list_is_of_those_who_are_in_the_segment_by_the_last_word_of_the_topic
         wire = WireMembership(
             account_id=account, as_of="2026-03-01T00:00:00.000Z", stage="trial", sequence=1,
             segments=[
-                WireSegmentMembership(segment=one, group=None, entered_at="2026-02-01T00:00:00.000Z") for one in segments
+                WireSegmentMembership(segment=one, group=None, entered_at="2026-02-01T00:00:00Z") for one in segments
             ],
             key_numbers={"rate": 0.5}, catalog_version="v1",
         )  # fmt: skip
