@@ -14,10 +14,12 @@ from streams.cli.simulation import simulation, time_of
 from streams.errors import InvalidSchemaError, SettingsError
 
 if TYPE_CHECKING:
-    from schemas.playbook import Play
+    from collections.abc import Sequence
+
     from streams.catalogs.document import Document
     from streams.catalogs.problems import Problem
     from streams.engine.program import Program
+    from streams.notify.plan.destination import DestinationPlan
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -131,7 +133,7 @@ def simulate(
     from streams.simulate.table import comings_and_goings, rows, table  # noqa: PLC0415
 
     since_ms, until_ms = time_of(since, "--since"), time_of(until, "--until")
-    plays = _plays(playbook, [segment.id for segment in _usable(new)[1].segments]) if playbook is not None else ()
+    plans = _plans(playbook, [segment.id for segment in _usable(new)[1].segments]) if playbook is not None else ()
     ran = simulation((against, new), files, until_ms, config, jobs)
     if ran.rejected:
         say(f"{ran.rejected} lines cannot be used; `pegel replay` says why")
@@ -141,7 +143,7 @@ def simulate(
         raise SettingsError("--since is not before the end of the events: name an earlier time")
     old_course, new_course = ran.courses
     span = Span(ran.first_ms if since_ms is None else since_ms, ran.last_ms)
-    found = compared(old_course, new_course, span, plays)
+    found = compared(old_course, new_course, span, plans)
     if as_json:
         for row in rows(found, with_accounts=list_accounts):
             _write_json(**row)
@@ -151,17 +153,18 @@ def simulate(
         sys.stdout.write(f"{account_id} {change} {segment}\n")
 
 
-def _plays(playbook: str, segments: list[str]) -> "tuple[Play, ...]":
-    """The playbook's plays; the secrets of its destinations are not needed to count."""
+def _plans(playbook: str, segments: list[str]) -> "Sequence[DestinationPlan]":
+    """The plans of its destinations, whose secrets are not needed to count."""
     from schemas.playbook import ANY  # noqa: PLC0415 - as above
     from streams.notify.playbooks import load_playbooks  # noqa: PLC0415
 
-    plays = load_playbooks(playbook, None).plays
-    for play in plays:
-        missing = [segment for segment in play.segments if segment != ANY and segment not in segments]
+    found = load_playbooks(playbook, None)
+    for play in found.plays:
+        named = play.segments if play.roster is None else (play.roster.segment,)
+        missing = [segment for segment in named if segment != ANY and segment not in segments]
         if missing:
             say(f"warning: play {play.id} waits for {', '.join(missing)}, which NEW does not have")
-    return plays
+    return [found.plan(destination, None) for destination in found.destinations]
 
 
 @app.command()

@@ -1,28 +1,32 @@
-"""How many messages a playbook would make of a course, per destination: routed by the rules that the notifier has."""
+"""How many messages a playbook would make of a course, per destination: by the plan that the notifier has."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from schemas.playbook import Play
-from streams.notify.plan.news import News
-from streams.notify.plan.route import routes
-from streams.simulate.course import Course, Step
+import msgspec
 
-
-def alerts(course: Course, plays: Sequence[Play], since_ms: int) -> dict[str, list[int]]:
-    """Per destination of an enabled play, when a message goes out, from `since_ms` on.
-
-    Two plays that tell one thing in the same words to the same destination make one message, as in earnest.
-    """
-    found: dict[str, list[int]] = {play.destination: [] for play in plays if play.enabled}
-    for step in course.steps:
-        if step.at_ms >= since_ms:
-            for destination, _template in {(play.destination, play.template) for play in routes(_news(step), plays)}:
-                found[destination].append(step.at_ms)
-    return found
+from schemas.timestamps import format_ms
+from streams.notify.plan.destination import DestinationPlan
+from streams.simulate.course import Course, Span
+from streams.simulate.rehearsal import Sight, Window, messages
+from streams.simulate.sights import sight_of
 
 
-def _news(step: Step) -> News:
-    return News(
-        "", step.account_id, step.segment, step.direction, step.group, step.from_segment, step.at_ms,
-        from_catalog=False, fields={},
-    )  # fmt: skip
+def alerts(course: Course, plans: Sequence[DestinationPlan], span: Span) -> dict[str, list[int]]:
+    """Per destination, when a message goes out within the span; with what was told before it taken into account."""
+    sent = messages(plans, _sights(course), Window(span.start_ms, span.end_ms))
+    return {plan.id: times.at_ms for plan, times in zip(plans, sent, strict=True)}
+
+
+def _sights(course: Course) -> Iterator[Sight]:
+    """A step without its reasons is enough to plan by."""
+    for number, step in enumerate(course.steps):
+        fields = {
+            "transition_id": str(number),
+            "account_id": step.account_id,
+            "segment": step.segment,
+            "direction": step.direction,
+            "group": step.group,
+            "from_segment": step.from_segment,
+            "effective_at": format_ms(step.at_ms),
+        }
+        yield sight_of(msgspec.json.encode(fields), number)

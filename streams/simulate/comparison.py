@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
-from schemas.playbook import Play
+from streams.notify.plan.destination import DestinationPlan
 from streams.simulate.alerts import alerts
 from streams.simulate.course import Course, Rate, Span
 from streams.simulate.flapping import Flapping, flapping
@@ -58,11 +58,11 @@ class Comparison:
     channels: tuple[ChannelComparison, ...] = field(default=())
 
 
-def compared(old: Course, new: Course, span: Span, plays: Sequence[Play] = ()) -> Comparison:
+def compared(old: Course, new: Course, span: Span, plans: Sequence[DestinationPlan] = ()) -> Comparison:
     """Sizes are of the end; how often something happens is of the span."""
     return Comparison(
         old, new, span, tuple(_segments(old, new, span)), tuple(_overlaps(old, new)),
-        tuple(_channels(old, new, span, plays)),
+        tuple(_channels(old, new, span, plans)),
     )  # fmt: skip
 
 
@@ -103,7 +103,7 @@ def _overlaps(old: Course, new: Course) -> Iterator[Overlap]:
     yield from sorted(found, key=lambda overlap: -overlap.new)
 
 
-def _channels(old: Course, new: Course, span: Span, plays: Sequence[Play]) -> Iterator[ChannelComparison]:
-    before, after = alerts(old, plays, span.start_ms), alerts(new, plays, span.start_ms)
+def _channels(old: Course, new: Course, span: Span, plans: Sequence[DestinationPlan]) -> Iterator[ChannelComparison]:
+    before, after = alerts(old, plans, span), alerts(new, plans, span)
     for channel in after:
         yield ChannelComparison(channel, Rate.of(before[channel], span), Rate.of(after[channel], span))

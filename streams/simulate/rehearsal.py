@@ -12,9 +12,9 @@ What it does not send, or not at once, is counted with its reason. Nothing fails
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Final
 
 from schemas.action import ActionOutcome, Reason
@@ -53,16 +53,22 @@ class Window:
 
 @dataclass(slots=True)
 class Times:
-    """When messages went out, as counts by hour and day of the destination's zone."""
+    """When messages went out; days and hours are those of the zone."""
 
-    messages: int = 0
-    by_day: Counter[str] = field(default_factory=Counter)
-    by_hour: Counter[str] = field(default_factory=Counter)
+    zone: tzinfo
+    at_ms: list[int] = field(default_factory=list)
 
-    def add(self, wall: datetime) -> None:
-        self.messages += 1
-        self.by_day[f"{wall:%Y-%m-%d}"] += 1
-        self.by_hour[f"{wall:%Y-%m-%d %H}:00"] += 1
+    @property
+    def messages(self) -> int:
+        return len(self.at_ms)
+
+    @property
+    def by_day(self) -> Counter[str]:
+        return Counter(f"{wall:%Y-%m-%d}" for wall in self._walls())
+
+    @property
+    def by_hour(self) -> Counter[str]:
+        return Counter(f"{wall:%Y-%m-%d %H}:00" for wall in self._walls())
 
     def busiest_day(self) -> tuple[str, int]:
         return _most(self.by_day)
@@ -70,15 +76,17 @@ class Times:
     def busiest_hour(self) -> tuple[str, int]:
         return _most(self.by_hour)
 
+    def _walls(self) -> Iterator[datetime]:
+        return (datetime.fromtimestamp(at_ms / 1_000, UTC).astimezone(self.zone) for at_ms in self.at_ms)
+
 
 @dataclass(slots=True)
 class Figures:
     """Of one destination. `told`: of the messages after, all the things they tell of; `suppressed`: not told at all."""
 
     destination: str
-    zone: str
-    before: Times = field(default_factory=Times)
-    after: Times = field(default_factory=Times)
+    before: Times
+    after: Times
     told: int = 0
     by_kind: Counter[str] = field(default_factory=Counter)
     """Of the messages after, like what follows."""
@@ -101,12 +109,24 @@ class Rehearsal:
 
 def rehearse(plans: Sequence[DestinationPlan], sights: Iterable[Sight], window: Window) -> Rehearsal:
     """Take everything up to the end of the window, in order of time."""
-    figures = [Figures(plan.id, str(plan.zone)) for plan in plans]
+    figures = [Figures(plan.id, Times(plan.zone), Times(plan.zone)) for plan in plans]
     stands = [
         stand
         for plan, found in zip(plans, figures, strict=True)
         for stand in (_Stand(plan, window, found.after, found), _Stand(bare(plan), window, found.before, None))
     ]
+    return Rehearsal(window, _run(stands, sights, window), tuple(figures))
+
+
+def messages(plans: Sequence[DestinationPlan], sights: Iterable[Sight], window: Window) -> list[Times]:
+    """Only when messages go out, as the plans say."""
+    found = [Times(plan.zone) for plan in plans]
+    _run([_Stand(plan, window, times, None) for plan, times in zip(plans, found, strict=True)], sights, window)
+    return found
+
+
+def _run(stands: "Sequence[_Stand]", sights: Iterable[Sight], window: Window) -> int:
+    """Returns how many transitions the window has."""
     members = _Members()
     transitions = 0
     for sight in sights:
@@ -121,7 +141,7 @@ def rehearse(plans: Sequence[DestinationPlan], sights: Iterable[Sight], window: 
             stand.take(sight, at_ms)
     for stand in stands:
         stand.advance(window.until_ms, members)
-    return Rehearsal(window, transitions, tuple(figures))
+    return transitions
 
 
 def bare(plan: DestinationPlan) -> DestinationPlan:
@@ -192,8 +212,7 @@ class _Stand:
             return
         for decision in decisions:
             if decision.opens:
-                wall = datetime.fromtimestamp(max(now_ms, decision.delivery.not_before_ms) / 1_000, UTC)
-                self._times.add(wall.astimezone(self._plan.zone))
+                self._times.at_ms.append(max(now_ms, decision.delivery.not_before_ms))
             if self._figures is not None:
                 _note(decision, self._figures)
 

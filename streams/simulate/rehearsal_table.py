@@ -13,7 +13,7 @@ def rehearsal_table(found: Rehearsal) -> str:
     first, last = format_ms(found.window.since_ms)[:10], format_ms(found.window.until_ms)[:10]
     lines = [f"{found.transitions} transitions in {found.days:.0f} days, {first} to {last}"]
     for figures in found.destinations:
-        lines += ["", f"destination {figures.destination}, days and hours of {figures.zone}"]
+        lines += ["", f"destination {figures.destination}, days and hours of {figures.after.zone}"]
         lines += [f"  {line}" for line in aligned([*_rows(figures, found.days)])]
         lines += [f"  {line}" for line in _counts(figures)]
     return "\n".join(lines) + "\n"
@@ -51,7 +51,7 @@ def rehearsal_rows(found: Rehearsal) -> Iterator[dict[str, Any]]:
         yield {
             "kind": "destination",
             "destination": figures.destination,
-            "zone": figures.zone,
+            "zone": str(figures.after.zone),
             "before": _plain(figures.before, found.days),
             "after": _plain(figures.after, found.days),
             "told": figures.told,
@@ -61,10 +61,11 @@ def rehearsal_rows(found: Rehearsal) -> Iterator[dict[str, Any]]:
             "deferred": _ordered(figures.deferred),
         }
     for figures in found.destinations:
-        for day in sorted({*figures.before.by_day, *figures.after.by_day}):
+        before, after = figures.before.by_day, figures.after.by_day
+        for day in sorted({*before, *after}):
             yield {
-                "kind": "day", "destination": figures.destination, "day": day,
-                "before": figures.before.by_day[day], "after": figures.after.by_day[day],
+                "kind": "day", "destination": figures.destination, "day": day, "before": before[day],
+                "after": after[day],
             }  # fmt: skip
 
 

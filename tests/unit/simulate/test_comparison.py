@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.playbook import Play
+from schemas.playbook import Playbook
+from streams.connectors.console.config import ConsoleConfig
 from streams.engine.found import Direction
+from streams.notify.plan.destination import DestinationPlan, destination_plan
 from streams.simulate.alerts import alerts
 from streams.simulate.comparison import Overlap, compared
 from streams.simulate.course import DAY_MS, WEEK_MS, Course, Rate, Span, Step
@@ -25,10 +27,22 @@ def course(*steps: Step, segments: str = "s t", **members: str) -> Course:
     return Course("c", "v", names, steps, 3, {name: frozenset(members.get(name, "").split()) for name in names})
 
 
-def play(destination: str, template: str = "words", **entries: object) -> Play:
-    return Play.model_validate(
-        {"id": f"{destination}-{template}", "destination": destination, "template": template, "segment": "s", **entries}
-    )
+def play(destination: str, template: str = "words", **entries: object) -> dict[str, object]:
+    return {
+        "id": f"{destination}-{template}",
+        "destination": destination,
+        "template": template,
+        "segment": "s",
+    } | entries
+
+
+def plans(*plays: dict[str, object], **destination: object) -> list[DestinationPlan]:
+    """Of each destination that a play that is on tells, in order."""
+    templates = {name: {"title": "x"} for name in ("words", "other", "more")}
+    playbook = Playbook.model_validate({"format": 1, "name": "p", "plays": plays, "templates": templates})
+    names = dict.fromkeys(play.destination for play in playbook.plays if play.enabled)
+    configs = [ConsoleConfig.model_validate({"id": name, "type": "console", **destination}) for name in names]
+    return [destination_plan(playbook, config) for config in configs]
 
 
 def test_a_move_enters_one_segment_and_leaves_another() -> None:
@@ -86,21 +100,29 @@ def test_the_busiest_month_is_that_of_trying_all(times: list[int]) -> None:
 
 def test_messages_are_those_that_the_notifier_would_send() -> None:
     steps = [step("a", "s", 1), step("a", "t", 2, "moved", "s"), step("a", "t", 3, "exited"), step("b", "s", 4)]
-    plays = [
+    wanted = plans(
         play("chat"),
         play("chat", id="again"),  # the same words to the same place: one message
         play("mail", "other", directions=["exited"]),
         play("mail", "more", segment="*", directions=["entered", "exited"]),
         play("off", enabled=False),
-    ]
-    days = {to: [at // DAY_MS for at in times] for to, times in alerts(course(*steps), plays, 0).items()}
+    )
+    days = {to: [at // DAY_MS for at in times] for to, times in alerts(course(*steps), wanted, SPAN).items()}
     assert days == {"chat": [1, 4], "mail": [1, 2, 2, 3, 4]}
-    assert alerts(course(*steps), plays, 2 * DAY_MS)["chat"] == [4 * DAY_MS]
+    assert alerts(course(*steps), wanted, Span(2 * DAY_MS, SPAN.end_ms))["chat"] == [4 * DAY_MS]
 
 
-@pytest.mark.parametrize("plays", [(), (play("chat"),)])
-def test_channels_are_those_of_the_playbook(plays: tuple[Play, ...]) -> None:
-    found = compared(course(), course(step("a", "s", 1)), SPAN, plays)
+def test_messages_wait_and_gather_as_the_playbook_says() -> None:
+    steps = [step("a", "s", 1), step("b", "s", 1.001), step("c", "s", 9.5)]
+    (grouped,) = alerts(course(*steps), plans(play("chat"), group={"wait_s": 300}), SPAN).values()
+    assert len(grouped) == 2
+    (gathered,) = alerts(course(*steps), plans(play("chat", on={"digest": "0 8 * * mon"})), SPAN).values()
+    assert len(gathered) == 2
+
+
+@pytest.mark.parametrize("wanted", [[], plans(play("chat"))], ids=["none", "one"])
+def test_channels_are_those_of_the_playbook(wanted: list[DestinationPlan]) -> None:
+    found = compared(course(), course(step("a", "s", 1)), SPAN, wanted)
     assert [(one.channel, one.old.per_week, one.new.per_week) for one in found.channels] == [
-        ("chat", 0.0, 0.25) for _ in plays
+        ("chat", 0.0, 0.25) for _ in wanted
     ]
