@@ -257,6 +257,11 @@ class Play(_Part):
     holdout_percent: Percent = Field(0.0, description="Share of accounts that are not told, to compare with.")
     goal: Goal | None = None
     owner: Owner | None = None
+    edits: bool = Field(
+        default=False,
+        description="A further message about the same account, or the next list, takes the place of the one before, "
+        "where the destination can edit.",
+    )
 
     @model_validator(mode="before")
     @classmethod

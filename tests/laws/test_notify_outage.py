@@ -1,7 +1,7 @@
 """A destination that is dead for two days while transitions go on: what it costs the others, memory, and people.
 
 In simulated time, with the real stages, planner and couriers; the changelog is a dictionary. `measured` is what was run
-once with 100,000 transitions (docs/operations.md says what came of it).
+once with 100,000 transitions; docs/operations.md says what came of it.
 """
 
 import asyncio

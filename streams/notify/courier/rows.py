@@ -15,7 +15,7 @@ A key is a kind, the destination, and what tells rows of a kind apart:
     d:DESTINATION:DELIVERY   an open delivery
     s:DESTINATION:           more are open than are kept in memory (`outbox`): up to which place in the order
     o:DESTINATION:           what an operator has said of the destination
-    t:DESTINATION:ACCOUNT    the first message about an account there, for its thread
+    t:DESTINATION:SUBJECT    what the first message about an account is called there, and the last ones (`threads`)
     p:DESTINATION:KEY        what the destination's plan remembers
 
 A delivery's row holds the original bytes of all transitions that it tells of, for the dead letters that it may become,
@@ -112,9 +112,11 @@ class OperatorRow(msgspec.Struct, array_like=True):
     note: str
 
 
-class ThreadRow(msgspec.Struct, array_like=True):
+class ThreadRow(msgspec.Struct, array_like=True, frozen=True):
+    """The ref of the first message about a subject, and of plays that edit that of the last one."""
+
     ref: str
-    at_ms: int
+    last: dict[str, str]
 
 
 _encoder: Final = msgspec.msgpack.Encoder()

@@ -87,6 +87,8 @@ class CourierStage:
         self._counts: Counter[str] = Counter()
         self._background = Background(config.readings(partition), self._decide)
         self._held = False
+        self._editing = frozenset(play.id for play in config.playbooks.plays if play.edits)
+        """Plays whose messages take the place of earlier ones."""
         self._throttled_before_ms = {name: config.desk.dispatch(name).throttled_ms for name in self._posts}
 
     # -- the runtime's side --------------------------------------------------------------------------------------
@@ -290,12 +292,15 @@ class CourierStage:
             self._bury_one(post.connector, delivery, verdict, detail)
             return
         self._count(post.name, verdict.reason)
-        if ref is not None and delivery.news.account_id:
-            post.threads.note(delivery.news.account_id, ref, self._clock())
+        if ref is not None:
+            post.threads.note(delivery, ref, edits=delivery.play in self._editing)
         self._act(post.connector, delivery, Told(verdict.outcome, verdict.reason, verdict.attempts, detail, ref))
 
     def thread_ref(self, delivery: Delivery) -> str | None:
-        return self._posts[delivery.destination].threads.ref(delivery.news.account_id)
+        return self._posts[delivery.destination].threads.parent(delivery)
+
+    def edit_ref(self, delivery: Delivery) -> str | None:
+        return self._posts[delivery.destination].threads.last(delivery) if delivery.play in self._editing else None
 
     # -- what operators say ------------------------------------------------------------------------------------------
 

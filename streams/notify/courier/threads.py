@@ -1,15 +1,35 @@
-"""What a destination called its first message about each account: later ones go into the same thread.
+"""What a destination called earlier messages: later ones go into a thread with them, or take their place.
 
-The accounts told of last are known, so many at most; a thread that was forgotten begins anew.
+By subject: an account, for the notes about it, or a play, for its lists. The first message about a subject is the
+parent of its thread; of plays that edit, the last one is known too. Digests tell of many and belong to no thread.
+
+The subjects told of last are known, so many at most; a thread that was forgotten begins anew.
 """
 
 from collections.abc import Iterator
 from typing import Final
 
+import msgspec
+
+from streams.connectors.message import MessageKind
 from streams.notify.courier.rows import Kind, ThreadRow, decode, encode, key_of
+from streams.notify.plan.delivery import SEPARATOR, Delivery
 
 THREADS_MAX: Final = 20_000
 """At one destination."""
+PLAYS_MAX: Final = 100
+"""That edit, about one subject."""
+
+
+def subject_of(delivery: Delivery) -> str | None:
+    """None: it belongs to no thread."""
+    match delivery.kind:
+        case MessageKind.NOTE:
+            return delivery.news.account_id
+        case MessageKind.LIST:
+            return f"{SEPARATOR}{delivery.play}"
+        case _:
+            return None
 
 
 class Threads:
@@ -22,16 +42,28 @@ class Threads:
     def __len__(self) -> int:
         return len(self._known)
 
-    def ref(self, account: str) -> str | None:
-        known = self._known.get(account)
+    def parent(self, delivery: Delivery) -> str | None:
+        """The ref of the first message about the same account."""
+        known = self._known.get(subject_of(delivery) or "") if delivery.kind is MessageKind.NOTE else None
         return None if known is None else known.ref
 
-    def note(self, account: str, ref: str, at_ms: int) -> None:
-        """A message about the account is there; the first one's ref stays."""
-        known = self._known.pop(account, None)
-        self._known[account] = known or ThreadRow(ref, at_ms)
-        if known is None:
-            self._changed[account] = None
+    def last(self, delivery: Delivery) -> str | None:
+        """The ref of the message that this one may take the place of."""
+        known = self._known.get(subject_of(delivery) or "")
+        return None if known is None else known.last.get(delivery.play)
+
+    def note(self, delivery: Delivery, ref: str, *, edits: bool) -> None:
+        """A message is there."""
+        subject = subject_of(delivery)
+        if subject is None:
+            return
+        known = self._known.pop(subject, None)
+        row = known or ThreadRow(ref, {})
+        if edits and row.last.get(delivery.play) != ref and (delivery.play in row.last or len(row.last) < PLAYS_MAX):
+            row = msgspec.structs.replace(row, last={**row.last, delivery.play: ref})
+        self._known[subject] = row
+        if row is not known:
+            self._changed[subject] = None
         while len(self._known) > self._most:
             oldest = next(iter(self._known))
             del self._known[oldest]
@@ -41,16 +73,16 @@ class Threads:
         if self._known.pop(account, None) is not None:
             self._changed[account] = None
 
-    def restore(self, account: str, row: bytes | None) -> None:
-        self._known.pop(account, None)
+    def restore(self, subject: str, row: bytes | None) -> None:
+        self._known.pop(subject, None)
         if row is not None:
-            self._known[account] = decode(row, ThreadRow)
+            self._known[subject] = decode(row, ThreadRow)
 
     def dirty(self) -> bool:
         return bool(self._changed)
 
     def changes(self) -> Iterator[tuple[bytes, bytes | None]]:
-        for account in self._changed:
-            known = self._known.get(account)
-            yield key_of(Kind.THREAD, self._destination, account), None if known is None else encode(known)
+        for subject in self._changed:
+            known = self._known.get(subject)
+            yield key_of(Kind.THREAD, self._destination, subject), None if known is None else encode(known)
         self._changed = {}

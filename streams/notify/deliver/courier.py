@@ -40,6 +40,10 @@ class Owner(Protocol):
         """The ref of the first message about the account, if one is known."""
         ...
 
+    def edit_ref(self, delivery: Delivery) -> str | None:
+        """The ref of the message whose place this one takes, if it takes one's."""
+        ...
+
 
 class Courier:
     def __init__(self, dispatch: Dispatch, connector: Connector, write: Write, clock: Clock) -> None:
@@ -133,6 +137,7 @@ class Courier:
             facts=delivery.facts,
             owner=delivery.owner,
             thread_ref=None if self.owner is None else self.owner.thread_ref(delivery),
+            edit_ref=None if self.owner is None else self.owner.edit_ref(delivery),
             after_ambiguous=delivery.unsure,
         )
 

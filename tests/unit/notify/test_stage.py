@@ -13,6 +13,7 @@ from schemas.dead_letter import DeadLetter, RejectReason
 from schemas.inbox import CommandKind, SilenceOrder
 from schemas.playbook import Play
 from schemas.timestamps import format_ms
+from streams.connectors.dialects import Dialect
 from streams.connectors.message import Message
 from streams.connectors.outcome import Outcome, OutcomeKind, ok, throttled
 from streams.deliveries.history import latest, of_delivery
@@ -20,6 +21,7 @@ from streams.deliveries.ledger import read
 from streams.metrics import BREAKER_STATES, Metrics
 from streams.notify.courier import outbox, stage
 from streams.notify.courier.rows import decode_delivery, encode_delivery
+from streams.notify.courier.threads import Threads
 from streams.notify.deliver.breaker import BreakerState
 from streams.notify.plan.delivery import delivery_id
 from streams.notify.plan.roster import RosterMember
@@ -463,6 +465,33 @@ async def test_the_first_message_about_an_account_is_the_thread_of_the_later_one
     async with h.worker():
         await h.through(raw(sequence=3), raw(account="other", sequence=4))
         assert [message.thread_ref for message in h.connectors["team"].received] == [None, "ts-1", "ts-1", None]
+
+
+async def test_a_play_that_edits_gives_its_last_message_to_be_replaced_and_no_other_plays() -> None:
+    plays = [play(id="edits", destination="team", edits=True), play(id="posts", destination="team", template="other")]
+    books = playbooks(plays)
+    books.words["other", Dialect.PLAIN] = books.words["plain", Dialect.PLAIN]  # type: ignore[index]
+    h = Harness({"team": FakeConnector(lambda m: ok(m.edit_ref or f"{m.play}-{m.transition['sequence']}"))}, books)
+    async with h.worker():
+        await h.through(raw(sequence=1), raw(sequence=2))
+    async with h.worker():
+        await h.through(raw(sequence=3), raw(account="other", sequence=4))
+        refs = [(m.play, m.thread_ref, m.edit_ref) for m in h.connectors["team"].received]
+        assert refs == [
+            ("edits", None, None), ("posts", "edits-1", None), ("edits", "edits-1", "edits-1"),
+            ("posts", "edits-1", None), ("edits", "edits-1", "edits-1"), ("edits", None, None),
+            ("posts", "edits-1", None), ("posts", "edits-4", None),
+        ]  # fmt: skip
+
+
+async def test_threads_are_known_of_the_accounts_told_last_and_of_no_more() -> None:
+    threads = Threads("team", most=2)
+    for number, account in enumerate("abac"):
+        threads.note(delivery(account, number), f"ts-{number}", edits=False)
+    assert [threads.parent(delivery(account)) for account in "abc"] == ["ts-0", None, "ts-3"]
+    assert [(key, row is None) for key, row in threads.changes()] == [
+        (b"t:team:a", False), (b"t:team:b", True), (b"t:team:c", False),
+    ]  # fmt: skip
 
 
 async def test_the_words_of_a_message_are_the_same_bytes_on_every_attempt_whatever_the_playbook_says_by_then() -> None:
