@@ -224,8 +224,9 @@ class Pipeline:
         if len(rows) >= gathering.messages_max or (rows and size > GROUP_BYTES_MAX):
             memory.set_group(name, Group(group.told_ms, group.more + 1))
             return [Decision(self._draft(message, now_ms), gathering.full)]
-        due_ms = min((row.due_ms for row in rows), default=self._group_due_ms(name, message.play, now_ms))
-        due_ms = max(due_ms, now_ms)
+        due_ms = self._group_due_ms(name, message.play, now_ms)
+        if name != HELD:  # what is held waits for a new budget, whatever others of it wait for
+            due_ms = max(min([due_ms, *(row.due_ms for row in rows)]), now_ms)
         return [self.wait(message, message.row.again(Phase.GROUP, due_ms, name), gathering.joined, now_ms)]
 
     def _group_due_ms(self, name: str, play: Play, now_ms: int) -> int:
