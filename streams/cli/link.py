@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from streams.cli.options import BootstrapOption, ConfigOption, say, settings_for
-from streams.errors import ExpectedError, SettingsError
+from streams.errors import ExpectedError, KafkaRefusedError, KafkaUnreachableError, SettingsError
 
 if TYPE_CHECKING:
     from streams.links.token import Keys
@@ -104,7 +104,7 @@ def serve(
 
 
 async def _serve(settings: "Settings", keys: "Keys", host: str, port: int) -> None:
-    from streams.kafka_client import producer, reaching  # noqa: PLC0415 - as above
+    from streams.kafka_client import Complaints, producer, reaching  # noqa: PLC0415 - as above
     from streams.links.clicks import QUEUED_EVENTS_MAX, Clicks  # noqa: PLC0415
     from streams.links.server import LinkService  # noqa: PLC0415
     from streams.metrics import LinkMetrics  # noqa: PLC0415
@@ -113,10 +113,15 @@ async def _serve(settings: "Settings", keys: "Keys", host: str, port: int) -> No
 
     topic = Topics(settings.kafka.topic_prefix).product_events
     metrics = LinkMetrics()
-    with reaching(settings.kafka) as complaints:
-        limits = {"queue.buffering.max.messages": QUEUED_EVENTS_MAX}
-        client = producer(settings.kafka, complaints, {**producer_config(), **limits})
-        require_topic(client, settings.kafka, complaints, topic)
+    limits = {"queue.buffering.max.messages": QUEUED_EVENTS_MAX}
+    client = producer(settings.kafka, Complaints(), {**producer_config(), **limits})
+    try:
+        with reaching(settings.kafka) as complaints:
+            require_topic(client, settings.kafka, complaints, topic)
+    except KafkaRefusedError:
+        raise
+    except KafkaUnreachableError as error:  # a link that leads nowhere is worse than a click that nobody counts
+        say(f"{error}; until it does, links work and clicks wait")
     clicks = Clicks(client, topic, metrics)
     service = LinkService(keys, clicks.record, metrics, lambda: time.time_ns() // 1_000_000)
     port = await service.start(host, port)
