@@ -55,12 +55,9 @@ def erase(settings: Settings, what: Erase) -> Written:
 def command(settings: Settings, kind: CommandKind, what: Command, destination: str | None) -> Written:
     """Tell the courier of a destination, or of all."""
     header, value = command_record(kind, what)
-    key = partition = None
-    if destination is not None:
-        key = destination.encode()
-        partition = partition_of(key, settings.kafka.partitions)
     inbox = Topics(settings.kafka.topic_prefix).inbox
-    return _write(settings, [Record(inbox, value, key, partition, (header,))])
+    key = None if destination is None else destination.encode()
+    return _write(settings, [Record(inbox, value, key, headers=(header,))])
 
 
 def now_ms() -> int:
@@ -69,7 +66,7 @@ def now_ms() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record to be written; without a partition into every one of the topic."""
+    """A record to be written: into its partition, else where its key belongs, else into every one of the topic."""
 
     topic: str
     value: bytes
@@ -91,10 +88,7 @@ def _write(settings: Settings, records: Sequence[Record]) -> Written:
         name = f"{Topics(settings.kafka.topic_prefix).group(CONTROL)}.{uuid.uuid4().hex}"
         client = producer(settings.kafka, complaints, {"transactional.id": name, "enable.idempotence": True})
         client.init_transactions(TRANSACTION_TIMEOUT_S)
-        places = [
-            _partitions(client, settings, complaints, one.topic) if one.partition is None else [one.partition]
-            for one in records
-        ]
+        places = [_places(one, _partitions(client, settings, complaints, one.topic)) for one in records]
         client.begin_transaction()
         try:
             for one, partitions in zip(records, places, strict=True):
@@ -109,6 +103,12 @@ def _write(settings: Settings, records: Sequence[Record]) -> Written:
                 client.abort_transaction(TRANSACTION_TIMEOUT_S)
             raise
     return Written(len(places[0]), at_ms)
+
+
+def _places(record: Record, partitions: list[int]) -> list[int]:
+    if record.partition is not None:
+        return [record.partition]
+    return partitions if record.key is None else [partition_of(record.key, len(partitions))]
 
 
 def _partitions(client: Any, settings: Settings, complaints: Complaints, topic: str) -> list[int]:

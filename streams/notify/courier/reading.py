@@ -65,6 +65,11 @@ class KafkaReadings:
             yield record
 
 
+def partitions_of(kafka: KafkaSettings, topic: str) -> int:
+    """How many a topic has; blocks."""
+    return len(TopicReader(kafka, topic).extents())
+
+
 def spilled_in(records: Iterable[Record], wanted: Wanted) -> Found:
     """The first deliveries of a destination from an order on, out of its changelog."""
     first = First(wanted.most, wanted.from_order)

@@ -126,6 +126,11 @@ class CourierStage:
             for name, rows in self._restoring.items():
                 if name in self._posts:
                     rows.into(self._posts[name])
+                elif name in self._config.playbooks.destinations:
+                    raise StageFailure(
+                        f"the state of destination {name} lies in partition {self._partition}, where it belongs no "
+                        "more: the inbox has other partitions now; see docs/operations.md, Change the partitions"
+                    )
                 else:
                     self._bury(name, rows)
         except (UnreadableRowError, UnreadablePlanError, Rejected) as error:
