@@ -12,6 +12,7 @@ The sandbox keeps a template away from the process, not from its time: whoever m
 
 import difflib
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final
 
 from jinja2 import StrictUndefined, TemplateError, meta, nodes
@@ -69,6 +70,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         return super().call_binop(context, operator, left, right)
 
 
+@cache
 def _environment(dialect: Dialect) -> _Environment:
     def finalize(value: Any) -> Any:
         if isinstance(value, Marked):
