@@ -35,6 +35,7 @@ MODULES = (
     "streams/engine/record.py",
     "streams/engine/rules/slots.py",
     "streams/engine/rules/values.py",
+    "streams/engine/sleepers.py",
     "streams/engine/switch.py",
     "streams/engine/transitions.py",
     "streams/engine/windows.py",

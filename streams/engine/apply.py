@@ -21,6 +21,8 @@ from streams.engine.working import Working
 NPS_MAX: Final = 10
 EVENT_NAME_CHARS_MAX: Final = 200
 NESTED_TRAIT_PARTS_MAX: Final = 200
+_SHORT_CHARS: Final = limits.IDENTITY_BYTES_MAX // 4
+"""However they are encoded, no more bytes than an identity may have."""
 
 
 class Noted(StrEnum):
@@ -83,7 +85,9 @@ def _count_event(account: Account, working: Working, record: Record, naming: Nam
     for plan in naming.plans:
         for first, key, within_ms in plan.pairs:
             _pair(account, first, key, within_ms, t)
-    for name, plan in zip(naming.names, naming.plans, strict=True):
+    names, plans = naming.names, naming.plans
+    for place, name in enumerate(names):
+        plan = plans[place]
         series = account.events.get(name)
         if series is None:
             series = _new_series(account, working, name, plan, t, counts)
@@ -136,8 +140,8 @@ def _count_activity(
     _count_day(account.activity, day, 1)
     _count_day(account.score, day, naming.weight)
     working.add_activity(day, naming.weight)
-    for name, plan in zip(naming.names, naming.plans, strict=True):
-        if plan.core >= 0 and name in account.events:  # not evicted by another name of this very record
+    for place, plan in enumerate(naming.plans):
+        if plan.core >= 0 and naming.names[place] in account.events:  # not evicted by another name of this very record
             working.add_core(plan.core, day)
     if account.last_active is None or record.t > account.last_active:
         account.last_active = working.last_active_at = record.t
@@ -269,6 +273,8 @@ def _cut_within(value: Any, counts: Counts) -> Any:
 
 def bounded_identity(value: str, counts: Counts) -> str:
     """A user or team; one that is too long is known by its hash, so that two that differ late stay two."""
+    if len(value) <= _SHORT_CHARS:
+        return value
     encoded = value.encode("utf-8", "surrogatepass")
     if len(encoded) <= limits.IDENTITY_BYTES_MAX:
         return value

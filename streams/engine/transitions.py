@@ -38,7 +38,7 @@ def _emit(account_id: str, account: Account, working: Working, members: int, tri
         _take_over(account, program, before & changed & unit.mask, members & changed & unit.mask) for unit in units
     ]
     found: list[Transition] = []
-    for unit, entered_at in zip(units, since, strict=True):
+    for place, unit in enumerate(units):
         left, entered = before & changed & unit.mask, members & changed & unit.mask
         account.sequence += 1
         segment = program.ids[(entered or left).bit_length() - 1]
@@ -54,7 +54,7 @@ def _emit(account_id: str, account: Account, working: Working, members: int, tri
                 program.version,
                 evidence_of(account, working, left, entered),
                 trigger,
-                entered_at,
+                since[place],
                 forecast_of(segment, account, working) if entered else None,
             )
         )

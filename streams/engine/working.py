@@ -143,8 +143,7 @@ class Working:
         slots, known = program.slots, source.program.slots
         self.score, self.activity = source.score.ahead(slots.score), source.activity.ahead(slots.activity)
         self.named = [
-            source.named[known.events.index(name)].ahead(plan)
-            for name, plan in zip(slots.events, slots.named, strict=True)
+            source.named[known.events.index(name)].ahead(slots.named[place]) for place, name in enumerate(slots.events)
         ]
         self.users, self.teams = source.users.ahead(slots.users), source.teams.ahead(slots.teams)
         self.cores = source.cores.ahead(slots.cores)
@@ -212,7 +211,8 @@ class Working:
         self.activity = Sums(slots.activity, account.activity, today)
         self.score = Sums(slots.score, account.score, today)
         self.named = []
-        for name, plan in zip(slots.events, slots.named, strict=True):
+        for place, name in enumerate(slots.events):
+            plan = slots.named[place]
             counted = account.events.get(name)
             self.named.append(Sums(plan, {} if counted is None else counted.days, today))
         # A name never seen has a last day before every window.
