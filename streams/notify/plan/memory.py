@@ -26,6 +26,7 @@ from streams.notify.plan.waiting import Waiting
 
 ACCOUNTS_MAX: Final = 200_000
 WAITING_MAX: Final = 50_000
+WAITING_PER_ACCOUNT_MAX: Final = 200
 GROUPS_MAX: Final = 1_000
 LIST_MEMORY_MAX: Final = 1_000
 NEVER_MS: Final = 1 << 62
@@ -144,9 +145,10 @@ class Memory:
         self._next_seq += 1
         return self._next_seq - 1
 
-    @property
-    def full(self) -> bool:
-        return len(self.waiting) >= self._waiting_max
+    def full(self, account: str) -> bool:
+        """Whether nothing more may wait about an account: so much waits about it, or in all."""
+        of_account = len(self._of_account.get(account, ()))
+        return of_account >= WAITING_PER_ACCOUNT_MAX or len(self.waiting) >= self._waiting_max
 
     def put(self, row: Waiting) -> None:
         """Let it wait, or wait for something else."""

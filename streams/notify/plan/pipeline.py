@@ -17,7 +17,7 @@ that is taken back.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from schemas.action import Arm, Reason
@@ -117,7 +117,7 @@ class Pipeline:
         return Decision(self._draft(message, now_ms), reason, given)
 
     def wait(self, message: Message, row: Waiting, reason: Reason, now_ms: int) -> Decision:
-        if self._memory.full:
+        if self._memory.full(row.account):
             return self.ended(message, Reason.WAITING_FULL, now_ms)
         self._memory.put(row)
         return Decision(self._draft(message, now_ms), reason, until_ms=row.due_ms)
@@ -284,8 +284,12 @@ class Pipeline:
             memory.set_group(group, Group(now_ms))
         elif group is not None:
             memory.set_group(group, Group())
-        alone = len(messages) == 1 and not more and not (group or "").startswith(CRON)
-        delivery = self._draft(messages[0], now_ms) if alone else self._digest(messages, group or COMMON, more, now_ms)
+        if len(messages) > 1 or more or (group or "").startswith(CRON):
+            delivery = self._digest(messages, group or COMMON, more, now_ms)
+        else:
+            # In the lane of its group, or it might overtake a digest that has to be sent again.
+            lane = group if group is not None and group.startswith(BY) else ""
+            delivery = replace(self._draft(messages[0], now_ms), lane=lane)
         decisions = [Decision(delivery, Reason.PLANNED)]
         for message in messages:
             decisions += self._begin(message, now_ms)

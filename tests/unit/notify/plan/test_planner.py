@@ -428,7 +428,8 @@ def test_messages_of_a_group_are_one_delivery_that_waits_for_others_a_little() -
     ]  # fmt: skip
     assert scene.sent[0].planned_at_ms == MONDAY_MS + 30_000
     assert scene.sent[0].template == "standard-digest"
-    assert scene.sent[0].lane != scene.sent[1].lane
+    # What may have to be sent again keeps its group behind it, and no other.
+    assert [one.lane for one in scene.sent] == ["by:segment=at_risk", "by:segment=champion"]
 
 
 def test_the_next_message_of_a_group_waits_for_the_interval() -> None:
@@ -585,6 +586,29 @@ def test_more_than_may_wait_ends_with_a_reason_and_so_does_what_has_no_play_any_
     assert reasons(scene.said) == [Reason.DWELLING, Reason.DWELLING, Reason.WAITING_FULL]
     scene.restart(plan_of({"id": "another", "segment": "champion"}))
     assert reasons(scene.after(days=2)) == [Reason.PLAY_REMOVED, Reason.PLAY_REMOVED]
+
+
+def test_one_account_takes_a_bounded_share_of_what_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.notify.plan.memory.WAITING_PER_ACCOUNT_MAX", 3)
+    scene = Scene(plan_of({}, quiet_hours=NIGHT), now_ms=ms("2026-03-02 20:00"))
+    for _ in range(5):
+        scene.enters("restless")
+    scene.enters("acme")
+    assert [reasons(scene.said).count(reason) for reason in (Reason.WAITING_FULL, Reason.QUIET_HOURS)] == [2, 2]
+    scene.after(days=1)
+    assert [accounts(one) for one in scene.sent] == [["restless"]] * 3 + [["acme"]]
+
+
+def test_what_waits_outlives_another_way_of_grouping_and_a_budget_that_is_gone() -> None:
+    scene = Scene(plan_of({}, group=GROUP, budget_per_day=1))
+    for n in range(3):
+        scene.enters(f"a{n}")
+        scene.after(minutes=6)
+    scene.enters("last")
+    assert len(scene.sent) == 1
+    scene.restart(plan_of({}))
+    scene.after(days=2)
+    assert [accounts(one) for one in scene.sent] == [["a0"], ["last"], ["a1", "a2"]]
 
 
 def test_accounts_are_bounded_and_those_that_something_waits_for_are_kept() -> None:
