@@ -33,13 +33,14 @@ from streams.engine.working import Working
 
 
 class Live:
-    """An account that is decoded."""
+    """An account that is decoded. `scratch` is what looks at the population go by (`ranking`), until a record comes."""
 
-    __slots__ = ("account", "working")
+    __slots__ = ("account", "scratch", "working")
 
     def __init__(self, account: Account, working: Working) -> None:
         self.account = account
         self.working = working
+        self.scratch: Working | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,7 @@ class Govern:
         account, old = live.account, live.working
         account.now = max(account.now, self.at_ms)
         thresholds = self.after(Basis(old.program, old.thresholds)).thresholds
+        live.scratch = None
         live.working, found = switch(account_id, account, old.program, self.program, thresholds)
         return [replace(one, announced=True) for one in found] if self.announce else found
 
@@ -151,6 +153,7 @@ class Forget:
             return None
         account.users.pop(self.user, None)
         account.nps.pop(self.user, None)
+        live.scratch = None
         live.working = Working(working.program, account, working.thresholds)
         return []
 

@@ -38,10 +38,10 @@ from streams.engine.operations import (
     Operation,
     Pending,
     Rank,
-    values_at,
 )
 from streams.engine.population import NO_THRESHOLDS, Thresholds, Values, ranks_of
 from streams.engine.program import Program
+from streams.engine.ranking import Ranking
 from streams.engine.record import Record, record_of
 from streams.engine.rules.linear import NEVER
 from streams.engine.sleepers import Sleepers
@@ -108,7 +108,7 @@ class Partition:
         self._heap: list[tuple[int, str]] = []
         self._scheduled: dict[str, int] = {}
         self._pending = Pending()
-        self._sleepers = Sleepers(program)
+        self._rank_by(program)
         self._due_until = -NEVER  # entries of the heap up to here may concern a pending Advance
         self._aside: list[tuple[int, str]] = []  # such entries that do not: they come back with the next Advance
         self._walk: list[str] = []  # accounts that the other pending operations have yet to reach, last one first
@@ -274,8 +274,13 @@ class Partition:
             self._walk.reverse()
         basis = self._pending.tell(operation, Basis(self.program, self.thresholds))
         self.program, self.thresholds = basis.program, basis.thresholds
-        if self._sleepers.program is not self.program:
-            self._sleepers = Sleepers(self.program)
+        if self._ranking.program is not self.program:
+            self._rank_by(self.program)
+
+    def _rank_by(self, program: Program) -> None:
+        """From here on accounts are ranked by this program's definitions."""
+        self._ranking = Ranking(program)
+        self._sleepers = Sleepers(self._ranking)
 
     # Working off
 
@@ -326,7 +331,7 @@ class Partition:
             if stored is None:
                 return False  # erased since
             account = self._decode(stored)
-            if any(operation.concerns(account) for operation in self._pending.unseen(account.operation)):
+            if self._is_concerned(account):
                 # Most are here for their next deadline: their windows are built as of then, not as of now and moved.
                 live = self._decoded(account, max(account.now, min(account.next_at, self._due_until)))
         changed = live is not None and self._catch_up(account_id, live)
@@ -337,6 +342,15 @@ class Partition:
             self._passing.add(account_id)
         self._reschedule(account_id)
         return changed
+
+    def _is_concerned(self, account: Account) -> bool:
+        """Whether what is pending may change a stored account."""
+        unseen = self._pending.unseen(account.operation)
+        if len(unseen) == 1 and isinstance(rank := unseen[0], Rank):
+            # Percentiles move few, and to see whom takes less than a whole working set.
+            values = self._ranking.values_of(account, rank.thresholds.at_ms)
+            return ranks_of(values, rank.cuts) != account.ranks
+        return any(operation.concerns(account) for operation in unseen)
 
     def _reschedule(self, account_id: str) -> None:
         """An entry for an account that has lost its own, be it one that has to wait until nothing is pending."""
@@ -409,12 +423,10 @@ class Partition:
             stored = self._stored.get(account_id)
             if stored is None:
                 return None
-            account = codec.decode(stored)
-        elif live.working.program is self.program:
-            return values_at(live, at_ms)
-        else:  # another catalog has yet to reach it
-            account = live.account
-        return values_at(Live(account, Working(self.program, account, self.thresholds)), at_ms)
+            return self._ranking.values_of(codec.decode(stored), at_ms)
+        if live.working.program is not self.program:  # another catalog has yet to reach it
+            return self._ranking.values_of(live.account, at_ms)
+        return self._ranking.values_at(live, at_ms)
 
     # Erasure
 
@@ -459,7 +471,7 @@ class Partition:
         """Go on from what was stored, after all accounts have been restored."""
         self.floor = standing.floor
         self.program, self.thresholds = standing.basis.program, standing.basis.thresholds
-        self._sleepers = Sleepers(self.program)
+        self._rank_by(self.program)
         for number, operation in standing.pending:
             self._pending.number = number - 1
             self._tell(operation)
@@ -499,8 +511,6 @@ class Partition:
         reportable = []
         for account_id in self._changed if accounts is None else accounts:
             live = self._live[account_id]
-            if account_id in self._sleepers:
-                self._sleepers.wake(account_id)
             self._as_of_itself(live)
             account, today = live.account, live.working.today
             if account.reported_sequence != account.sequence or (
@@ -539,6 +549,7 @@ class Partition:
             live = self._live[account_id] = self._decoded(self._decode(stored))
         elif account_id in self._sleepers:
             self._sleepers.wake(account_id)
+        live.scratch = None
         account = live.account
         if account.operation != self._pending.number:
             self._catch_up(account_id, live)

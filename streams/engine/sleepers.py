@@ -10,21 +10,10 @@ account wakes it first: to sleep changes nothing but how long a day takes.
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Sequence
-from functools import cached_property
-from typing import Final
 
 from streams.engine.operations import Live
 from streams.engine.population import NO_CUTS, UNKNOWN, Thresholds, Values
-from streams.engine.program import Program
-from streams.engine.rules.compile import Ranked, compile_ranked
-from streams.engine.rules.expression import Node, Op
-
-_OF_TIME: Final = frozenset({Op.SINCE, Op.UNTIL})
-
-
-def moves_with_time(node: Node) -> bool:
-    """Whether a value may change without a record or a deadline though no window holds anything."""
-    return any(part.op in _OF_TIME for part in node.walk()) or any(term.name == "stage" for term in node.terms())
+from streams.engine.ranking import Ranking
 
 
 class _Column:
@@ -93,12 +82,11 @@ class _Moving(_Column):
 
 
 class Sleepers:
-    """The sleeping accounts of one partition under one program."""
+    """The sleeping accounts of one partition under one program, each with its scratch of when it fell asleep."""
 
-    def __init__(self, program: Program) -> None:
-        self.program = program
-        nodes = [program.definition_nodes[name] for name in program.slots.ranked]
-        self._columns = [_Moving() if moves_with_time(node) else _Still() for node in nodes]
+    def __init__(self, ranking: Ranking) -> None:
+        self._ranking = ranking
+        self._columns = [_Moving() if node.moves_with_time() else _Still() for node in ranking.nodes]
         self._moving = [column for column in self._columns if isinstance(column, _Moving)]
         self._ids: list[str] = []
         self._lives: list[Live] = []
@@ -108,17 +96,11 @@ class Sleepers:
     def __contains__(self, account_id: str) -> bool:
         return account_id in self._places
 
-    @cached_property
-    def _moved(self) -> Ranked:
-        program = self.program
-        nodes = [program.definition_nodes[name] for name in program.slots.ranked]
-        return compile_ranked([node for node in nodes if moves_with_time(node)], program.slots, dict(program.bits))
-
     def look(self, at_ms: int) -> None:
         """Bring all values to `at_ms`."""
         if self._moving and self._ids:
-            moved = self._moved
-            found = [moved(live.account, live.working, at_ms, live.working.members) for live in self._lives]
+            moving, scratch_at = self._ranking.moving, self._ranking.scratch_at
+            found = [moving(live.account, live.scratch or scratch_at(live, at_ms), at_ms, 0) for live in self._lives]
             for column, values in zip(self._moving, zip(*found, strict=True), strict=True):
                 column.move([*values])
 
@@ -145,8 +127,8 @@ class Sleepers:
 
         Its windows hold nothing as of that moment, so none will change before its next record.
         """
-        ranks = live.account.ranks
-        if live.working.counted or ranks is None:
+        ranks, scratch = live.account.ranks, live.scratch
+        if scratch is None or scratch.counted or ranks is None:
             return
         self._places[account_id] = len(self._ids)
         self._ids.append(account_id)

@@ -54,10 +54,11 @@ class Look:
 def days(draw: st.DrawFn) -> list[Step | Control | Look]:
     """A log with looks at the population, often many in a row, and whatever else may come between them."""
     steps: list[Step | Control | Look] = []
-    arrival = START
+    arrival = looked = START
     for sent in draw(logs(accounts=(*ACCOUNTS, "dora", "ewa"), max_size=15)):
         for day in range(draw(st.sampled_from([0, 0, 1, 2, 5]))):
-            steps.append(Look(arrival + day * draw(st.sampled_from([0, DAY, 40 * DAY]))))
+            looked = max(looked, arrival + day * draw(st.sampled_from([0, DAY, 40 * DAY])))
+            steps.append(Look(looked))  # days are looked at in order
             steps += [draw(controls(arrival)) for _ in range(draw(st.sampled_from([0, 0, 0, 1])))]
         arrival = sent.arrival
         if draw(st.integers(0, 15)) == 0:
@@ -65,7 +66,7 @@ def days(draw: st.DrawFn) -> list[Step | Control | Look]:
         if draw(st.integers(0, 9)) == 0:
             steps.append(_take)
         steps.append(sent.to)
-    return [*steps, Look(arrival + 200 * DAY), Look(arrival + 201 * DAY)]
+    return [*steps, Look(looked + 200 * DAY), Look(looked + 201 * DAY)]
 
 
 def _erase(account_id: str) -> Callable[[Partition], None]:

@@ -78,6 +78,12 @@ class Node:
         """The operands of a rule's outermost `and` or `or`; the rule itself if there is none."""
         return self.args if self.op in (Op.AND, Op.OR) else (self,)
 
+    def moves_with_time(self) -> bool:
+        """Whether it may change with neither a record nor a window that holds anything."""
+        return any(node.op in (Op.SINCE, Op.UNTIL) for node in self.walk()) or any(
+            term.name == "stage" for term in self.terms()
+        )
+
     def terms(self) -> Iterator[Term]:
         for node in self.walk():
             if node.op is Op.TERM:
