@@ -91,7 +91,9 @@ class Courier:
             wake_ms = self.dispatch.wake_ms(now_ms)
             wait_s = None if wake_ms is None else min(max(wake_ms - now_ms, 1) / 1_000, SLEEP_MAX_S)
             try:
-                await asyncio.wait_for(self._woken.wait(), wait_s)
+                # Not wait_for: where it is woken and cancelled at once, Python 3.11's loses the cancellation.
+                async with asyncio.timeout(wait_s):
+                    await self._woken.wait()
             except TimeoutError:
                 continue
 
