@@ -32,6 +32,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
+import msgspec
+
 from streams.runtime.alignment import Alignment
 
 Headers = Sequence[tuple[str, bytes | None]]
@@ -59,9 +61,11 @@ class InputRecord(Protocol):
     def headers(self) -> Sequence[tuple[str, bytes | None]]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
-    """A record to write. Without a partition it goes where murmur2 of the key says, as Java clients would put it."""
+class Output(msgspec.Struct, frozen=True, gc=False):
+    """A record to write. Without a partition it goes where murmur2 of the key says, as Java clients would put it.
+
+    A struct and no dataclass, since one is made per event: that takes a tenth of the time.
+    """
 
     topic: str
     key: bytes | None
