@@ -87,7 +87,8 @@ class _Error(msgspec.Struct):
 
 class _Result(msgspec.Struct):
     id: str | None = None
-    success: bool = False
+    success: bool | None = None
+    """Stands in every result; where it does not, the answer is somebody else's."""
     errors: list[_Error] = msgspec.field(default_factory=list)
 
 
@@ -146,15 +147,17 @@ def each_of(answer: Answer, count: int) -> list[Outcome] | None:
         results = msgspec.json.decode(answer.body, type=list[_Result])
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
-    return [_of_one(result) for result in results] if len(results) == count else None
+    whole = len(results) == count and all(result.success is not None for result in results)
+    return [_of_one(result) for result in results] if whole else None
 
 
 def one_of(answer: Answer) -> Outcome | None:
-    """The outcome of a single upsert."""
+    """The outcome of a single upsert; `None` if the answer does not hold one."""
     try:
-        return _of_one(msgspec.json.decode(answer.body, type=_Result))
+        result = msgspec.json.decode(answer.body, type=_Result)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
+    return None if result.success is None else _of_one(result)
 
 
 def _of_one(result: _Result) -> Outcome:

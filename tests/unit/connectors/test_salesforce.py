@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from streams.connectors.http import Answer
 from streams.connectors.message import Link, Message, MessageKind, Rendered
 from streams.connectors.outcome import Outcome, OutcomeKind, Scope
-from streams.connectors.salesforce.answers import CODES, allowance_wait_s, each_of, failure_of
+from streams.connectors.salesforce.answers import CODES, allowance_wait_s, each_of, failure_of, one_of
 from streams.connectors.salesforce.config import SalesforceConfig, SalesforceTaskConfig
 from streams.connectors.salesforce.connector import SalesforceConnector
 from streams.connectors.salesforce.tasks import SalesforceTaskConnector
@@ -135,6 +135,8 @@ async def test_a_test_writes_nothing() -> None:
 async def test_an_answer_that_is_not_one_for_each_record_tells_nothing() -> None:
     assert each_of(Answer(200, b'[{"success":true}]'), 2) is None
     assert each_of(Answer(200, b"<html>"), 1) is None
+    assert each_of(Answer(200, b"[{}]"), 1) is None
+    assert one_of(Answer(200, b"{}")) is None
     async with fields(SalesforceApi()) as (connector, server):
         server.script("collection", status(200, b'[{"success":true}]', commit=True))
         assert kinds(await connector.deliver_batch(batch(2))) == [K.AMBIGUOUS] * 2
