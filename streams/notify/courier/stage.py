@@ -51,7 +51,7 @@ WAITING_MAX: Final = 20_000
 """Outputs and rows not yet flushed; with more the stage takes no more input."""
 DUE_ROUNDS_MAX: Final = 4
 """How often one tick asks one planner for a further share of what is due."""
-UNSURE_MS: Final = 60_000
+UNSURE_MS: Final = 5_000
 """How far clocks may be apart: what arrived before this worker began may have been attempted by another."""
 
 NO_CONNECTOR: Final = "none"
