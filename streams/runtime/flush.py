@@ -9,6 +9,8 @@ Theory of operation. Each partition has a task that waits for work, then for the
 * a stage may tell what others wait for from what is only its own state (``Pressing``). The former goes as soon as
   flushes leave the worker most of its time, judged by how long the last one took: at low load that is long before the
   interval is over, under load it is the interval. State alone takes its time, for only a crash would ask for it;
+* a partition that is far behind takes its time with everything: what it has is seconds old, and an account that many
+  records touch costs one row a flush. A stage that takes nothing more until it is flushed is flushed in any case;
 * if only the offset moved - nothing was written - once a second: it saves no work but a little re-reading.
 
 Partitions flush side by side; within one, the lock makes flushes follow each other. A flush runs in a task of its own
@@ -36,6 +38,8 @@ PRESSING_SHARE: Final = 3
 STATE_INTERVALS: Final = 4
 """State alone is flushed after so many intervals."""
 OFFSET_ONLY_INTERVAL_S: Final = 1.0
+BEHIND_RECORDS: Final = 20_000
+"""So many records not yet applied are some seconds of work: far behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +73,10 @@ def urgency_of(stage: Stage) -> Urgency:
     return Urgency.OUTPUTS if stage.dirty() else Urgency.OFFSET
 
 
-def pause_s(urgency: Urgency, interval_s: float, last_took_s: float) -> float:
+def pause_s(urgency: Urgency, interval_s: float, last_took_s: float, *, behind: bool = False) -> float:
     """How long after a flush began the next one should."""
+    if behind and urgency is not Urgency.OFFSET:
+        return STATE_INTERVALS * interval_s
     match urgency:
         case Urgency.PRESSING:
             return min(interval_s, PRESSING_SHARE * last_took_s)
@@ -136,11 +142,15 @@ class Flusher:
     async def _right_moment(self, partition: Partition) -> None:
         while True:
             urgency = urgency_of(partition.stage)
-            due = partition.flush_started_at + pause_s(urgency, self._interval_s, partition.flush_took_s)
-            wait_s = due - self._clock()
-            if wait_s <= 0 or urgency is Urgency.PRESSING:
+            behind = (partition.lag() or 0) > BEHIND_RECORDS and not partition.stage.saturated()
+            pause = pause_s(urgency, self._interval_s, partition.flush_took_s, behind=behind)
+            wait_s = partition.flush_started_at + pause - self._clock()
+            if wait_s <= 0 or (urgency is Urgency.PRESSING and not behind):
                 await asyncio.sleep(max(wait_s, GATHER_S))
                 return
+            if behind:  # nothing presses; it may have caught up, or want to be flushed, an interval from now
+                await asyncio.sleep(min(wait_s, self._interval_s))
+                continue
             # A clean stage may become dirty while it waits for its slower turn, or may have something that presses.
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(wait_s, self._interval_s)):

@@ -5,6 +5,7 @@ import pytest
 
 from streams.runtime.failure import FailReason, FailStop, RuntimeFailure
 from streams.runtime.flush import (
+    BEHIND_RECORDS,
     GATHER_S,
     OFFSET_ONLY_INTERVAL_S,
     PRESSING_SHARE,
@@ -197,6 +198,8 @@ async def test_an_error_of_the_stage_in_the_timer_stops_the_worker(bench: Bench)
 )
 def test_the_pause_between_flushes(urgency: Urgency, last_took_s: float, expected: float) -> None:
     assert pause_s(urgency, 0.1, last_took_s) == pytest.approx(expected)
+    if urgency is not Urgency.OFFSET:
+        assert pause_s(urgency, 0.1, last_took_s, behind=True) == pytest.approx(0.4)
 
 
 class PressingStage(FakeStage):
@@ -228,3 +231,20 @@ async def test_state_waits_and_takes_part_as_soon_as_something_presses() -> None
     await asyncio.sleep(0.05)
     assert bench.positions == [1, 4]
     await bench.flusher.forget(bench.partition)
+
+
+async def test_a_partition_that_is_far_behind_gathers_more_into_each_flush_until_its_stage_is_full() -> None:
+    bench = Bench(interval_ms=50)
+    bench.partition.stage = stage = PressingStage()
+    bench.partition.lag = lambda: BEHIND_RECORDS + 1  # type: ignore[method-assign]
+    bench.flusher.watch(bench.partition)
+    bench.apply(1)
+    await asyncio.sleep(GATHER_S * 10)
+    assert bench.positions == [2]
+    bench.apply(3)
+    bench.partition.hurry.set()
+    await asyncio.sleep(0.1)
+    assert bench.positions == [2]
+    stage.full = True
+    await asyncio.sleep(0.1)
+    assert bench.positions == [2, 4]
