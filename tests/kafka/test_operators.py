@@ -2,15 +2,18 @@
 
 import asyncio
 import json
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from streams.cli import run
 from streams.dev.slack import Fault, SlackStandIn
 from streams.settings import Settings
 from tests.kafka.test_notifier import publish, told, wanted_ids
-from tests.kafka.workers import environment, pegel, wait_for, workers
+from tests.kafka.workers import environment, wait_for, workers
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
@@ -29,17 +32,17 @@ plays:
 
 
 class Operator:
-    """Runs commands as a person would."""
+    """Runs commands as a person would, but for the time it takes to start an interpreter."""
 
     def __init__(self, settings: Settings, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-        self._settings = settings
         for name, value in environment(settings, variables).items():
             monkeypatch.setenv(name, value)
 
     def says(self, *arguments: str, status: int = 0) -> str:
-        done = pegel(self._settings, *arguments)
-        assert done.returncode == status, done.stderr.decode()
-        return done.stdout.decode() if status == 0 else done.stderr.decode()
+        with redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as said:
+            found = run(arguments)
+        assert found == status, said.getvalue()
+        return out.getvalue() if status == 0 else said.getvalue()
 
     def rows(self, *arguments: str) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.says(*arguments, "--json").splitlines()]
@@ -64,7 +67,7 @@ async def test_an_operator_sees_what_waits_and_is_obeyed(
         variables = variables_of(tmp_path, team, other)
         operator = Operator(deployment, variables, monkeypatch)
 
-        def run() -> None:
+        def work() -> None:
             with workers(deployment, tmp_path, variables, "router", "courier") as running:
                 courier = running["courier"]
                 operator.says("destination", "pause", "team", "--note", "maintenance")
@@ -86,7 +89,7 @@ async def test_an_operator_sees_what_waits_and_is_obeyed(
                 assert "there is no delivery" in operator.says("deliveries", "drop", "x", "--yes", status=1)
                 assert "the playbook has no destination" in operator.says("destination", "pause", "teem", status=1)
 
-        await asyncio.to_thread(run)
+        await asyncio.to_thread(work)
         shown = (await asyncio.to_thread(operator.rows, "deliveries", "show", first))[0]
         assert (shown["state"], [action["reason"] for action in shown["actions"]]) == ("suppressed", ["dropped"])
         ends = await asyncio.to_thread(operator.rows, "deliveries", "list", "--done", "--destination", "team")
@@ -103,7 +106,7 @@ async def test_what_is_silenced_is_not_told_until_the_silence_ends(
         variables = variables_of(tmp_path, team, other)
         operator = Operator(deployment, variables, monkeypatch)
 
-        def run() -> None:
+        def work() -> None:
             with workers(deployment, tmp_path, variables, "router", "courier") as running:
                 courier = running["courier"]
                 name = operator.says("silence", "add", "--until", "2h", "--account", "account-0").strip()
@@ -118,5 +121,5 @@ async def test_what_is_silenced_is_not_told_until_the_silence_ends(
                 publish(deployment, transitions[1:])
                 wait_for(lambda: len(ids(team)) == len(ids(other)) == 1, courier)
 
-        await asyncio.to_thread(run)
+        await asyncio.to_thread(work)
         assert ids(team) == wanted_ids(transitions)[1:]

@@ -23,7 +23,7 @@ from typing import Final
 
 from schemas.action import ActionOutcome, Reason
 from schemas.dead_letter import PLAY_HEADER, RETRY_DELIVERY_HEADER, Rejected, RejectReason
-from schemas.inbox import Command, CommandKind, command_of, original_of
+from schemas.inbox import Command, CommandKind, SilenceOrder, command_of, original_of
 from schemas.transition import ANNOUNCE_HEADER, facts_of
 from streams.notify.courier.background import Background
 from streams.notify.courier.levels import levels
@@ -41,7 +41,7 @@ from streams.notify.plan.memory import UnreadablePlanError
 from streams.notify.plan.news import read
 from streams.notify.plan.planner import Planner
 from streams.notify.plan.retry import Verdict
-from streams.notify.plan.silence import Silence
+from streams.notify.plan.silence import TEXT_CHARS_MAX, Silence
 from streams.notify.playbooks import Playbooks
 from streams.runtime.headers import require_readable
 from streams.runtime.stage import Drained, InputRecord, Output, StageFailure
@@ -321,19 +321,13 @@ class CourierStage:
         match kind:
             case CommandKind.PAUSE | CommandKind.DRAIN | CommandKind.RESUME:
                 held = {CommandKind.PAUSE: -1, CommandKind.DRAIN: post.outbox.next_order - 1}.get(kind)
-                post.command(OperatorRow(kind.value, held, command.at_ms, command.by, command.note))
+                said = OperatorRow(
+                    kind.value, held, command.at_ms, command.by[:TEXT_CHARS_MAX], command.note[:TEXT_CHARS_MAX]
+                )
+                post.command(said)
                 self._desk.hold_after(post.name, held)
             case CommandKind.SILENCE | CommandKind.UNSILENCE if command.silence is not None:
-                order = command.silence
-                if kind is CommandKind.UNSILENCE:
-                    post.planner.unsilence(order.id)
-                else:
-                    silence = Silence(
-                        id=order.id, until_ms=order.until_ms, account=order.account, segment=order.segment,
-                        play=order.play, comment=command.note, by=command.by,
-                    )  # fmt: skip
-                    post.planner.silence(silence, self._clock())
-                post.planned = True
+                self._silence(post, kind, command, command.silence)
             case CommandKind.FORGET if command.account is not None:
                 self._forget(post, command.account)
             case CommandKind.RETRY | CommandKind.DROP if command.delivery_id is not None:
@@ -348,6 +342,18 @@ class CourierStage:
                     post.outbox.drop_spilled(command.delivery_id)
             case _:
                 self._counts[f"rejected:{RejectReason.BAD_CONTROL}"] += 1
+
+    def _silence(self, post: Post, kind: CommandKind, command: Command, order: SilenceOrder) -> None:
+        post.planned = True
+        if kind is CommandKind.UNSILENCE:
+            post.planner.unsilence(order.id)
+            return
+        silence = Silence(
+            id=order.id, until_ms=order.until_ms, account=order.account, segment=order.segment, play=order.play,
+            comment=command.note[:TEXT_CHARS_MAX], by=command.by[:TEXT_CHARS_MAX],
+        )  # fmt: skip
+        if not post.planner.silence(silence, self._clock()):
+            self._counts[f"rejected:{RejectReason.BAD_CONTROL}"] += 1
 
     def _forget(self, post: Post, account: str) -> None:
         post.planner.forget(account)
