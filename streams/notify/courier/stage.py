@@ -321,10 +321,8 @@ class CourierStage:
         match kind:
             case CommandKind.PAUSE | CommandKind.DRAIN | CommandKind.RESUME:
                 held = {CommandKind.PAUSE: -1, CommandKind.DRAIN: post.outbox.next_order - 1}.get(kind)
-                said = OperatorRow(
-                    kind.value, held, command.at_ms, command.by[:TEXT_CHARS_MAX], command.note[:TEXT_CHARS_MAX]
-                )
-                post.command(said)
+                by, note = command.by[:TEXT_CHARS_MAX], command.note[:TEXT_CHARS_MAX]
+                post.command(OperatorRow(kind.value, held, command.at_ms, by, note))
                 self._desk.hold_after(post.name, held)
             case CommandKind.SILENCE | CommandKind.UNSILENCE if command.silence is not None:
                 self._silence(post, kind, command, command.silence)
