@@ -78,7 +78,8 @@ class Lists:
         if play is None or known is None or known.slot_ms != request.scheduled_at_ms:
             return []
         roster = self._rosters[play.id]
-        ordered = in_order((one for one in members if self._wanted(play, one.account_id, now_ms)), roster)
+        wanted = (self._known_better(one) for one in members if self._wanted(play, one.account_id, now_ms))
+        ordered = in_order(wanted, roster)
         told = [one for one in ordered if self._arm(play, one) is Arm.TREATMENT]
         reason = self._objection(play, told, now_ms)
         decisions: list[Decision] = []
@@ -127,6 +128,10 @@ class Lists:
         if any(one.covers(account, segment, play.id, now_ms) for one in silences):
             return False
         return inhibition(play, self._memory.seen(account).segments) is Reason.PLANNED
+
+    def _known_better(self, member: RosterMember) -> RosterMember:
+        """With the facts that its transitions brought, where the roster has none."""
+        return member if member.facts else replace(member, facts=self._memory.seen(member.account_id).facts)
 
     def _arm(self, play: Play, member: RosterMember) -> Arm:
         destination = self._destination

@@ -47,6 +47,12 @@ class Account(msgspec.Struct, array_like=True, gc=False):
     told_plays: dict[str, int] = msgspec.field(default_factory=dict)
     listed: dict[str, int] = msgspec.field(default_factory=dict)
     """By play, the entry for which it counted as told by a list."""
+    facts: dict[str, str] = msgspec.field(default_factory=dict)
+    """As its last transition had them: for lists, which no transition brings about."""
+
+    @property
+    def empty(self) -> bool:
+        return not (self.segments or self.told_segments or self.told_plays or self.listed)
 
 
 class Group(msgspec.Struct, array_like=True, frozen=True, gc=False):

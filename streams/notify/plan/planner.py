@@ -24,7 +24,7 @@ from streams.notify.plan.delivery import Facts, Source
 from streams.notify.plan.destination import DestinationPlan, PlayPlan
 from streams.notify.plan.freshness import freshness
 from streams.notify.plan.lists import Lists
-from streams.notify.plan.memory import NEVER_MS, Account, Memory
+from streams.notify.plan.memory import NEVER_MS, Memory
 from streams.notify.plan.news import News
 from streams.notify.plan.pipeline import Message, Pipeline
 from streams.notify.plan.quiet import at
@@ -55,7 +55,7 @@ class Planner:
 
     def take(self, news: News, source: Source, facts: Facts, now_ms: int) -> list[Decision]:
         """What a transition leads to at once."""
-        self._note(news)
+        self._note(news, facts)
         decisions = self._overtaken(news, now_ms)
         told: set[str] = set()
         refused: dict[str, Decision] = {}
@@ -169,7 +169,7 @@ class Planner:
 
     # -- how -----------------------------------------------------------------------------------------------------------
 
-    def _note(self, news: News) -> None:
+    def _note(self, news: News, facts: Facts) -> None:
         """Where the account is now."""
         account = self._memory.account(news.account_id)
         gone = left(news)
@@ -177,7 +177,8 @@ class Planner:
             account.segments.pop(gone, None)
         if news.direction != Direction.EXITED and len(account.segments) < SEGMENTS_MAX:
             account.segments[news.segment] = news.effective_at_ms
-        if account == Account(account.touched):
+        account.facts = dict(facts)
+        if account.empty:
             self._memory.drop_account(news.account_id)
 
     def _overtaken(self, news: News, now_ms: int) -> list[Decision]:

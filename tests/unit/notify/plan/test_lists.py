@@ -95,6 +95,17 @@ def test_a_list_in_quiet_hours_is_put_off_to_their_end() -> None:
     assert [one.planned_at_ms for one in scene.sent] == [ms("2026-03-09 08:00"), ms("2026-03-10 08:00")]
 
 
+def test_members_are_called_as_their_transitions_called_them() -> None:
+    owner = {"trait": "owner", "default": "#sales"}
+    scene = Scene(plan_of({**MORNING, "owner": owner}), restarts=True)
+    scene.enters("a", "trial", facts={"name": "Acme", "owner": "anna"})
+    scene.rosters["trial"] = [RosterMember("a", MONDAY_MS, {"rate": 1}), RosterMember("b", MONDAY_MS, {"rate": 0})]
+    scene.until(ms("2026-03-03 08:00"))
+    assert [(one.facts.get("name"), one.owner) for one in scene.sent[0].items] == [("Acme", "anna"), (None, "#sales")]
+    scene.leaves("a", "trial", facts={"name": "Acme"})
+    assert "a/a" not in scene.rows
+
+
 def test_nobody_in_the_segment_is_no_message() -> None:
     scene = Scene(morning())
     assert reasons(scene.until(ms("2026-03-03 07:00"))) == [Reason.EMPTY_LIST]
