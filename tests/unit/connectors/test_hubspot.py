@@ -343,12 +343,23 @@ async def test_a_task_is_not_made_while_it_cannot_be_looked_for() -> None:
     assert len(hubspot.tasks) == 1
 
 
+async def test_words_of_any_length_keep_no_task_from_being_made() -> None:
+    hubspot = HubspotApi()
+    links = tuple(Link("more", f"https://crm.example/{n}?{'&' * 2_900}") for n in range(5))
+    words = Rendered("t" * 1_000, '"' * 20_000, links)
+    async with tasks(hubspot) as (connector, _):
+        assert (await connector.deliver(replace(message(), rendered=words))).kind is K.OK
+    [task] = hubspot.tasks.values()
+    assert task.properties["hs_task_body"].endswith(marker_of(message().delivery_id))
+
+
 async def test_only_the_newest_tasks_of_a_company_are_read() -> None:
     hubspot = HubspotApi()
+    hubspot._next_id = 9_900  # a longer number is a newer one
     async with tasks(hubspot) as (connector, server):
         for n in range(130):
             await connector.deliver(message(delivery_id=f"d-{n}"))
-        found = await connector.deliver(message(delivery_id="d-129", after_ambiguous=True))
+        found = await connector.deliver(message(delivery_id="d-110", after_ambiguous=True))
         [read] = server.asked("tasks.read")
         assert len(read.json()["inputs"]) == 100
     assert (found.kind, len(hubspot.tasks)) == (K.OK, 130)

@@ -94,6 +94,13 @@ async def test_two_hundred_go_in_one_request_and_more_in_several() -> None:
         assert all(ask.json()["allOrNone"] is False for ask in server.asked("collection"))
 
 
+async def test_a_failure_of_the_destination_ends_a_delivery_of_several_requests() -> None:
+    async with fields(SalesforceApi()) as (connector, server):
+        server.script("collection", status(503))
+        assert kinds(await connector.deliver_batch(batch(450))) == [K.RETRY_DESTINATION] * 450
+        assert len(server.asked("collection")) == 1
+
+
 async def test_each_record_has_its_own_outcome() -> None:
     salesforce = SalesforceApi()
     salesforce.locked, salesforce.duplicates = {"a-1"}, {"a-2"}
