@@ -19,7 +19,7 @@ from schemas.action import Arm, Reason
 from streams.connectors.message import MessageKind
 from streams.notify.plan.decision import LATER, Decision
 from streams.notify.plan.destination import DestinationPlan
-from streams.notify.plan.planner import NEVER_MS, Planner
+from streams.notify.plan.planner import NEVER_MS, Planner, RosterMember
 from streams.notify.plan.silence import Silence
 from tests.unit.notify.plan.scene import DAY_MS, HOUR_MS, MINUTE_MS, ms, plan_of, transition
 
@@ -34,6 +34,7 @@ PLAYS: Final[tuple[dict[str, Any], ...]] = (
     {"id": "slow", "segment": "established", "cooldown_days": 2, "reentry": {"every_days": 3}},
     {"id": "lasts", "segment": "lasting", "on": {"dwell_days": 3}},
     {"id": "gathers", "segment": "gathered", "on": {"digest": "30 2 * * *"}},
+    {"id": "list", "on": {"digest": "0 8 * * *"}, "list": {"segment": "gathered", "top": 2}, "template": "list"},
     {
         "id": "goes-on",
         "segment": "nurtured",
@@ -97,6 +98,7 @@ class PlanMachine(RuleBasedStateMachine):
         """How often they were told, told as a number, or refused."""
         self.ids: set[str] = set()
         self.per_day: Counter[str] = Counter()
+        self.listed_ms = 0
         self.furthest: Counter[str] = Counter()
         self.arms: dict[str, Arm] = {}
         """By transition; and by account, for only one play holds anybody out."""
@@ -116,7 +118,7 @@ class PlanMachine(RuleBasedStateMachine):
             account, self.sequences[account], self.now_ms, segment=segment, direction=direction
         )  # fmt: skip
         for play in PLAYS:
-            if play["segment"] == segment and (play.get("on") == "exited") != entered:
+            if play.get("segment") == segment and (play.get("on") == "exited") != entered:
                 self.taken[news.transition_id] = play["id"]
         made = [one.take(news, source, self.facts[account], self.now_ms) for one in (self.planner, self.twin)]
         self.hear(*made)
@@ -163,6 +165,11 @@ class PlanMachine(RuleBasedStateMachine):
         self.looks += 1
         assert self.looks < LOOKS_MAX, "the plan is due for ever"
         self.hear(self.planner.due(self.now_ms), self.twin.due(self.now_ms))
+        requests = self.planner.wants_roster(self.now_ms)
+        assert requests == self.twin.wants_roster(self.now_ms)
+        for request in requests:
+            members = [RosterMember(name, 0) for name in ACCOUNTS if request.segment in self.segments[name]]
+            self.hear(*(one.give_roster(request, members, self.now_ms) for one in (self.planner, self.twin)))
 
     # -- what is said ------------------------------------------------------------------------------------------------
 
@@ -190,13 +197,16 @@ class PlanMachine(RuleBasedStateMachine):
         assert delivery.delivery_id not in self.ids, "a delivery was opened twice"
         self.ids.add(delivery.delivery_id)
         self.within_budget()
-        assert delivery.more == 0 or delivery.kind is MessageKind.DIGEST
+        assert delivery.more == 0 or delivery.kind is not MessageKind.NOTE
+        if delivery.kind is MessageKind.LIST:
+            assert (delivery.scheduled_at_ms or 0) > self.listed_ms, "a list came twice for one time"
+            self.listed_ms = self.now_ms
         if delivery.kind is MessageKind.NOTE:
             self.waiting.pop(delivery.delivery_id, None)
         for item in delivery.items:
             news = item.news
             assert self.arms.get(news.transition_id) is not Arm.CONTROL, "an account that is held out was told of"
-            self.not_at_a_quiet_time(item.facts)
+            self.not_at_a_quiet_time({} if delivery.kind is MessageKind.LIST else item.facts)
             assert not self.silenced(news.account_id, news.segment), "a silence was broken"
             if delivery.kind is MessageKind.DIGEST:
                 self.leaves_waiting(news.transition_id)
@@ -209,6 +219,9 @@ class PlanMachine(RuleBasedStateMachine):
 
     def not_told(self, decision: Decision) -> None:
         delivery, reason = decision.delivery, decision.reason
+        if delivery.kind is MessageKind.LIST:
+            assert reason in {Reason.EMPTY_LIST, Reason.OVER_BUDGET, Reason.SILENCED}
+            return
         transition_id = delivery.news.transition_id
         if reason in LATER:
             assert decision.until_ms is not None

@@ -1,5 +1,8 @@
 """How many messages a destination takes in a day of its own zone. What is more is held, and told in one summary.
 
+While anything is held, one message of the day is reserved: for the summary that has the oldest of it. Or a list that
+comes before it every day could use up a small budget for ever.
+
 The counter is of a day, and the day only goes on: a clock that is put back does not win a second budget.
 """
 
@@ -17,11 +20,11 @@ class Spent:
     messages: int = 0
 
 
-def spend(spent: Spent, limit: int | None, zone: tzinfo, now_ms: int) -> Spent | None:
-    """With one more message; None if the day's budget does not have it."""
+def spend(spent: Spent, limit: int | None, zone: tzinfo, now_ms: int, reserved: int = 0) -> Spent | None:
+    """With one more message; None if the day's budget does not have it. `reserved`: messages kept for others."""
     today = at(now_ms, zone).date().toordinal()
     current = spent if spent.day >= today else Spent(today)
-    if limit is not None and current.messages >= limit:
+    if limit is not None and current.messages >= limit - reserved:
         return None
     return replace(current, messages=current.messages + 1)
 

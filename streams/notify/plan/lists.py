@@ -22,6 +22,7 @@ from streams.notify.plan.memory import LIST_MEMORY_MAX, NEVER_MS, Listing, Memor
 from streams.notify.plan.owner import owner_of
 from streams.notify.plan.quiet import opens_ms
 from streams.notify.plan.roster import RosterMember, RosterRequest, as_news, in_order, no_source, since_last
+from streams.notify.plan.waiting import HELD
 
 NOBODY = "*"
 """In place of an account, where a list is empty."""
@@ -103,7 +104,8 @@ class Lists:
             return Reason.SILENCED
         if not told:
             return Reason.EMPTY_LIST
-        spent = spend(self._memory.spent, destination.budget_per_day, destination.zone, now_ms)
+        reserved = 1 if self._memory.of_group(HELD) else 0
+        spent = spend(self._memory.spent, destination.budget_per_day, destination.zone, now_ms, reserved)
         if spent is None:
             return Reason.OVER_BUDGET
         self._memory.set_spent(spent)

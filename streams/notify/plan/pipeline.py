@@ -276,7 +276,10 @@ class Pipeline:
     def _send(self, messages: Sequence[Message], group: str | None, more: int, now_ms: int) -> list[Decision]:
         """One delivery about all of them, if the budget has it; else they are held."""
         memory, destination = self._memory, self._destination
-        spent = spend(memory.spent, destination.budget_per_day, destination.zone, now_ms)
+        held = memory.of_group(HELD)
+        oldest = group == HELD and all(messages[0].row.seq < row.seq for row in held)
+        reserved = 1 if held and not oldest else 0
+        spent = spend(memory.spent, destination.budget_per_day, destination.zone, now_ms, reserved)
         if spent is None:
             return [decision for message in messages for decision in self._hold(message, now_ms)]
         memory.set_spent(spent)

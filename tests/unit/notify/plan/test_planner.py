@@ -575,6 +575,20 @@ def test_lists_and_digests_count_for_the_budget_too() -> None:
     assert reasons(scene.enters("c")) == [Reason.OVER_BUDGET]
 
 
+def test_a_daily_list_does_not_use_up_a_small_budget_before_what_is_held_for_ever() -> None:
+    plan = plan_of(
+        {}, {"on": {"digest": "0 12 * * *"}, "list": {"segment": "trial"}, "template": "list"},
+        budget_per_day=1, quiet_hours={"from": "18:00", "to": "13:00", "zone": "account"},
+    )  # fmt: skip
+    scene = Scene(plan, now_ms=ms("2026-03-02 14:00"), rosters={"trial": [RosterMember("b", MONDAY_MS)]})
+    scene.enters("a")
+    scene.enters("far", facts={"timezone": "America/New_York"})
+    scene.until(ms("2026-03-02 19:00"))
+    assert [accounts(one) for one in scene.sent] == [["a"]]
+    scene.until(ms("2026-03-03 19:00"))
+    assert [accounts(one) for one in scene.sent] == [["a"], ["far"]]
+
+
 # -- what is bounded, removed, erased, tried again --------------------------------------------------------------------
 
 
