@@ -141,7 +141,8 @@ def _derived(source: str, item: Mapping[str, Any], message: Message) -> Any:
     dwell_s = item.get("dwell_seconds")
     found: dict[str, Any] = {
         "current": item.get("segment") if member else None,
-        "member": member,
+        # Of a group there is more than in or out: a move out of one segment is a move into another.
+        "member": _UNKNOWN if item.get("group") else member,
         "leaves_at": forecast.get("leaves_at") if member and isinstance(forecast, Mapping) else None,
         "dwell_days": round(dwell_s / DAY_S, 3) if isinstance(dwell_s, int | float) else None,
         "play": message.play,

@@ -20,6 +20,7 @@ from streams.notify.playbooks.problems import PlaybookError, Problem, nearest
 from streams.notify.playbooks.references import Names, destination_problems, play_problems
 from streams.notify.playbooks.samples import samples
 from streams.notify.playbooks.standard import STANDARD
+from streams.notify.playbooks.states import list_problems, state_warnings
 from streams.notify.playbooks.substitute import Substituted, mentions_variable, substituted
 
 __all__ = ["BUILT_IN", "Playbooks", "load_playbooks"]
@@ -82,9 +83,15 @@ def load_playbooks(
         problems += destination_problems(document, entry, named)
     for play in playbook.plays:
         problems += play_problems(document, play, playbook, named)
+    states = [play for play in playbook.plays if _keeps_state(destinations.get(play.destination))]
+    problems += list_problems(document, states)
     if problems:
         raise PlaybookError(problems)
-    warnings = [*_warnings(document, destinations), *_tried(document, playbook, destinations, words)]
+    warnings = [
+        *_warnings(document, destinations),
+        *state_warnings(document, states),
+        *_tried(document, playbook, destinations, words),
+    ]
     return Playbooks(playbook.plays, destinations, words, tuple(warnings), playbook)
 
 
@@ -97,6 +104,10 @@ def templates_of(destination: Destination) -> Iterator[str]:
 def words_of(playbook: Playbook) -> Mapping[str, Template]:
     """Its templates, and those that every playbook has."""
     return {**STANDARD, **playbook.templates}
+
+
+def _keeps_state(destination: Destination | None) -> bool:
+    return destination is not None and CONNECTORS[destination.type].latest_wins
 
 
 def _validated(document: Document) -> Playbook:

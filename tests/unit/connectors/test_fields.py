@@ -31,7 +31,7 @@ def one(source: str, item: dict[str, Any] = ENTERED, owner: str | None = None) -
     ("source", "value"),
     [
         ("account_id", "acme"), ("segment", "at_risk"), ("direction", "entered"), ("group", "lifecycle"),
-        ("effective_at", "2026-03-01T12:34:58.000Z"), ("sequence", 7), ("current", "at_risk"), ("member", True),
+        ("effective_at", "2026-03-01T12:34:58.000Z"), ("sequence", 7), ("current", "at_risk"),
         ("leaves_at", "2026-04-01T00:00:00.000Z"), ("play", "save"), ("title", "Title"), ("body", "Body"),
         ("value.score(days=7)", 12), ("value.stage", "customer"), ("value.since(x)", None), ("value.open", '["a",1]'),
         ("fact.owner", "anna@x"), ("=pegel", "pegel"), ("=true", True), ("=5", 5), ('="5"', "5"), ("={}", "{}"),
@@ -47,7 +47,14 @@ def test_what_is_known_to_be_nothing_clears_the_field() -> None:
     assert one("current", EXITED) is None
     assert one("leaves_at", EXITED) is None
     assert one("group", ENTERED | {"group": None}) is None
-    assert (one("member", EXITED), one("dwell_days", EXITED)) == (False, 1.5)
+    assert one("dwell_days", EXITED) == 1.5
+
+
+def test_in_or_out_is_a_question_for_segments_outside_groups() -> None:
+    assert one("member", ENTERED | {"group": None}) is True
+    assert one("member", EXITED | {"group": None}) is False
+    for grouped in (ENTERED, MOVED, EXITED):
+        assert one("member", grouped) == "(not written)"
 
 
 @pytest.mark.parametrize("source", ["fact.plan", "value.mrr", "owner"])
