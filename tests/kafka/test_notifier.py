@@ -149,8 +149,8 @@ async def test_a_clean_restart_in_the_middle_repeats_nothing(deployment: Setting
         def run() -> None:
             publish(deployment, transitions)
             for count in (20, 50, len(transitions)):
-                with workers(deployment, tmp_path, env, *NOTIFIER) as running:
-                    until_received(slack, count, running["courier"])
+                with workers(deployment, tmp_path, env, "notifier") as running:
+                    until_received(slack, count, running["notifier"])
 
         await asyncio.to_thread(run)
         assert Counter(ids(slack)) == Counter(wanted_ids(transitions))
