@@ -5,7 +5,7 @@ its topic, and two headers that tell the next dead letter, should there be one, 
 transition carries the id of the one delivery that failed, and where; the notifier repeats that one alone.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -141,18 +141,28 @@ def again(letter: Letter, topics: Topics, partitions: int) -> Again:
     assert told is not None
     at_ms = _original_ms(told)
     assert at_ms is not None
-    headers = [*original_headers(letter.headers), *retry_headers(told)]
-    delivery = dict(letter.headers).get(DELIVERY_HEADER)
-    if delivery is not None and source == topics.transitions:
-        headers = [pair for pair in headers if pair[0] not in {RETRY_DELIVERY_HEADER, DESTINATION_HEADER, PLAY_HEADER}]
-        headers.append((RETRY_DELIVERY_HEADER, delivery))
-        headers += [pair for pair in letter.headers if pair[0] in {DESTINATION_HEADER, PLAY_HEADER}]
+    headers: list[tuple[str, bytes | None]] = [*original_headers(letter.headers), *retry_headers(told)]
+    if source == topics.transitions:
+        headers = _told_once(headers, dict(letter.headers))
     partition = told.original_partition
     # Product events lie where their producer put them. All else belongs where its key says, however many partitions
     # there are by now; control records have no key, and are of their partition.
     if letter.key is not None and (source != topics.product_events or partition >= partitions):
         partition = partition_of(letter.key, partitions)
     return Again(source, partition % partitions, letter.key, letter.value, headers, at_ms)
+
+
+def _told_once(
+    headers: list[tuple[str, bytes | None]], failed: Mapping[str, bytes | None]
+) -> list[tuple[str, bytes | None]]:
+    """Where a transition failed, and which delivery of it: the notifier tries that again and nothing else."""
+    where = {
+        RETRY_DELIVERY_HEADER: failed.get(DELIVERY_HEADER),
+        DESTINATION_HEADER: failed.get(DESTINATION_HEADER),
+        PLAY_HEADER: failed.get(PLAY_HEADER),
+    }
+    said = [(name, value) for name, value in where.items() if value is not None]
+    return [pair for pair in headers if pair[0] not in dict(said)] + said
 
 
 def _size_bytes(letter: Letter) -> int:

@@ -163,7 +163,7 @@ class CourierStage:
                 post, made = self._planned(destination, source)
             except Rejected as rejected:
                 self._counts[f"rejected:{rejected.reason}"] += 1
-                self._outputs.append(refused(source, rejected, self._topics))
+                self._outputs.append(refused(source, rejected, self._topics, destination))
                 continue
             self._decide(post, made, record.timestamp)
 

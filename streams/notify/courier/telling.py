@@ -82,9 +82,10 @@ def dead_letters_of(delivery: Delivery, rejected: Rejected, topics: Topics) -> I
             yield dead_letter(item.source, rejected, _refused_at(item.source.partition, topics), more)
 
 
-def refused(source: Source, rejected: Rejected, topics: Topics) -> Output:
-    """The dead letter of a transition that could not be planned for."""
-    return dead_letter(source, rejected, _refused_at(source.partition, topics))
+def refused(source: Source, rejected: Rejected, topics: Topics, destination: str) -> Output:
+    """The dead letter of a transition that could not be planned for at a destination: others may have told of it."""
+    more = [(DESTINATION_HEADER, destination.encode())]
+    return dead_letter(source, rejected, _refused_at(source.partition, topics), more)
 
 
 def refused_here(record: InputRecord, partition: int, rejected: Rejected, topics: Topics) -> Output:

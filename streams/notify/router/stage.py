@@ -6,8 +6,8 @@ partition, with one courier: pace, breaker, budget and digest are then the desti
 of them. Order per account is kept: an account's transitions lie in one partition here, and one destination's in one
 there.
 
-A record that is no transition becomes a dead letter here. One that an operator tries again names the delivery that is
-wanted and where it failed: it goes to that destination alone.
+A record that is no transition becomes a dead letter here. One that an operator tries again names the destination where
+it failed: it goes there alone.
 """
 
 from collections import Counter
@@ -102,9 +102,9 @@ class RouterStage:
         require_readable(record.headers)
         news = read(record.value)
         named = dict(record.headers)
-        if RETRY_DELIVERY_HEADER not in named:
+        if DESTINATION_HEADER not in named:
             return self._interests.of(news)
         wanted = (named.get(DESTINATION_HEADER) or b"").decode("utf-8", "replace")
         if wanted not in self._destinations:
-            raise Rejected(RejectReason.PLAY_REMOVED, "the destination of the delivery that was to be tried again")
+            raise Rejected(RejectReason.PLAY_REMOVED, "the destination where it was to be tried again is gone")
         return (wanted,)

@@ -139,8 +139,17 @@ def test_what_is_keyed_by_account_goes_where_its_key_belongs_by_now() -> None:
 
 
 def test_a_delivery_is_tried_again_alone() -> None:
-    letter = refused(Record(), TRANSITIONS, RejectReason.REJECTED, more=(("pegel-delivery-id", b"d-1"),))
-    assert ("pegel-retry-delivery", b"d-1") in again(letter, TOPICS, 4).headers
+    failed = (("pegel-delivery-id", b"d-1"), ("pegel-destination", b"team"), ("pegel-play", b"save"))
+    letter = refused(Record(), TRANSITIONS, RejectReason.REJECTED, more=failed)
+    once = [("pegel-retry-delivery", b"d-1"), ("pegel-destination", b"team"), ("pegel-play", b"save")]
+    assert [pair for pair in again(letter, TOPICS, 4).headers if pair in once] == once
+
+
+def test_what_one_destination_could_not_take_is_not_told_to_the_others_again() -> None:
+    letter = refused(Record(), TRANSITIONS, RejectReason.PLAY_REMOVED, more=(("pegel-destination", b"team"),))
+    headers = again(letter, TOPICS, 4).headers
+    assert ("pegel-destination", b"team") in headers
+    assert "pegel-retry-delivery" not in dict(headers)
 
 
 def test_a_dead_letter_of_an_earlier_version_can_be_tried_again() -> None:

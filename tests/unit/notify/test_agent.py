@@ -73,6 +73,7 @@ async def test_a_destination_is_at_work_in_one_partition_alone() -> None:
         other.apply([Record(0, raw(), NAME, NOW_MS, headers)])
         [letter] = other.drain().outputs
         assert letter.topic == "p.segments.transitions.v1.dlq"
+        assert ("pegel-destination", NAME) in letter.headers
         other.close()
         other = spec.factory((home + 1) % PARTITIONS)
         other.restore(b"o:" + NAME + b":", None)

@@ -91,8 +91,9 @@ def test_what_is_tried_again_goes_where_it_failed_and_nowhere_else() -> None:
     wanted = ("pegel-retry-delivery", b"d"), ("pegel-play", b"b")
     stage.apply([Record(1, raw(), headers=[*wanted, ("pegel-destination", b"two")])])
     stage.apply([Record(2, raw(), headers=[*wanted, ("pegel-destination", b"gone")])])
-    routed, letter = stage.drain().outputs
-    assert (routed.key, letter.topic) == (b"two", TOPICS.transitions_dlq)
+    stage.apply([Record(3, raw(), headers=[("pegel-destination", b"one")])])
+    routed, letter, unplanned = stage.drain().outputs
+    assert (routed.key, letter.topic, unplanned.key) == (b"two", TOPICS.transitions_dlq, b"one")
     assert DeadLetter.from_headers(letter.headers).reason.value == "play_removed"
     assert ("pegel-original-header-pegel-retry-delivery", b"d") in letter.headers
 
