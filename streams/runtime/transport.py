@@ -18,8 +18,8 @@ main loop. Pinned to faust-streaming 0.15.3.
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -98,6 +98,7 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
     async def _fetch_records(self, consumer: Any, active_partitions: Any, **limits: Any) -> Fetched:
         before = {tp.partition: state.position for tp, state in _states(consumer) if state.has_valid_position}
         records = await super()._fetch_records(consumer, active_partitions, **limits)
+        serve_last(consumer._fetcher._records, records)  # noqa: SLF001 - the client serves the oldest until it is empty
         standings = {
             tp.partition: Standing(before.get(tp.partition), state.position, state.lso, state.timestamp)
             for tp, state in _states(consumer)
@@ -112,6 +113,17 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
     async def _committed(self, topic: str, numbers: Collection[int]) -> dict[int, int | None]:
         consumer = self._ensure_consumer()
         return {number: await consumer.committed(TopicPartition(topic, number)) for number in numbers}
+
+
+def serve_last(fetched: OrderedDict[Any, Any], served: Iterable[Any]) -> None:
+    """Let partitions whose records have just been taken wait for the others that have any.
+
+    A fetched buffer may hold a hundred thousand records. A worker that is slow asks for more of all partitions each
+    time, and would be given the first one's until nothing is left of them, while the others stand still for minutes.
+    """
+    for tp in served:
+        if tp in fetched:
+            fetched.move_to_end(tp)
 
 
 def _states(consumer: Any) -> list[tuple[Any, Any]]:
