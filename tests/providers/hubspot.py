@@ -14,6 +14,7 @@ BATCH_MAX: Final = 100
 WINDOW_S: Final = 10.0
 TASK_TO_COMPANY: Final = 192
 BODY_CHARS_MAX: Final = 65_536
+LISTED_MAX: Final = 500
 
 
 @dataclass
@@ -234,7 +235,10 @@ class HubspotApi:
             raise error(404, "OBJECT_NOT_FOUND", "no company")
         found = [task.id for task in self.tasks.values() if ask.params["id"] in task.companies]
         kind = {"category": "HUBSPOT_DEFINED", "typeId": 191, "label": None}
-        return json_reply({"results": [{"toObjectId": int(each), "associationTypes": [kind]} for each in found[:500]]})
+        start, limit = int(ask.query.get("after", 0)), min(int(ask.query.get("limit", 500)), LISTED_MAX)
+        page = [{"toObjectId": int(each), "associationTypes": [kind]} for each in found[start : start + limit]]
+        more = {"paging": {"next": {"after": str(start + limit), "link": "x"}}} if start + limit < len(found) else {}
+        return json_reply({"results": page, **more})
 
     def _read_tasks(self, ask: Ask) -> Reply:
         body = ask.json() or {}

@@ -44,10 +44,11 @@ class HubspotApi:
     def properties(self, rest: str = "") -> str:
         return f"{self._area('properties')}/companies{rest}"
 
-    def tasks_of(self, company: str, limit: int) -> str:
-        """The tasks associated with a company."""
+    def tasks_of(self, company: str, limit: int, after: str) -> str:
+        """The tasks associated with a company, a page at a time."""
         area = "/crm/v4/objects" if self._version == "v3" else self._area("objects")
-        return f"{area}/companies/{quote(company, safe='')}/associations/tasks?limit={limit}"
+        page = f"&after={quote(after, safe='')}" if after else ""
+        return f"{area}/companies/{quote(company, safe='')}/associations/tasks?limit={limit}{page}"
 
     def _area(self, area: str) -> str:
         return f"/crm/v3/{area}" if self._version == "v3" else f"/crm/{area}/{self._version}"

@@ -6,6 +6,7 @@ listed as they are stored: HubSpot's search would lag behind.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -31,6 +32,7 @@ from streams.connectors.preparing import Step
 COMPANIES_MAX: Final = 50
 """A digest about more is told of the first; the words name them all."""
 LISTED_MAX: Final = 500
+PAGES_MAX: Final = 10
 READ_MAX: Final = 100
 MAYBE_DONE: Final = frozenset({500, 502, 504, 524})
 """After these nobody knows whether the task was made."""
@@ -89,10 +91,10 @@ class HubspotTaskConnector:
 
     async def _made_before(self, message: Message, company: str, attempt: Attempt) -> Outcome | None:
         """The outcome, if the task is there already or that cannot be found out; `None`: it is not there."""
-        listed = await self._read("GET", self._api.tasks_of(company, LISTED_MAX), None, attempt)
-        if isinstance(listed, Outcome):
-            return listed
-        ids = sorted((str(task.get("toObjectId", "")) for task in listed), key=lambda task: (len(task), task))
+        ids = await self._tasks_of(company, attempt)
+        if isinstance(ids, Outcome):
+            return ids
+        ids.sort(key=lambda task: (len(task), task))  # a greater number is a newer one
         newest = ids[-READ_MAX:]
         if not newest:
             return None
@@ -101,14 +103,26 @@ class HubspotTaskConnector:
         if isinstance(tasks, Outcome):
             return tasks
         marker = marker_of(message.delivery_id)
-        for task in tasks:
+        for task in tasks.results:
             if marker in str((task.get("properties") or {}).get("hs_task_body")):
                 return ok(str(task.get("id")))
         return None
 
-    async def _read(
-        self, method: str, path: str, body: bytes | None, attempt: Attempt
-    ) -> list[dict[str, Any]] | Outcome:
+    async def _tasks_of(self, company: str, attempt: Attempt) -> list[str] | Outcome:
+        """The ids of the company's tasks, whose order is HubSpot's own."""
+        ids: list[str] = []
+        after = ""
+        for _ in range(PAGES_MAX):
+            page = await self._read("GET", self._api.tasks_of(company, LISTED_MAX, after), None, attempt)
+            if isinstance(page, Outcome):
+                return page
+            ids += [str(task.get("toObjectId", "")) for task in page.results]
+            after = page.after
+            if not after:
+                break
+        return ids
+
+    async def _read(self, method: str, path: str, body: bytes | None, attempt: Attempt) -> "_Page | Outcome":
         """The results of a request that changes nothing."""
         if not attempt.deadline.in_time():
             return PUT_OFF
@@ -120,8 +134,7 @@ class HubspotTaskConnector:
         failed = self._api.failure(answer, attempt.now_ms)
         if failed is not None:
             return failed
-        results = _results(answer.body)
-        return Outcome(OutcomeKind.RETRY_DESTINATION, UNREADABLE) if results is None else results
+        return _page(answer.body) or Outcome(OutcomeKind.RETRY_DESTINATION, UNREADABLE)
 
     async def _make(self, message: Message, companies: Sequence[str], attempt: Attempt) -> Outcome:
         if not attempt.deadline.in_time():
@@ -141,13 +154,33 @@ class HubspotTaskConnector:
         return ok(made) if made else Outcome(OutcomeKind.AMBIGUOUS, UNREADABLE)
 
 
-def _results(body: bytes) -> list[dict[str, Any]] | None:
+@dataclass(frozen=True, slots=True)
+class _Page:
+    results: list[dict[str, Any]]
+    after: str
+    """Where the next page begins; empty: there is none."""
+
+
+def _page(body: bytes) -> _Page | None:
     try:
-        decoded = msgspec.json.decode(body)
+        decoded = msgspec.json.decode(body, type=_Listed)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
-    results = decoded.get("results") if isinstance(decoded, dict) else None
-    return [each for each in results if isinstance(each, dict)] if isinstance(results, list) else None
+    following = decoded.paging.next if decoded.paging is not None else None
+    return _Page(decoded.results, following.after if following is not None else "")
+
+
+class _Next(msgspec.Struct):
+    after: str = ""
+
+
+class _Paging(msgspec.Struct):
+    next: _Next | None = None
+
+
+class _Listed(msgspec.Struct):
+    results: list[dict[str, Any]]
+    paging: _Paging | None = None
 
 
 def _build(config: Destination) -> HubspotTaskConnector:

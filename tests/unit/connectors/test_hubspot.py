@@ -22,7 +22,7 @@ from streams.connectors.outcome import Outcome, OutcomeKind, Scope
 from streams.connectors.preparing import Did
 from tests.providers.clock import ManualClock
 from tests.providers.faults import dropped, status
-from tests.providers.hubspot import TOKEN, HubspotApi, Property
+from tests.providers.hubspot import TOKEN, HubspotApi, Property, Thing
 from tests.providers.server import ProviderServer
 from tests.unit.connectors.kit import NOW_MS, message
 
@@ -363,6 +363,20 @@ async def test_only_the_newest_tasks_of_a_company_are_read() -> None:
         [read] = server.asked("tasks.read")
         assert len(read.json()["inputs"]) == 100
     assert (found.kind, len(hubspot.tasks)) == (K.OK, 130)
+
+
+async def test_a_task_is_found_among_thousands_of_others_and_looking_has_an_end() -> None:
+    hubspot = HubspotApi()
+    async with tasks(hubspot) as (connector, server):
+        first = await connector.deliver(message())
+        [made] = hubspot.tasks.values()
+        older = {str(n): Thing(str(n), {"hs_task_body": "x"}, list(made.companies)) for n in range(1, 900)}
+        hubspot.tasks = {**older, made.id: made}
+        found = await connector.deliver(message(2, after_ambiguous=True))
+        assert (found.ref, len(server.asked("tasks.of"))) == (first.ref, 2)
+        hubspot.tasks |= {str(n): Thing(str(n), {}, list(made.companies)) for n in range(2_000, 8_000)}
+        await connector.deliver(message(3, after_ambiguous=True))
+        assert len(server.asked("tasks.of")) == 2 + 10
 
 
 async def test_what_goes_wrong_before_the_task_is_sent_leaves_nothing_unknown() -> None:
