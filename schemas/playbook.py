@@ -298,6 +298,8 @@ class Play(_Part):
             raise ValueError('a list needs its times: on: {digest: "0 8 * * mon-fri"}')
         if self.roster is not None and {"segments", "group", "directions"} & self.model_fields_set:
             raise ValueError("a list says its segment itself: leave out segment, group and direction")
+        if self.roster is not None and self.cooldown_days is not None:
+            raise ValueError("a list has no cooldown_days: it says who is in the segment, as often as it comes")
         if self.cron is not None and (self.steps or self.reentry):
             raise ValueError("what is gathered for certain times has no steps and no reentry")
         if self.dwell_days is not None and self.directions != (Direction.ENTERED,):

@@ -208,6 +208,7 @@ def test_a_fault_is_told_with_its_place_reason_and_fix(tmp_path: Path, old: str,
     [
         ({"list": {"segment": "x"}}, "a list needs its times"),
         ({"list": {"segment": "x"}, "on": {"digest": "0 8 * * *"}, "segment": "y"}, "a list says its segment itself"),
+        ({"list": {"segment": "x"}, "on": {"digest": "0 8 * * *"}, "cooldown_days": 1}, "a list has no cooldown_days"),
         ({"segment": "x", "on": {"digest": "0 8 * * *"}, "reentry": "once"}, "has no steps and no reentry"),
         ({"segment": "x", "stop_on": {"exit": True}}, "stop_on ends steps, and there are none"),
         ({"segment": "x", "steps": [{"after_days": 1, "template": "t"}], "stop_on": {"goal": True}}, "it has none"),

@@ -477,6 +477,17 @@ def test_what_is_over_by_the_time_a_group_is_told_is_left_out() -> None:
     assert [accounts(one) for one in scene.sent] == [["b"]]
 
 
+def test_what_was_not_sent_after_all_does_not_count_as_told() -> None:
+    scene = Scene(plan_of({"cooldown_days": 7, "reentry": "once"}, group=GROUP), restarts=True)
+    scene.enters("a")
+    scene.leaves("a")
+    assert reasons(scene.after(minutes=1)) == [Reason.NO_LONGER_TRUE]
+    assert reasons(scene.enters("a")) == [Reason.GROUPED]
+    scene.after(minutes=10)
+    scene.leaves("a")
+    assert reasons(scene.enters("a")) == [Reason.REENTRY]
+
+
 def test_a_group_that_falls_into_quiet_hours_waits_for_their_end() -> None:
     scene = Scene(plan_of({}, group=GROUP, quiet_hours=NIGHT), now_ms=ms("2026-03-02 17:59") + 45_000)
     assert reasons(scene.enters("a")) == [Reason.GROUPED]
