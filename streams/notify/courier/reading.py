@@ -8,9 +8,12 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Protocol
 
+from confluent_kafka import KafkaException
+
 from schemas.membership import decode_membership
 from schemas.timestamps import parse_ms
 from streams.dumping import TopicReader
+from streams.errors import ExpectedError
 from streams.notify.courier.outbox import First, Found, Wanted
 from streams.notify.courier.rows import Kind, SpillRow, decode, decode_delivery, key_of, order_of
 from streams.notify.plan.planner import RosterMember, RosterRequest
@@ -42,6 +45,10 @@ class StoppedError(Exception):
     """The reading was stopped."""
 
 
+class BrokenOffError(ExpectedError):
+    """Kafka did not go on answering; it may by and by."""
+
+
 class KafkaReadings:
     def __init__(self, kafka: KafkaSettings, topics: Topics, partition: int) -> None:
         self._kafka = kafka
@@ -59,10 +66,13 @@ class KafkaReadings:
         self._stopped.set()
 
     def _records(self, topic: str, partitions: Sequence[int] | None) -> Iterator[Record]:
-        for record in TopicReader(self._kafka, topic, partitions).records():
-            if self._stopped.is_set():
-                raise StoppedError
-            yield record
+        try:
+            for record in TopicReader(self._kafka, topic, partitions).records():
+                if self._stopped.is_set():
+                    raise StoppedError
+                yield record
+        except KafkaException as error:
+            raise BrokenOffError(f"reading {topic} broke off: {error.args[0].str()}") from None
 
 
 def partitions_of(kafka: KafkaSettings, topic: str) -> int:

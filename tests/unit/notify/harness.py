@@ -13,6 +13,7 @@ from streams.connectors.contract import ConnectorType
 from streams.connectors.dialects import Dialect
 from streams.connectors.message import Message
 from streams.connectors.outcome import Outcome, ok
+from streams.errors import ExpectedError
 from streams.notify.courier.outbox import Found, Wanted
 from streams.notify.courier.reading import spilled_in
 from streams.notify.courier.stage import CourierConfig, CourierStage
@@ -89,13 +90,22 @@ class RowsRead:
         self._rows = rows
         self._members = members
         self.wanted: list[Wanted] = []
+        self.failures = 0
+        """So many readings from now on are broken off."""
 
     def spilled(self, wanted: Wanted) -> Found:
+        self._break_off()
         self.wanted.append(wanted)
         return spilled_in([Row(key, value) for key, value in self._rows.items()], wanted)
 
     def members(self, request: RosterRequest) -> list[RosterMember]:
+        self._break_off()
         return list(self._members)
+
+    def _break_off(self) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise ExpectedError("the brokers do not answer")
 
     def stop(self) -> None:
         pass
