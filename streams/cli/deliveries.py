@@ -55,7 +55,7 @@ def list_deliveries(
     config: ConfigOption = None,
     bootstrap: BootstrapOption = None,
 ) -> None:
-    """List open deliveries, those first that are in memory first; with --done, what became of the others."""
+    """List open deliveries, in the order in which they were opened; with --done, what became of the others."""
     settings = settings_for(config, bootstrap)
     if done:
         _list_done(settings, destination, account, past(since, "--since"), limit, as_json=as_json)

@@ -575,6 +575,7 @@ def test_a_row_is_read_back_as_it_was() -> None:
     assert decode_delivery("team", one.delivery_id, encode_delivery(one, with_words=True)) == one
 
 
+HOLDING = (CommandKind.PAUSE, CommandKind.DRAIN, CommandKind.RESUME)
 KINDS = (K.OK, K.OK, K.RETRY_DESTINATION, K.RETRY_RECORD, K.THROTTLED, K.AMBIGUOUS, K.AUTH)
 
 
@@ -615,6 +616,10 @@ async def _run_with_kills(chance: random.Random) -> None:
         h.connectors = {name: answering(name) for name in names}
         async with h.worker(max_age_h=None):
             before, new = len(took), len(succeeded)
+            for name in names:
+                said = CommandKind.RESUME if calm else chance.choice([None, None, *HOLDING])
+                if said is not None:
+                    h.command(said, name)
             for turn in range(400 if calm else chance.randint(1, 12)):
                 h.read(most=chance.randint(1, 6))
                 # What has failed often waits for hours: the calm at the end must be longer than that.
