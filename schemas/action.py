@@ -86,7 +86,6 @@ class Reason(StrEnum):
 
     # Planning: is there anything to deliver?
     PLANNED = "planned"
-    NO_PLAY = "no_play"
     STALE = "stale"
     CATALOG_CHANGE = "catalog_change"
     REBUILD = "rebuild"
