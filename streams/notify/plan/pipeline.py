@@ -23,8 +23,9 @@ from typing import Final
 from schemas.action import Arm, Reason
 from schemas.playbook import GROUP_MAX, Play
 from schemas.schedule import ZoneOf, zone
+from schemas.transition import Direction
 from streams.connectors.message import MessageKind
-from streams.notify.plan.budget import next_day_ms, spend
+from streams.notify.plan.budget import Spent, next_day_ms, spend
 from streams.notify.plan.cron import next_slot_ms
 from streams.notify.plan.decision import Decision
 from streams.notify.plan.delivery import SEPARATOR, Delivery, Item, delivery_id
@@ -92,7 +93,7 @@ class Pipeline:
             return [self.ended(message, reason, now_ms)]
         if message.play.cron is not None and not row.exposed_ms:
             return self._join(message, f"{CRON}{row.play}", now_ms)
-        earlier = self._earlier(row)
+        earlier = self._earlier(row, self._would_wait_in(message, now_ms))
         if earlier is not None:
             return [self.wait(message, row.again(Phase.ORDER, earlier.due_ms), Reason.IN_ORDER, now_ms)]
         opens = self._opens_ms(message, now_ms)
@@ -136,10 +137,16 @@ class Pipeline:
             return reason
         return throttle(play, row.segment, account.told_segments, account.told_plays, now_ms)
 
-    def _earlier(self, row: Waiting) -> Waiting | None:
-        """The first message about the account that must be sent before."""
-        ordered = (one for one in self._memory.of_account(row.account) if one.ordered and one.seq < row.seq)
-        return next(ordered, None)
+    def _earlier(self, row: Waiting, group: str = "") -> Waiting | None:
+        """The first message about the account that must be sent before, and does not wait in the same group anyway."""
+        before = (one for one in self._memory.of_account(row.account) if one.ordered and one.seq < row.seq)
+        return next((one for one in before if not group or one.group != group), None)
+
+    def _would_wait_in(self, message: Message, now_ms: int) -> str:
+        """The group that a message would join now; none: it would be sent."""
+        if self._destination.group is not None:
+            return self._group_of(message, now_ms)
+        return HELD if self._spent([], None, now_ms) is None else ""
 
     def _opens_ms(self, message: Message, now_ms: int) -> int:
         destination, facts = self._destination, message.row.facts
@@ -275,11 +282,8 @@ class Pipeline:
 
     def _send(self, messages: Sequence[Message], group: str | None, more: int, now_ms: int) -> list[Decision]:
         """One delivery about all of them, if the budget has it; else they are held."""
-        memory, destination = self._memory, self._destination
-        held = memory.of_group(HELD)
-        oldest = group == HELD and all(messages[0].row.seq < row.seq for row in held)
-        reserved = 1 if held and not oldest else 0
-        spent = spend(memory.spent, destination.budget_per_day, destination.zone, now_ms, reserved)
+        memory = self._memory
+        spent = self._spent(messages, group, now_ms)
         if spent is None:
             return [decision for message in messages for decision in self._hold(message, now_ms)]
         memory.set_spent(spent)
@@ -297,6 +301,13 @@ class Pipeline:
         for message in messages:
             decisions += self._begin(message, now_ms)
         return decisions
+
+    def _spent(self, messages: Sequence[Message], group: str | None, now_ms: int) -> Spent | None:
+        """What is spent with one more message, or None. One is reserved for the oldest of those that are held."""
+        destination, held = self._destination, self._memory.of_group(HELD)
+        oldest = group == HELD and all(messages[0].row.seq < row.seq for row in held)
+        reserved = 1 if held and not oldest else 0
+        return spend(self._memory.spent, destination.budget_per_day, destination.zone, now_ms, reserved)
 
     def _hold(self, message: Message, now_ms: int) -> list[Decision]:
         return self._join(message, HELD, now_ms)
@@ -392,7 +403,10 @@ def _holds(message: Message, account: Account) -> bool:
             return condition in account.segments
         if condition is False:
             return True
-    return row.match.still_true(account.segments)
+    if row.step or row.direction is Direction.EXITED:
+        return row.match.still_true(account.segments)
+    # Whoever left and came back entered anew: that is another message.
+    return account.segments.get(row.segment) == message.news.effective_at_ms
 
 
 def _forget(told: dict[str, int], name: str, at_ms: int) -> None:

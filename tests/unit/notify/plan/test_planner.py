@@ -269,6 +269,21 @@ def test_a_goal_without_a_holdout_is_measured_too_and_nobody_is_held_out() -> No
     assert (len(scene.sent), treated, held) == (100, set(), set())
 
 
+def test_plays_hold_out_different_accounts_each_by_its_own_draw() -> None:
+    plan = plan_of({"holdout_percent": 50}, {"holdout_percent": 50, "template": "other"})
+    names = [f"account-{n}" for n in range(200)]
+    one, other = ([arm(play.play, name, plan.salt, 0) for name in names] for play in plan.plays)
+    assert 60 < sum(x is y for x, y in zip(one, other, strict=True)) < 140
+
+
+def test_a_sequence_is_exposed_once_with_its_first_message() -> None:
+    step = {"after_days": 1, "template": "second"}
+    scene = Scene(plan_of({"goal": {"enters": "customer", "within_days": 9}, "steps": [step]}))
+    scene.enters("acme")
+    scene.after(days=2)
+    assert reasons(scene.said) == [Reason.EXPOSED, P, Reason.NEXT_STEP, P]
+
+
 def test_exposure_is_when_the_message_would_have_been_sent_for_both_arms() -> None:
     scene = Scene(plan_of({"holdout_percent": 50}, quiet_hours=NIGHT), now_ms=ms("2026-03-02 20:00"))
     for n in range(20):
@@ -498,11 +513,51 @@ def test_a_group_that_falls_into_quiet_hours_waits_for_their_end() -> None:
 
 
 def test_what_two_plays_ask_for_stands_in_a_digest_once() -> None:
-    scene = Scene(plan_of({}, {"template": "other"}, group=GROUP))
+    scene = Scene(plan_of({}, {"template": "other"}, group={**GROUP, "max": 10}))
     scene.enters("a")
     scene.enters("b")
-    scene.after(minutes=1)
+    scene.after(days=1)
     assert [accounts(one) for one in scene.sent] == [["a", "b"]]
+
+
+def test_several_messages_about_an_account_wait_in_their_group_together_in_order() -> None:
+    scene = Scene(
+        plan_of({"segment": "*", "directions": ["entered", "exited"]}, group={**GROUP, "by": [], "max": 10}),
+        restarts=True,
+    )
+    scene.enters("b")
+    scene.enters("a", "trial")
+    scene.enters("a")
+    scene.enters("b", "trial")
+    scene.leaves("b", "trial")
+    scene.after(days=1)
+    [only] = scene.sent
+    assert [(one.news.account_id, one.news.fields["sequence"]) for one in only.items] == [
+        ("b", 1), ("a", 1), ("a", 2), ("b", 3),
+    ]  # fmt: skip
+
+
+def test_of_several_entries_of_a_night_the_last_is_told() -> None:
+    scene = Scene(plan_of({}, quiet_hours=NIGHT), now_ms=ms("2026-03-02 20:00"))
+    for _ in range(3):
+        scene.enters("restless")
+        scene.after(minutes=10)
+        scene.leaves("restless")
+        scene.after(minutes=10)
+    scene.enters("restless")
+    scene.after(days=1)
+    assert [one.news.fields["sequence"] for one in scene.sent] == [7]
+
+
+def test_what_follows_a_message_that_is_held_is_held_with_it() -> None:
+    scene = Scene(plan_of({"directions": ["entered", "exited"]}, budget_per_day=1), restarts=True)
+    scene.enters("first")
+    scene.enters("acme")
+    scene.after(minutes=1)
+    scene.leaves("acme")
+    scene.enters("acme")
+    scene.after(days=1)
+    assert [accounts(one) for one in scene.sent] == [["first"], ["acme"]]
 
 
 def test_as_many_groups_as_there_may_be_share_what_is_more(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -600,6 +655,41 @@ def test_a_daily_list_does_not_use_up_a_small_budget_before_what_is_held_for_eve
     assert [accounts(one) for one in scene.sent] == [["a"], ["far"]]
 
 
+def test_what_is_held_longest_is_told_before_anything_else_uses_the_budget() -> None:
+    quiet = {"from": "18:00", "to": "13:00", "zone": "account"}
+    scene = Scene(plan_of({}, budget_per_day=1, quiet_hours=quiet), now_ms=ms("2026-03-02 14:00"), restarts=True)
+    scene.enters("first")
+    scene.enters("near")
+    scene.enters("far", facts={"timezone": "America/New_York"})
+    scene.until(ms("2026-03-03 13:30"))
+    # The oldest is told though another of those held must wait for New York; what is new must wait for both.
+    assert [accounts(one) for one in scene.sent] == [["first"], ["near"]]
+    scene.until(ms("2026-03-04 13:30"))
+    assert reasons(scene.enters("new")) == [Reason.OVER_BUDGET]
+    scene.until(ms("2026-03-04 18:00"))
+    assert [accounts(one) for one in scene.sent] == [["first"], ["near"], ["far"]]
+
+
+def test_what_is_held_waits_for_the_next_budget_whatever_others_of_it_wait_for() -> None:
+    """One of those held follows an entry that comes to last just before midnight, and is in a group until after it."""
+    plan = plan_of(
+        {"id": "lasts", "segment": "trial", "on": {"dwell_days": 0.5}},
+        {},
+        budget_per_day=1,
+        group={**GROUP, "wait_s": 3_600},
+    )
+    scene = Scene(plan, now_ms=ms("2026-03-02 11:30"))
+    scene.enters("a", "trial")
+    scene.enters("first", "at_risk")
+    scene.after(hours=1)
+    scene.enters("a")
+    scene.enters("c")
+    scene.until(ms("2026-03-03 00:00"))
+    assert [(one.delivery.news.account_id, one.until_ms) for one in scene.said[-2:]] == [
+        ("a", ms("2026-03-03 00:30")), ("c", ms("2026-03-04 00:00")),
+    ]  # fmt: skip
+
+
 # -- what is bounded, removed, erased, tried again --------------------------------------------------------------------
 
 
@@ -615,9 +705,9 @@ def test_more_than_may_wait_ends_with_a_reason_and_so_does_what_has_no_play_any_
 
 def test_one_account_takes_a_bounded_share_of_what_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streams.notify.plan.memory.WAITING_PER_ACCOUNT_MAX", 3)
-    scene = Scene(plan_of({}, quiet_hours=NIGHT), now_ms=ms("2026-03-02 20:00"))
-    for _ in range(5):
-        scene.enters("restless")
+    scene = Scene(plan_of({"segment": "*"}, quiet_hours=NIGHT), now_ms=ms("2026-03-02 20:00"))
+    for n in range(5):
+        scene.enters("restless", f"segment_{n}")
     scene.enters("acme")
     assert [reasons(scene.said).count(reason) for reason in (Reason.WAITING_FULL, Reason.QUIET_HOURS)] == [2, 2]
     scene.after(days=1)
@@ -646,6 +736,19 @@ def test_accounts_are_bounded_and_those_that_something_waits_for_are_kept() -> N
     scene.after(days=2)
     assert accounts(scene.sent[-1]) == ["waits"]
     assert scene.planner._memory.forgotten >= 7
+
+
+def test_which_account_was_heard_of_least_recently_outlives_a_restart() -> None:
+    scene = Scene(plan_of({"segment": "champion"}))
+    for name in ("z", "a", "m", "z"):
+        scene.enters(name, "champion")
+    scene.restart()
+    scene.enters("a", "champion")
+    scene.restart()
+    scene.planner._memory._accounts_max = 3
+    scene.enters("b", "champion")
+    scene.enters("c", "champion")
+    assert {key for key in scene.rows if key.startswith("a/")} == {"a/a", "a/b", "a/c"}
 
 
 def test_an_erased_account_is_forgotten_with_all_that_waits_about_it() -> None:

@@ -99,6 +99,11 @@ def test_a_time_of_day_comes_once_a_day_whatever_the_clock_does() -> None:
     assert autumn == ["Sat 24 Oct 02:30", "Sun 25 Oct 02:30", "Mon 26 Oct 02:30", "Tue 27 Oct 02:30"]
 
 
+def test_a_time_that_is_shown_twice_does_not_come_again_in_its_second_showing() -> None:
+    for now in ("2026-10-25 00:31", "2026-10-25 01:00", "2026-10-25 01:30"):
+        assert wall(next_slot_ms("30 2 * * *", BERLIN, ms(now))) == "Mon 26 Oct 02:30"
+
+
 def test_what_runs_every_half_hour_does_so_by_real_time() -> None:
     assert len(slots("*/30 * * * *", BERLIN, "2026-10-24 22:00", "2026-10-25 22:59")) == 49
     assert len(slots("*/30 * * * *", BERLIN, "2026-03-28 23:00", "2026-03-29 21:59")) == 45
