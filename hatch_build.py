@@ -32,6 +32,7 @@ MODULES = (
     "streams/engine/partition.py",
     "streams/engine/population.py",
     "streams/engine/program.py",
+    "streams/engine/ranking.py",
     "streams/engine/record.py",
     "streams/engine/rules/slots.py",
     "streams/engine/rules/values.py",

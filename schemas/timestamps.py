@@ -75,7 +75,7 @@ def format_ms(ms: int) -> str:
     second = of_minute_ms // SECOND_MS
     of_second_ms = of_minute_ms - second * SECOND_MS
     date_text = _date_texts.get(day) or _date_text(day)
-    return date_text + _MINUTE_TEXTS[minute] + _SECOND_TEXTS[second] + _FRACTION_TEXTS[of_second_ms]
+    return f"{date_text}{_MINUTE_TEXTS[minute]}{_SECOND_TEXTS[second]}{_FRACTION_TEXTS[of_second_ms]}"
 
 
 def parse_day(text: str) -> int | None:

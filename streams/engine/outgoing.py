@@ -64,18 +64,16 @@ def _wire_forecast(forecast: Forecast | None) -> WireForecast | None:
 
 def wire_membership(account_id: str, account: Account, working: Working) -> WireMembership:
     """Where an account stands as of its own clock."""
-    program = working.program
+    program, members = working.program, account.members
     return WireMembership(
         account_id=account_id,
         as_of=format_ms(account.now),
         stage=working.stage(account.now),
         sequence=account.sequence,
         segments=[
-            WireSegmentMembership(
-                segment=segment.id, group=segment.group, entered_at=format_ms(account.members[segment.id])
-            )
-            for segment in program.segments
-            if segment.id in account.members
+            WireSegmentMembership(segment=segment, group=program.groups[place], entered_at=format_ms(members[segment]))
+            for place, segment in enumerate(program.ids)
+            if segment in members
         ],
         key_numbers=_key_numbers(account, working),
         catalog_version=program.version,

@@ -85,6 +85,7 @@ class Program:
     team_path: tuple[str, ...]
     segments: tuple[Segment, ...]
     ids: tuple[str, ...]  # of the segments
+    groups: tuple[str | None, ...]  # of the segments
     rules: tuple[Rule, ...]
     bits: Mapping[str, int]
     units: tuple[Unit, ...]  # in catalog order
@@ -202,6 +203,7 @@ def compile_catalog(catalog: Catalog, place: str = "catalog") -> Program:
         team_path=tuple(catalog.team_property.split(".")),
         segments=segments,
         ids=tuple(segment.id for segment in segments),
+        groups=tuple(segment.group for segment in segments),
         rules=rules,
         bits=bits,
         units=units,
