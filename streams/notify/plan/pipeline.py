@@ -24,12 +24,12 @@ from schemas.action import Arm, Reason
 from schemas.playbook import GROUP_MAX, Play
 from schemas.schedule import ZoneOf, zone
 from schemas.transition import Direction
-from streams.connectors.message import MessageKind
 from streams.notify.plan.budget import Spent, next_day_ms, spend
 from streams.notify.plan.cron import next_slot_ms
 from streams.notify.plan.decision import Decision
-from streams.notify.plan.delivery import SEPARATOR, Delivery, Item, delivery_id
-from streams.notify.plan.destination import STANDARD_DIGEST, DestinationPlan, PlayPlan
+from streams.notify.plan.delivery import SEPARATOR
+from streams.notify.plan.destination import STANDARD_DIGEST, DestinationPlan
+from streams.notify.plan.drafts import Message, digest, draft, orphan
 from streams.notify.plan.holdout import arm, measured
 from streams.notify.plan.inhibit import inhibition
 from streams.notify.plan.memory import Account, Group, Memory
@@ -46,19 +46,6 @@ GROUP_BYTES_MAX: Final = 512 << 10
 """What the records of one group may come to: a delivery carries them all."""
 COMMON: Final = BY + "*"
 """Where messages go when there are as many groups as there may be."""
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A message that is being looked at."""
-
-    row: Waiting
-    news: News
-    plan: PlayPlan
-
-    @property
-    def play(self) -> Play:
-        return self.plan.play
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +102,13 @@ class Pipeline:
                 account = self._memory.account(row.account)
                 _forget(account.told_segments, row.segment, row.exposed_ms)
                 _forget(account.told_plays, row.play, row.exposed_ms)
-        return Decision(self._draft(message, now_ms), reason, given)
+        return Decision(draft(self._destination.id, message, now_ms), reason, given)
 
     def wait(self, message: Message, row: Waiting, reason: Reason, now_ms: int) -> Decision:
         if self._memory.full(row.account):
             return self.ended(message, Reason.WAITING_FULL, now_ms)
         self._memory.put(row)
-        return Decision(self._draft(message, now_ms), reason, until_ms=row.due_ms)
+        return Decision(draft(self._destination.id, message, now_ms), reason, until_ms=row.due_ms)
 
     def _objection(self, message: Message, now_ms: int) -> Reason:
         """PLANNED, or why it must not be sent."""
@@ -176,10 +163,10 @@ class Pipeline:
         if not measured(play, destination.holdout_percent):
             return message, []
         given = arm(play, row.account, destination.salt, destination.holdout_percent)
-        draft = self._draft(message, now_ms)
-        exposure = Decision(draft, Reason.EXPOSED, given)
+        delivery = draft(destination.id, message, now_ms)
+        exposure = Decision(delivery, Reason.EXPOSED, given)
         if given is Arm.CONTROL:
-            return None, [exposure, Decision(draft, Reason.HOLDOUT, given)]
+            return None, [exposure, Decision(delivery, Reason.HOLDOUT, given)]
         return message, [exposure]
 
     # -- groups --------------------------------------------------------------------------------------------------
@@ -194,7 +181,7 @@ class Pipeline:
             found = self.message(row)
             if found is None:
                 self._memory.take_out(row.seq)
-                decisions.append(self.orphaned(row, now_ms))
+                decisions.append(Decision(orphan(self._destination.id, row, now_ms), Reason.PLAY_REMOVED))
                 continue
             ready, more = self._ready(found, now_ms)
             decisions += more
@@ -230,7 +217,7 @@ class Pipeline:
         size = sum(len(row.value) for row in rows) + len(message.row.value)
         if len(rows) >= gathering.messages_max or (rows and size > GROUP_BYTES_MAX):
             memory.set_group(name, Group(group.told_ms, group.more + 1))
-            return [Decision(self._draft(message, now_ms), gathering.full)]
+            return [Decision(draft(self._destination.id, message, now_ms), gathering.full)]
         due_ms = self._group_due_ms(name, message.play, now_ms)
         if name != HELD:  # what is held waits for a new budget, whatever others of it wait for
             due_ms = max(min([due_ms, *(row.due_ms for row in rows)]), now_ms)
@@ -285,18 +272,21 @@ class Pipeline:
         memory = self._memory
         spent = self._spent(messages, group, now_ms)
         if spent is None:
-            return [decision for message in messages for decision in self._hold(message, now_ms)]
+            return [decision for message in messages for decision in self._join(message, HELD, now_ms)]
         memory.set_spent(spent)
         if group is not None and self._gathering(group).interval_ms:
             memory.set_group(group, Group(now_ms))
         elif group is not None:
             memory.set_group(group, Group())
         if len(messages) > 1 or more or (group or "").startswith(CRON):
-            delivery = self._digest(messages, group or COMMON, more, now_ms)
+            template = self._gathering(group or COMMON).template
+            delivery = replace(
+                digest(self._destination.id, messages, template, now_ms), more=more, lane=group or COMMON
+            )
         else:
             # In the lane of its group, or it might overtake a digest that has to be sent again.
             lane = group if group is not None and group.startswith(BY) else ""
-            delivery = replace(self._draft(messages[0], now_ms), lane=lane)
+            delivery = replace(draft(self._destination.id, messages[0], now_ms), lane=lane)
         decisions = [Decision(delivery, Reason.PLANNED)]
         for message in messages:
             decisions += self._begin(message, now_ms)
@@ -309,9 +299,6 @@ class Pipeline:
         reserved = 1 if held and not oldest else 0
         return spend(self._memory.spent, destination.budget_per_day, destination.zone, now_ms, reserved)
 
-    def _hold(self, message: Message, now_ms: int) -> list[Decision]:
-        return self._join(message, HELD, now_ms)
-
     def _begin(self, message: Message, now_ms: int) -> list[Decision]:
         """The first message of a sequence was sent: the next one has its time."""
         if message.row.step or not message.plan.occasions:
@@ -323,75 +310,6 @@ class Pipeline:
             ends.append(self.ended(Message(row, row.news(), message.plan), Reason.RESTARTED, now_ms))
         row = begin(message.row, message.plan, self._memory.next_seq(), now_ms)
         return [*ends, self.wait(Message(row, message.news, message.plan), row, Reason.NEXT_STEP, now_ms)]
-
-    def planned(self, message: Message, now_ms: int) -> Decision:
-        """It is sent whatever there is to say against it."""
-        return Decision(self._draft(message, now_ms), Reason.PLANNED)
-
-    def name_of(self, row: Waiting) -> str:
-        """The delivery id of a message by itself."""
-        return delivery_id(self._destination.id, row.transition_id, row.template, *filter(None, [row.mark]))
-
-    def orphaned(self, row: Waiting, now_ms: int) -> Decision:
-        """Its play is no longer in the playbook."""
-        delivery = Delivery(
-            self.name_of(row),
-            row.play,
-            self._destination.id,
-            row.template,
-            now_ms,
-            row.news(),
-            row.source,
-            facts=row.facts,
-        )
-        return Decision(delivery, Reason.PLAY_REMOVED)
-
-    def _draft(self, message: Message, now_ms: int) -> Delivery:
-        """The delivery of one message by itself."""
-        row = message.row
-        return Delivery(
-            delivery_id=self.name_of(row),
-            play=row.play,
-            destination=self._destination.id,
-            template=row.template,
-            planned_at_ms=now_ms,
-            news=message.news,
-            source=row.source,
-            not_before_ms=now_ms,
-            facts=row.facts,
-            owner=owner_of(message.play.owner, row.facts),
-            step=row.step,
-            scheduled_at_ms=row.scheduled_at_ms,
-        )
-
-    def _digest(self, messages: Sequence[Message], group: str, more: int, now_ms: int) -> Delivery:
-        first, name = messages[0], self._destination.id
-        template = self._gathering(group).template
-        # What two plays ask for is told once.
-        once = {one.row.transition_id: one for one in reversed(messages)}
-        items = tuple(
-            Item(one.news, one.row.source, one.row.facts, owner_of(one.play.owner, one.row.facts))
-            for one in messages
-            if once[one.row.transition_id] is one
-        )
-        told = SEPARATOR.join(f"{one.row.transition_id}{SEPARATOR}{one.row.mark}" for one in messages)
-        return Delivery(
-            delivery_id=delivery_id(name, told, template, "digest"),
-            play=first.row.play,
-            destination=name,
-            template=template,
-            planned_at_ms=now_ms,
-            news=first.news,
-            source=first.row.source,
-            not_before_ms=now_ms,
-            kind=MessageKind.DIGEST,
-            facts=first.row.facts,
-            owner=items[0].owner,
-            others=items[1:],
-            more=more,
-            scheduled_at_ms=min(one.row.due_ms for one in messages),
-            lane=group,
-        )
 
 
 def _holds(message: Message, account: Account) -> bool:

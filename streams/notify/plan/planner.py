@@ -22,11 +22,12 @@ from schemas.transition import Direction
 from streams.notify.plan.decision import Decision
 from streams.notify.plan.delivery import Facts, Source
 from streams.notify.plan.destination import DestinationPlan, PlayPlan
+from streams.notify.plan.drafts import Message, draft, name_of, orphan
 from streams.notify.plan.freshness import freshness
 from streams.notify.plan.lists import Lists
 from streams.notify.plan.memory import NEVER_MS, Memory
 from streams.notify.plan.news import News
-from streams.notify.plan.pipeline import Message, Pipeline
+from streams.notify.plan.pipeline import Pipeline
 from streams.notify.plan.quiet import at
 from streams.notify.plan.roster import RosterMember, RosterRequest
 from streams.notify.plan.route import left, match
@@ -61,7 +62,7 @@ class Planner:
         refused: dict[str, Decision] = {}
         for plan in self._destination.plays:
             message = self._message(plan, news, source, facts)
-            if message is None or (name := self._pipeline.name_of(message.row)) in told:
+            if message is None or (name := self._name_of(message.row)) in told:
                 continue
             made = self._started(message, now_ms)
             if any(one.opens or one.until_ms is not None for one in made):
@@ -84,7 +85,7 @@ class Planner:
         """
         first = [self._message(plan, news, source, facts) for plan in self._destination.plays]
         found = [
-            self._pipeline.planned(Message(row, news, message.plan), now_ms)
+            Decision(draft(self._destination.id, Message(row, news, message.plan), now_ms), Reason.PLANNED)
             for message in first
             if message is not None
             for row in (message.row, *steps(message.row, message.plan))
@@ -215,10 +216,9 @@ class Planner:
     def _started(self, message: Message, now_ms: int) -> list[Decision]:
         row = message.row
         dwells = row.phase is Phase.DWELL
-        name = self._pipeline.name_of(row)
-        if any(
-            self._pipeline.name_of(one) == name for one in self._memory.of_account(row.account) if one.seq != row.seq
-        ):
+        name = self._name_of(row)
+        waiting = (self._name_of(one) for one in self._memory.of_account(row.account) if one.seq != row.seq)
+        if name in waiting:
             return [self._pipeline.ended(message, Reason.ALREADY_OPEN, now_ms)]
         since_ms = row.due_ms if dwells else None
         reason = freshness(message.news, message.play, now_ms, self._destination.max_age_h, since_ms)
@@ -235,7 +235,7 @@ class Planner:
         self._memory.take_out(row.seq)
         message = self._pipeline.message(row)
         if message is None:
-            return [self._pipeline.orphaned(row, now_ms)]
+            return [Decision(orphan(self._destination.id, row, now_ms), Reason.PLAY_REMOVED)]
         if row.phase is Phase.STEP:
             return self._stepped(message, now_ms)
         if row.phase is Phase.DWELL:
@@ -252,3 +252,6 @@ class Planner:
             if later is not None:
                 waits = [self._pipeline.wait(Message(later, message.news, plan), later, Reason.NEXT_STEP, now_ms)]
         return self._pipeline.admit(message, now_ms) + waits
+
+    def _name_of(self, row: Waiting) -> str:
+        return name_of(self._destination.id, row)
