@@ -56,7 +56,8 @@ wheel: $(STAMP)
 
 # The engine's tests once more, on what is compiled.
 test-compiled: wheel
-	PEGEL_TEST_COMPILED=1 $(BIN)/pytest -o "pythonpath=$(COMPILED) ." tests/unit/engine tests/laws -n 2 --dist worksteal $(ARGS)
+	PEGEL_TEST_COMPILED=1 $(BIN)/pytest -o "pythonpath=$(COMPILED) ." tests/unit/engine $(wildcard tests/laws/test_engine_*.py) \
+	  -n 2 --dist worksteal $(ARGS)
 
 # The runtime's protocol in virtual time, under faults that a seed decides. make sim ARGS='--seeds 20000' is the long form.
 sim: $(STAMP)
