@@ -5,8 +5,9 @@
 Theory of operation. One broker behind a proxy; two workers of intake and of engagement, one router, one courier that
 writes to its own output. Of each pair the second one is killed again and again, so that the first one - whose memory is
 measured - lives through rebalances, broker restarts and late answers without being restarted itself. Events come from a
-fixed population, so that state reaches its bounds in the first half. `flatness` decides over the last half, on the samples of
-the process that lived longest in it; afterwards all is drained and compared with a replay, as in the chaos tests.
+fixed population, so that state reaches its bounds in the first half. `flatness` decides over the last half, on the
+samples of the process that lived longest in it; afterwards all is drained and compared with a replay, as in the chaos
+tests.
 
 The exit status is 0 if nothing grows and everything is as replayed, 1 otherwise.
 """
