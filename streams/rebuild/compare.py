@@ -17,7 +17,5 @@ def differing_fields(kept: Account, fresh: Account, floor: int) -> tuple[str, ..
     for account in (kept, fresh):
         settle(account, floor)
     return tuple(
-        name
-        for name in FIELDS
-        if name not in NOTED_WHEN_WRITTEN and getattr(kept, name) != getattr(fresh, name)
+        name for name in FIELDS if name not in NOTED_WHEN_WRITTEN and getattr(kept, name) != getattr(fresh, name)
     )
