@@ -4,7 +4,7 @@ A move is told as people see it: to a play for `entered` it is an entry into the
 `exited` an exit from the segment left. `moved` is the move itself, by the segment moved to.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from schemas.goal import Term
@@ -23,11 +23,6 @@ class Match:
     def still_true(self, segments: Iterable[str]) -> bool:
         """Whether it holds of an account that is in these segments: it is still there, or still away."""
         return (self.segment in segments) != (self.direction is Direction.EXITED)
-
-
-def routes(news: News, plays: Sequence[Play]) -> list[Play]:
-    """The enabled plays that wait for it, in the playbook's order."""
-    return [play for play in plays if play.enabled and waits_for(play, news)]
 
 
 def waits_for(play: Play, news: News) -> bool:

@@ -1,7 +1,7 @@
 """`${VARIABLE}` and `${file:/path}` in a destination's fields: how secrets stay out of playbooks."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -49,23 +49,6 @@ def substituted(document: Document, environ: Mapping[str, str] | None) -> Substi
 
 def mentions_variable(value: Any) -> bool:
     return isinstance(value, str) and any(match[1] or match[2] for match in REFERENCE.finditer(value))
-
-
-def variables(document: Document) -> Iterator[str]:
-    """Every variable that the destinations need."""
-    destinations = document.tree.get("destinations")
-    for entry in destinations if isinstance(destinations, list) else []:
-        for key, value in entry.items():
-            for text in _texts(value) if key not in NEVER else ():
-                yield from (match[1] for match in REFERENCE.finditer(text) if match[1])
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list | dict):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from _texts(inner)
 
 
 def _value(

@@ -3,11 +3,15 @@
 import pytest
 
 from schemas.action import ActionOutcome, Arm, Reason
+from schemas.transition import Direction
 from streams.connectors.message import MessageKind
 from streams.notify.plan.delivery import delivery_id
 from streams.notify.plan.destination import DestinationPlan
 from streams.notify.plan.holdout import arm, place
+from streams.notify.plan.memory import Memory
 from streams.notify.plan.planner import NEVER_MS, RosterMember
+from streams.notify.plan.route import Match
+from streams.notify.plan.waiting import Phase, first_message
 from tests.unit.notify.plan.scene import (
     DAY_MS,
     HOUR_MS,
@@ -701,6 +705,25 @@ def test_more_than_may_wait_ends_with_a_reason_and_so_does_what_has_no_play_any_
     assert reasons(scene.said) == [Reason.DWELLING, Reason.DWELLING, Reason.WAITING_FULL]
     scene.restart(plan_of({"id": "another", "segment": "champion"}))
     assert reasons(scene.after(days=2)) == [Reason.PLAY_REMOVED, Reason.PLAY_REMOVED]
+
+
+def test_what_is_left_of_a_play_that_is_gone_ends_with_that_reason_in_groups_too() -> None:
+    scene = Scene(plan_of({}, {"segment": "champion"}, group={**GROUP, "by": []}))
+    scene.enters("a")
+    scene.enters("b", "champion")
+    scene.restart(plan_of({"id": "play-1", "segment": "champion"}, group={**GROUP, "by": []}))
+    made = scene.after(minutes=1)
+    assert [(one.delivery.play, one.reason) for one in made] == [("play-0", Reason.PLAY_REMOVED), ("play-1", P)]
+
+
+def test_times_that_no_longer_hold_do_not_pile_up() -> None:
+    memory = Memory()
+    news, source = transition("acme", 1, MONDAY_MS)
+    row = first_message(1, "play", "words", Match(Direction.ENTERED, "at_risk"), news, source, {})
+    for n in range(5_000):
+        memory.put(row.again(Phase.QUIET, MONDAY_MS + n))
+    assert len(memory._heap) <= 1_010
+    assert memory.next_ms() == MONDAY_MS + 4_999
 
 
 def test_one_account_takes_a_bounded_share_of_what_waits(monkeypatch: pytest.MonkeyPatch) -> None:
