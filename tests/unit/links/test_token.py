@@ -81,8 +81,8 @@ def test_a_key_of_the_same_name_and_another_secret_proves_nothing() -> None:
     "text",
     ["", "k1", "k1:", "K1:" + OLD.partition(":")[2], "k1:c2hvcnQ", f"{OLD},{OLD}", OLD + ",", "k1:" + "!" * 60,
      ",".join(new_key(f"k{n}") for n in range(KEY_IDS_MAX + 1))],
-    ids=["nothing", "no secret", "an empty secret", "a bad id", "a short secret", "an id twice", "an empty key", "no base64",
-         "too many"],
+    ids=["nothing", "no secret", "an empty secret", "a bad id", "a short secret", "an id twice", "an empty key",
+         "no base64", "too many"],
 )  # fmt: skip
 def test_keys_that_cannot_be_used_are_refused_without_their_secret(text: str) -> None:
     with pytest.raises(LinkError) as refused:
