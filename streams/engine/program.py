@@ -98,6 +98,10 @@ class Program:
 
     _lazy: _Lazy = field(default_factory=_Lazy)
 
+    def with_slots(self, slots: Slots) -> "Program":
+        """The same for working sets that keep other windows."""
+        return replace(self, slots=slots, _lazy=_Lazy())
+
     @property
     def content(self) -> dict[str, Any]:
         """The whole catalog as plain values, as it is stored and sent."""

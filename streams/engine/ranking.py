@@ -5,9 +5,6 @@ account's own working set alone and rolls a second, smaller one: a copy that is 
 goes with the next record, for a copy may be rolled but sees nothing new.
 """
 
-from dataclasses import replace
-from functools import cached_property
-
 from streams.engine.account import Account
 from streams.engine.operations import Live
 from streams.engine.population import Values
@@ -23,20 +20,11 @@ class Ranking:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.nodes = [program.definition_nodes[name] for name in program.slots.ranked]
-
-    @cached_property
-    def _cut_down(self) -> Program:
-        return replace(self.program, slots=Slots.of(self.nodes))
-
-    @cached_property
-    def _ranked(self) -> Ranked:
-        return compile_ranked(self.nodes, self._cut_down.slots, dict(self.program.bits))
-
-    @cached_property
-    def moving(self) -> Ranked:
+        self._cut_down = program.with_slots(Slots.of(self.nodes))
+        slots, bits = self._cut_down.slots, dict(program.bits)
+        self._ranked: Ranked = compile_ranked(self.nodes, slots, bits)
+        self.moving: Ranked = compile_ranked([node for node in self.nodes if node.moves_with_time()], slots, bits)
         """The values of those that move with time alone, of a working set of `scratch_at`."""
-        moving = [node for node in self.nodes if node.moves_with_time()]
-        return compile_ranked(moving, self._cut_down.slots, dict(self.program.bits))
 
     def values_at(self, live: Live, at_ms: int) -> Values:
         """What an account is ranked by, as of `at_ms`. Leaves its own windows alone."""

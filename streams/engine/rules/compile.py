@@ -356,7 +356,7 @@ def compile_ranked(nodes: Sequence[Node], slots: Slots, bits: dict[str, int]) ->
         for node in nodes
     ]
     lines = _opening("ranked(a, w, now, members)", emit)
-    lines.append(f"    return ({', '.join(sources)},)")
+    lines.append(f"    return ({''.join(f'{source}, ' for source in sources)})")
     ranked: Ranked = _build(lines, "ranked")
     return ranked
 
