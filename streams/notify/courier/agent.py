@@ -34,6 +34,7 @@ def stage_spec(settings: Settings, topics: Topics, partitions_of: Count = partit
         {name: (config, kinds[name], kinds[name].build(config)) for name, config in playbooks.destinations.items()},
         partial(playbooks.write, track=None if links is None else links.track),
         now_ms,
+        playbooks.opens(),
     )
 
     found: list[int] = []

@@ -13,7 +13,7 @@ from typing import Final
 from schemas.playbook import Destination
 from streams.connectors.contract import Connector, ConnectorType
 from streams.notify.deliver.courier import Clock, Courier, Owner, Write
-from streams.notify.deliver.dispatch import Dispatch
+from streams.notify.deliver.dispatch import Dispatch, Opens
 from streams.notify.plan.delivery import Delivery
 
 FINISH_S: Final = 3.0
@@ -26,11 +26,15 @@ class Desk:
         destinations: Mapping[str, tuple[Destination, ConnectorType, Connector]],
         write: Write,
         clock: Clock,
+        opens: Opens = lambda _, now_ms: now_ms,
     ) -> None:
         self._clock = clock
         self._couriers = {
             name: Courier(
-                Dispatch(destination, batch_max=kind.batch_max, latest_wins=kind.latest_wins), connector, write, clock
+                Dispatch(destination, batch_max=kind.batch_max, latest_wins=kind.latest_wins, opens=opens),
+                connector,
+                write,
+                clock,
             )
             for name, (destination, kind, connector) in destinations.items()
         }

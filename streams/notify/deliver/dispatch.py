@@ -13,10 +13,12 @@ yes: the breaker (is it well?), the pace (is it time?), the bound on requests un
 * a destination that is gone is not asked again for five minutes; what is due for it meanwhile is dead-lettered.
 
 `overdue` takes out what has waited for longer than the destination's `give_up_h`. `hold_after` is the operator's: what
-comes later in the courier's order does not start. How many deliveries wait here at most is the courier's to bound.
+comes later in the courier's order does not start. Whoever's turn comes in its readers' quiet hours - after a failure,
+or because the destination was down for long - waits for their end: a provider that recovers at night wakes nobody. How
+many deliveries wait here at most is the courier's to bound.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -34,6 +36,8 @@ OVERDUE_PER_CALL_MAX: Final = 1_000
 SWEEP_PAUSE_MS: Final = 1_000
 LAST_ATTEMPT_MS: Final = 1_000
 NEVER_MS: Final = 1 << 62
+Opens = Callable[[Delivery, int], int]
+"""When a delivery may be sent, given the time in ms: that time itself, or a later one."""
 ILL: Final = frozenset({OutcomeKind.RETRY_DESTINATION, OutcomeKind.AMBIGUOUS})
 
 
@@ -63,7 +67,14 @@ class Settled:
 
 
 class Dispatch:
-    def __init__(self, destination: Destination, *, batch_max: int = 1, latest_wins: bool = False) -> None:
+    def __init__(
+        self,
+        destination: Destination,
+        *,
+        batch_max: int = 1,
+        latest_wins: bool = False,
+        opens: Opens = lambda _, now_ms: now_ms,
+    ) -> None:
         self.destination = destination
         self.lanes = Lanes(latest_wins=latest_wins)
         self.breaker = Breaker()
@@ -73,6 +84,7 @@ class Dispatch:
         self.throttled_ms = 0
         """For how long the destination has asked us to wait, in all."""
         self._batch_max = batch_max
+        self._opens = opens
         self._throttles = 0
         self._gone_until_ms = 0
         self._sweep_ms = NEVER_MS
@@ -163,7 +175,11 @@ class Dispatch:
     def _taken(self, most: int, now_ms: int) -> tuple[Delivery, ...]:
         taken: list[Delivery] = []
         while len(taken) < most and (delivery := self.lanes.take(now_ms)) is not None:
-            taken.append(delivery)
+            opens_ms = self._opens(delivery, now_ms)
+            if opens_ms > now_ms:
+                self.lanes.park(replace(delivery, not_before_ms=opens_ms), Wait.QUIET, now_ms)
+            else:
+                taken.append(delivery)
         return tuple(taken)
 
     def _applied(self, sent: Delivery, outcome: Outcome | Unsendable, now_ms: int) -> Settled:

@@ -30,6 +30,8 @@ class Wait(StrEnum):
 
     RECORD = "record"
     DESTINATION = "destination"
+    QUIET = "quiet"
+    """Nobody's: its readers sleep."""
 
 
 class LaneState(StrEnum):

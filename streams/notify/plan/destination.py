@@ -1,15 +1,17 @@
 """One destination as the plan sees it: its plays, compiled, and when and how often its readers want to be spoken to."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from schemas.goal import Term, parse_goal
-from schemas.playbook import ANY, TIMES_MAX, Destination, Grouping, Play, Playbook, Step
-from schemas.schedule import Calendar, QuietHours, zone
+from schemas.playbook import ANY, TIMES_MAX, Destination, Grouping, Owner, Play, Playbook, Step
+from schemas.schedule import Calendar, QuietHours, ZoneOf, zone
 from schemas.transition import Direction
 from streams.notify.plan.news import News
+from streams.notify.plan.owner import ACCOUNT_ZONE_FACT, owner_zone
+from streams.notify.plan.quiet import opens_ms
 from streams.notify.plan.route import waits_for
 from streams.notify.plan.throttle import DAY_MS
 
@@ -70,6 +72,19 @@ class DestinationPlan:
 
     def play(self, name: str) -> PlayPlan | None:
         return next((one for one in self.plays if one.play.id == name), None)
+
+    def opens_ms(self, owner: Owner | None, facts: Mapping[str, str], now_ms: int) -> int:
+        """When a message about an account may be sent: `now_ms` itself, or the end of its readers' quiet hours."""
+        hours = self.quiet_hours
+        if hours is None:
+            return now_ms
+        name = None
+        if hours.zone is ZoneOf.ACCOUNT:
+            name = facts.get(ACCOUNT_ZONE_FACT)
+        elif hours.zone is ZoneOf.OWNER:
+            name = owner_zone(owner, facts)
+        own = None if name is None else zone(name)
+        return opens_ms(hours, self.calendar, own or self.zone, now_ms)
 
     @property
     def remembers_ms(self) -> int:

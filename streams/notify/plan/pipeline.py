@@ -22,7 +22,6 @@ from typing import Final
 
 from schemas.action import Arm, Reason
 from schemas.playbook import GROUP_MAX, Play
-from schemas.schedule import ZoneOf, zone
 from schemas.transition import Direction
 from streams.notify.plan.budget import Spent, next_day_ms, spend
 from streams.notify.plan.cron import next_slot_ms
@@ -34,8 +33,7 @@ from streams.notify.plan.holdout import arm, measured
 from streams.notify.plan.inhibit import inhibition
 from streams.notify.plan.memory import Account, Group, Memory
 from streams.notify.plan.news import News
-from streams.notify.plan.owner import ACCOUNT_ZONE_FACT, owner_of, owner_zone
-from streams.notify.plan.quiet import opens_ms
+from streams.notify.plan.owner import owner_of
 from streams.notify.plan.sequence import begin
 from streams.notify.plan.throttle import throttle
 from streams.notify.plan.waiting import BY, CRON, HELD, Phase, Waiting
@@ -136,17 +134,7 @@ class Pipeline:
         return HELD if self._spent([], None, now_ms) is None else ""
 
     def _opens_ms(self, message: Message, now_ms: int) -> int:
-        destination, facts = self._destination, message.row.facts
-        hours = destination.quiet_hours
-        if hours is None:
-            return now_ms
-        name = None
-        if hours.zone is ZoneOf.ACCOUNT:
-            name = facts.get(ACCOUNT_ZONE_FACT)
-        elif hours.zone is ZoneOf.OWNER:
-            name = owner_zone(message.play.owner, facts)
-        own = None if name is None else zone(name)
-        return opens_ms(hours, destination.calendar, own or destination.zone, now_ms)
+        return self._destination.opens_ms(message.play.owner, message.row.facts, now_ms)
 
     def _exposed(self, message: Message, now_ms: int) -> tuple[Message | None, list[Decision]]:
         """From now on it counts as told. None in place of the message: the account is held out."""

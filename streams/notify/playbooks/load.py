@@ -40,6 +40,17 @@ class Playbooks:
         """What the planner of a destination goes by. `max_age_h` is the setting that a play may override."""
         return destination_plan(self.playbook, self.destinations[destination], max_age_h)
 
+    def opens(self) -> Callable[[Delivery, int], int]:
+        """When an open delivery may be sent: now, or at the end of its readers' quiet hours."""
+        plans = {name: self.plan(name, None) for name in self.destinations}
+
+        def opens_ms(delivery: Delivery, now_ms: int) -> int:
+            plan = plans[delivery.destination]
+            of_play = plan.play(delivery.play)
+            return plan.opens_ms(None if of_play is None else of_play.play.owner, delivery.facts, now_ms)
+
+        return opens_ms
+
     def type_of(self, destination: str) -> ConnectorType:
         return CONNECTORS[self.destinations[destination].type]
 

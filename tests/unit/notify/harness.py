@@ -150,7 +150,7 @@ class Harness:
             name: (config, self.books.type_of(name), self.connectors[name])
             for name, config in self.books.destinations.items()
         }
-        self.desk = Desk(destinations, self.books.write, self.clock)
+        self.desk = Desk(destinations, self.books.write, self.clock, self.books.opens())
         async with self.desk.open():
             self.stage = self.new_stage(max_age_h)
             yield self

@@ -92,6 +92,42 @@ def test_a_destination_that_throttles_without_saying_for_how_long_is_asked_ever_
     assert len(simulation.delivered) == 1
 
 
+def test_what_comes_up_while_its_readers_sleep_waits_for_the_morning_and_holds_back_nobody_else() -> None:
+    morning = NOW_MS + 8 * HOUR
+
+    def opens(one: Delivery, now_ms: int) -> int:
+        return max(now_ms, morning) if one.news.account_id == "asleep" else now_ms
+
+    dispatch = Dispatch(destination(rate_per_s=None), opens=opens)
+    for one in [delivery("asleep", 1), delivery("awake", 2)]:
+        dispatch.offer(one, NOW_MS)
+    start = dispatch.next(NOW_MS)
+    assert start is not None
+    assert [one.news.account_id for one in start.deliveries] == ["awake"]
+    dispatch.concluded(start, [ok()], NOW_MS)
+    assert dispatch.next(NOW_MS) is None
+    assert dispatch.wake_ms(NOW_MS) == morning
+    assert dispatch.next(morning - 1) is None
+    late = dispatch.next(morning)
+    assert late is not None
+    assert [one.news.account_id for one in late.deliveries] == ["asleep"]
+
+
+def test_a_destination_that_is_back_at_night_is_not_flooded_before_the_quiet_hours_end() -> None:
+    morning = NOW_MS + 8 * HOUR
+    simulation = Simulation(
+        destination(rate_per_s=None), down_until(NOW_MS + 2 * HOUR, Outcome(K.RETRY_DESTINATION), 10)
+    )
+    simulation.dispatch = Dispatch(
+        simulation.dispatch.destination, opens=lambda _, at: at if at < NOW_MS + HOUR else max(at, morning)
+    )
+    for one in deliveries(20, 20):
+        simulation.offer(one)
+    simulation.run(NOW_MS + 9 * HOUR)
+    assert len(simulation.delivered) == 20
+    assert not [one for one in simulation.attempts if NOW_MS + HOUR <= one.at_ms < morning]
+
+
 def test_what_waits_for_its_own_sake_is_not_released_when_the_destination_is_back() -> None:
     dispatch = Dispatch(destination())
     sick = delivery("sick", 1, strikes=5)

@@ -17,6 +17,7 @@ from streams.connectors.registry import CONNECTORS
 from streams.notify.playbooks import PlaybookError, Playbooks, load_playbooks
 from streams.notify.playbooks.document import parse
 from streams.notify.playbooks.samples import delivery, sample
+from tests.unit.notify.world import delivery as open_delivery
 
 URL = "https://hooks.slack.example/services/T0/B0/very-secret-token"
 ENVIRONMENT = {"TEAM_URL": URL, "PEGEL_SLACK_WEBHOOK_URL": URL, "HOOK_SECRET": "whsec_" + "A" * 32, "EMPTY": ""}
@@ -244,3 +245,24 @@ def test_a_faulty_playbook_ends_the_command_with_the_status_for_it(
     (tmp_path / "mine.yaml").write_text(GOOD)
     assert run(["playbook", "check", str(tmp_path / "mine.yaml")]) == 4
     assert "TEAM_URL is not set" in capsys.readouterr().err
+
+
+def test_an_open_delivery_keeps_the_quiet_hours_of_its_accounts_own_zone(tmp_path: Path) -> None:
+    file = tmp_path / "ours.yaml"
+    file.write_text(
+        """
+format: 1
+name: ours
+timezone: UTC
+destinations: [{id: team, type: console, quiet_hours: {from: "18:00", to: "08:00", zone: account}}]
+templates: {plain: {title: "{{ account }}"}}
+plays: [{id: save, segment: at_risk, template: plain, destination: team}]
+"""
+    )
+    opens = load_playbooks(str(file), {}).opens()
+    noon = 1_772_452_800_000  # 2026-03-02T12:00:00Z, a Monday
+    assert opens(open_delivery(), noon) == noon
+    evening_there = open_delivery(facts={"timezone": "Asia/Tokyo"})
+    assert opens(evening_there, noon) == noon + 11 * 3_600_000  # 08:00 in Tokyo
+    assert opens(open_delivery(facts={"timezone": "America/New_York"}), noon) == noon + 3_600_000
+    assert opens(open_delivery(play="gone"), noon) == noon
