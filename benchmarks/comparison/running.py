@@ -97,7 +97,7 @@ def _running(program: Program, folder: Path) -> Iterator[subprocess.Popen[bytes]
     # It must not outlive us, however we end.
     command = [sys.executable, "-I", "-S", str(tether.__file__), str(os.getpid()), *program.command]
     with (folder / "engine.log").open("wb") as log:
-        process = subprocess.Popen(command, env=dict(program.environment), cwd=ROOT, stdout=log, stderr=log)
+        process = subprocess.Popen(command, env=dict(program.environment), cwd=folder, stdout=log, stderr=log)
     try:
         yield process
     finally:
