@@ -39,7 +39,8 @@ def main() -> None:
     parser.add_argument("--python", default=sys.executable, help="the interpreter that runs Pegel")
     parser.add_argument("--dry", action="store_true", help="print the table, and leave RESULTS.md as it is")
     chosen = parser.parse_args()
-    known = engines(Interpreter.of(chosen.python))
+    interpreter = Interpreter.of(chosen.python)
+    known = engines(interpreter)
     names = list(dict.fromkeys(chosen.engines.split(",")))
     if unknown := [name for name in names if name not in known]:
         parser.error(f"no such engine: {', '.join(unknown)}; there are {', '.join(known)}")
@@ -56,7 +57,10 @@ def main() -> None:
     rows = [measured(engine, jobs[engine.share], outcomes[engine.name]) for engine in selected]
     sys.stdout.write(table(rows) + "\n")
     if not chosen.dry:
-        write(rows, shlex.join(["python", "-m", "benchmarks.comparison", *sys.argv[1:]]), _versions(), chosen.warm)
+        # Without --python: where an interpreter lies is nobody's business, but whether it has the compiled engine is.
+        asked = ["--events", str(chosen.events), "--engines", ",".join(names), "--runs", str(chosen.runs)]
+        versions = {**_versions(), "Pegel's engine": "compiled" if interpreter.is_compiled else "interpreted"}
+        write(rows, shlex.join(["python", "-m", "benchmarks.comparison", *asked]), versions, chosen.warm)
 
 
 @contextmanager
