@@ -21,7 +21,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from benchmarks.comparison.engines import Engine, Place, Program
 from benchmarks.comparison.equality import Decisions, decisions, require_equal
 from benchmarks.load import publish, ten_segments
-from benchmarks.rig import PARTITIONS, ROOT, Sample, Span, cpu_s
+from benchmarks.rig import PARTITIONS, Sample, Span, cpu_s
 from streams.dev import tether
 from streams.dev.broker import Broker
 from streams.settings import KafkaSettings
