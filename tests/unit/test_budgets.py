@@ -20,13 +20,13 @@ from benchmarks import load
 ROOT = Path(__file__).parents[2]
 TOLERANCE = 1.10
 BUDGETS = {
-    "calls per event, ten segments": 129.0,
-    "calls per event, default catalog": 194.0,
-    "blocks per account, ten segments": 139.0,
-    "blocks per account, default catalog": 256.0,
-    "bytes per account, ten segments": 9_900.0,
-    "bytes per account, default catalog": 18_100.0,
-    "changelog bytes per account, ten segments": 810.0,
+    "calls per event, ten segments": 123.0,
+    "calls per event, default catalog": 187.0,
+    "blocks per account, ten segments": 136.0,
+    "blocks per account, default catalog": 252.0,
+    "bytes per account, ten segments": 9_620.0,
+    "bytes per account, default catalog": 18_000.0,
+    "changelog bytes per account, ten segments": 797.0,
 }
 
 
