@@ -4,16 +4,14 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from schemas.playbook import Destination
-from streams.connectors.addresses import AddressPolicy
+from streams.connectors.api import ApiDestination
 from streams.connectors.credentials import Credential
 from streams.connectors.fields import Identity, Properties
-from streams.connectors.http import checked_url
 
 RESERVED: Final = frozenset({"cio_object_id", "object_id", "objectId", "relationship", "_relationship"})
 
 
-class CustomerioAccess(Destination):
+class CustomerioAccess(ApiDestination):
     """What both kinds of destination need."""
 
     site_id: Credential = Field(description="The workspace's site id, as ${VARIABLE}.")
@@ -22,16 +20,6 @@ class CustomerioAccess(Destination):
     rate_per_s: float | None = Field(50.0, gt=0, le=10_000, description="Customer.io asks for at most 1,000 a second.")
     in_flight_max: int = Field(8, ge=1, le=256, description="At most so many deliveries at once.")
     url: str = Field("https://track.customer.io", description="Workspaces in the EU: https://track-eu.customer.io")
-    allow_http: bool = Field(default=False, description="Permit http:// to this machine, for tests.")
-
-    @property
-    def policy(self) -> AddressPolicy:
-        return AddressPolicy(loopback=self.allow_http)
-
-    @model_validator(mode="after")
-    def _reachable(self) -> Self:
-        checked_url(self.url, self.policy)
-        return self
 
 
 class CustomerioConfig(CustomerioAccess):

@@ -6,11 +6,9 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from schemas.playbook import Destination
-from streams.connectors.addresses import AddressPolicy
+from streams.connectors.api import ApiDestination
 from streams.connectors.credentials import Credential
 from streams.connectors.fields import Identity, Properties, check_names
-from streams.connectors.http import checked_url
 
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,99}")
 
@@ -26,7 +24,7 @@ def _zone(name: str) -> str:
 PortalProperty = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,99}$")]
 
 
-class HubspotAccess(Destination):
+class HubspotAccess(ApiDestination):
     """What both kinds of destination need."""
 
     token: Credential = Field(description="A service key or a private app's token, as ${VARIABLE}.")
@@ -46,16 +44,6 @@ class HubspotAccess(Destination):
     )
     in_flight_max: int = Field(4, ge=1, le=256, description="At most so many deliveries at once.")
     url: str = Field("https://api.hubapi.com", description="Where HubSpot is.")
-    allow_http: bool = Field(default=False, description="Permit http:// to this machine, for tests.")
-
-    @property
-    def policy(self) -> AddressPolicy:
-        return AddressPolicy(loopback=self.allow_http)
-
-    @model_validator(mode="after")
-    def _reachable(self) -> Self:
-        checked_url(self.url, self.policy)
-        return self
 
 
 class HubspotConfig(HubspotAccess):

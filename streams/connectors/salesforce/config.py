@@ -5,11 +5,9 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from schemas.playbook import Destination
-from streams.connectors.addresses import AddressPolicy
+from streams.connectors.api import ApiDestination
 from streams.connectors.credentials import Credential
 from streams.connectors.fields import Identity, Properties, check_names
-from streams.connectors.http import checked_url
 
 NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,79}")
 
@@ -17,7 +15,7 @@ ApiName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,79}
 UserId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{15}([A-Za-z0-9]{3})?$")]
 
 
-class SalesforceAccess(Destination):
+class SalesforceAccess(ApiDestination):
     """What both kinds of destination need."""
 
     url: str = Field(description="My Domain: https://NAME.my.salesforce.com")
@@ -34,16 +32,6 @@ class SalesforceAccess(Destination):
     timeout_s: float = Field(30.0, gt=0, le=60, description="A delivery that takes longer has failed.")
     rate_per_s: float | None = Field(5.0, gt=0, le=10_000, description="Requests count against a daily allowance.")
     in_flight_max: int = Field(4, ge=1, le=256, description="At most so many deliveries at once.")
-    allow_http: bool = Field(default=False, description="Permit http:// to this machine, for tests.")
-
-    @property
-    def policy(self) -> AddressPolicy:
-        return AddressPolicy(loopback=self.allow_http)
-
-    @model_validator(mode="after")
-    def _reachable(self) -> Self:
-        checked_url(self.url, self.policy)
-        return self
 
 
 class SalesforceConfig(SalesforceAccess):
