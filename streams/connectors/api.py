@@ -1,12 +1,33 @@
-"""What a playbook says of any provider's API: where it is, and that tests may put it on this machine."""
+"""What a playbook says of any endpoint: where it is, and which addresses are allowed though they are not public."""
 
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from schemas.playbook import Destination
-from streams.connectors.addresses import AddressPolicy
+from streams.connectors.addresses import AddressPolicy, network
 from streams.connectors.http import checked_url
+
+
+def _a_network(text: str) -> str:
+    network(text)
+    return text
+
+
+NetworkText = Annotated[str, AfterValidator(_a_network)]
+
+
+class InnerDestination(Destination):
+    """A destination that may lie in one's own network."""
+
+    allow_http: bool = Field(default=False, description="Permit http:// and this machine's own addresses.")
+    allow_networks: tuple[NetworkText, ...] = Field(
+        (), max_length=32, description="Networks that are not public and yet allowed, as 10.0.0.0/8."
+    )
+
+    @property
+    def policy(self) -> AddressPolicy:
+        return AddressPolicy(loopback=self.allow_http, networks=tuple(network(text) for text in self.allow_networks))
 
 
 class ApiDestination(Destination):

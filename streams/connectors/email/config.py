@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from schemas.playbook import Destination
 from streams.connectors.addresses import AddressPolicy, network
+from streams.connectors.api import NetworkText
 from streams.connectors.email.addresses import is_address
 
 RECIPIENT: Final = "{recipient}"
@@ -28,13 +29,7 @@ def _an_address(text: str) -> str:
     return text
 
 
-def _a_network(text: str) -> str:
-    network(text)
-    return text
-
-
 MailAddress = Annotated[str, AfterValidator(_an_address)]
-NetworkText = Annotated[str, AfterValidator(_a_network)]
 
 
 class EmailConfig(Destination):

@@ -5,12 +5,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from schemas.playbook import Destination
-from streams.connectors.addresses import AddressPolicy, network
+from streams.connectors.api import InnerDestination
 from streams.connectors.credentials import Credential
 from streams.connectors.fields import Identity, Properties
 from streams.connectors.http import checked_url
-from streams.connectors.webhook.config import NetworkText
 
 EventName = Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True)]
 IntegrationName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
@@ -22,7 +20,7 @@ class Call(StrEnum):
     IDENTIFY = "identify"
 
 
-class SegmentConfig(Destination):
+class SegmentConfig(InnerDestination):
     type: Literal["segment"]
     url: str = Field(
         "https://api.segment.io",
@@ -48,14 +46,6 @@ class SegmentConfig(Destination):
     timeout_s: float = Field(15.0, gt=0, le=60, description="A delivery that takes longer has failed.")
     rate_per_s: float | None = Field(50.0, gt=0, le=10_000, description="At most so many requests a second and worker.")
     in_flight_max: int = Field(8, ge=1, le=256, description="At most so many deliveries at once.")
-    allow_http: bool = Field(default=False, description="Permit http:// and this machine's own addresses.")
-    allow_networks: tuple[NetworkText, ...] = Field(
-        (), max_length=32, description="Networks that are not public and yet allowed, as 10.0.0.0/8."
-    )
-
-    @property
-    def policy(self) -> AddressPolicy:
-        return AddressPolicy(loopback=self.allow_http, networks=tuple(network(text) for text in self.allow_networks))
 
     @model_validator(mode="after")
     def _usable(self) -> Self:
