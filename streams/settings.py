@@ -298,7 +298,6 @@ class RuntimeSettings(_Section):
         le=60_000,
         description="What a partition has written is committed at least this often, state alone four times less often.",
     )
-    data_dir: Path = Field(Path(".pegel"), description="Where a worker keeps files of its own.")
     instance_id: str | None = Field(
         None,
         pattern=r"^[A-Za-z0-9._-]{1,200}$",
@@ -393,6 +392,12 @@ class EngagementSettings(_Section):
         description="As for intake: what others wrote to the log may be a bad deploy too.",
     )
     reject_sample_min: int = Field(1_000, ge=1, description="The share counts over at least so many records.")
+    state_version: int | None = Field(
+        None,
+        ge=1,
+        description="The version in which accounts are stored; nothing: the newest. An older one lets workers of the "
+        "version before read what this one wrote (docs/operations.md, Upgrade).",
+    )
 
 
 class NotifySettings(_Section):

@@ -93,7 +93,6 @@ def _pegel(interpreter: Interpreter) -> Engine:
             "PEGEL_KAFKA__PARTITIONS": str(PARTITIONS),
             "PEGEL_ENGAGEMENT__CATALOG": str(CATALOG),
             "PEGEL_ENGAGEMENT__CLOCK": "off",
-            "PEGEL_RUNTIME__DATA_DIR": str(place.folder),
         }
         command = interpreter.command("worker", "engagement", "--port", "0")
         return Program(command, environment, topics.group("engagement"), topics.accounts_changelog)

@@ -40,9 +40,8 @@ def test_every_setting_of_the_runtime_reaches_it() -> None:
     )  # fmt: skip
     options = runtime_options("engagement", SETTINGS.model_copy(update={"runtime": runtime}), Topics("blue."))
     for name in RuntimeSettings.model_fields:
-        if name != "data_dir":
-            assert getattr(options, name) == getattr(runtime, name)
-            assert getattr(runtime, name) != RuntimeSettings.model_fields[name].default
+        assert getattr(options, name) == getattr(runtime, name)
+        assert getattr(runtime, name) != RuntimeSettings.model_fields[name].default
 
 
 def test_security_reaches_the_clients() -> None:
