@@ -1,26 +1,167 @@
-"""Every metric that a worker shows on ``/metrics``, in one place.
+"""Every metric there is: name, unit, labels with their words, who shows it, and the question that it answers.
 
-Rules: the prefix is ``pegel_``; base units (seconds, records, rows); a counter ends in ``_total``; no account, user or
-event name ever is a label; every label's words are a closed set, and a series exists from the start with 0, so that
-a rate can be taken before the first occurrence. Each worker process is one stage and says so in the label ``stage``.
+This table is the only place. The registries (`metric_registry`) are built from it, `docs/metrics.md` is generated from
+it (`metric_page`), and rules, alerts and dashboards are checked against it.
+
+Rules. The prefix is ``pegel_``; base units (seconds, bytes, a ratio from 0 to 1); a counter ends in ``_total``. No
+account, user or event name ever is a label. Every label has a bound, so that the number of series has one
+(`series_max`). Words that are known beforehand are there from the start with 0: a rate can then be taken before the
+first occurrence. Each worker process is one stage and says so in the label ``stage``; services other than workers have
+no such label.
 
 A stage counts without knowing Prometheus: its ``counts`` maps ``name`` or ``name:word`` (``name:word:word``) to a
-total, its ``gauges`` maps such a name to a level. The names and words are those of ``STAGE_COUNTS`` and
-``STAGE_GAUGES`` below; the runtime exports the growth, and the sum over the partitions. Where the words are the
-deployment's own - destinations, of which a playbook has 50 at most - the stage's specification says which there are.
+total, its ``gauges`` maps such a name to a level. Names and words are those of the definitions here that are
+``fed_by`` the stage; the runtime exports the growth of the one, and of the other the sum or the greatest of the
+partitions.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from itertools import product
-from types import MappingProxyType
+from dataclasses import dataclass
+from enum import StrEnum
+from math import prod
 from typing import Final
-
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from schemas.action import Reason
 from schemas.dead_letter import RejectReason
 from schemas.inbox import CommandKind
+from schemas.playbook import DESTINATIONS_MAX
+from streams.runtime.failure import FailReason
+
+PREFIX: Final = "pegel_"
+
+# Who shows a metric: workers, by their stage, and two services.
+STAGES: Final = ("intake", "engagement", "router", "courier")
+LINK: Final = ("link",)
+CANARY: Final = ("canary",)
+INTAKE: Final = ("intake",)
+ENGAGEMENT: Final = ("engagement",)
+ROUTER: Final = ("router",)
+COURIER: Final = ("courier",)
+
+# The seconds that matter: an event is visible in some 60 ms (p50) to 180 ms (p99), the objective is 5 s, and what takes
+# ten minutes is an incident whatever it is exactly.
+FRESHNESS_BUCKETS: Final = (
+    0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0,
+)  # fmt: skip
+TIME_BUCKETS: Final = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+RECORD_BUCKETS: Final = (1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000)
+DELAY_BUCKETS: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+CANARY_BUCKETS: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+
+HISTORY_S: Final = 86_400
+"""A record that arrived longer ago than this before it was applied is history that somebody publishes: it says nothing
+about how fresh the output is, and is left out of `freshness_seconds`."""
+
+OTHER: Final = "_other"
+"""The word for everything beyond a label's bound."""
+SEGMENTS_SHOWN_MAX: Final = 200
+PARTITIONS_SHOWN_MAX: Final = 256
+CATALOGS_SHOWN_MAX: Final = 4
+OVERDUE_COUNTED_MAX: Final = 10_000
+
+
+class Kind(StrEnum):
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+class FedBy(StrEnum):
+    RUNTIME = "runtime"
+    """Or whatever service shows it."""
+    STAGE = "stage"
+
+
+class Over(StrEnum):
+    """What a worker shows of the levels of its partitions."""
+
+    SUM = "sum"
+    MAX = "max"
+
+
+class Whence(StrEnum):
+    """Where a label's words come from."""
+
+    CLOSED = "closed"
+    """They are written down here."""
+    DEPLOYED = "deployed"
+    """The deployment names them: known when the worker starts, and fixed."""
+    FOUND = "found"
+    """They come and go while the worker runs. A level's series vanish with their word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    name: str
+    words: tuple[str, ...] = ()
+    """Where they are written down."""
+    whence: Whence = Whence.CLOSED
+    words_max: int = 0
+    """Where they are not; what is beyond it is `OTHER`."""
+    means: str = ""
+
+    @property
+    def bound(self) -> int:
+        match self.whence:
+            case Whence.CLOSED:
+                return len(self.words)
+            case Whence.DEPLOYED:
+                return self.words_max
+            case Whence.FOUND:
+                return self.words_max + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """One metric."""
+
+    name: str
+    """Without prefix and ``_total``."""
+    kind: Kind
+    text: str
+    """What it is, in a sentence."""
+    asks: str
+    """The question it answers."""
+    labels: tuple[Label, ...] = ()
+    shown_by: tuple[str, ...] = STAGES
+    unit: str = ""
+    buckets: tuple[float, ...] = ()
+    fed_by: FedBy = FedBy.RUNTIME
+    over: Over = Over.SUM
+    exemplars: bool = False
+    staged: bool = True
+    """Has the label `stage`."""
+
+    @property
+    def family(self) -> str:
+        return PREFIX + self.name
+
+    @property
+    def metric(self) -> str:
+        """The name that is asked for; a histogram's without ``_bucket``, ``_sum`` and ``_count``."""
+        return self.family + "_total" if self.kind is Kind.COUNTER else self.family
+
+    @property
+    def samples(self) -> tuple[str, ...]:
+        """The names of its series."""
+        if self.kind is Kind.HISTOGRAM:
+            return tuple(f"{self.family}_{part}" for part in ("bucket", "sum", "count"))
+        return (self.metric,)
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        return (("stage",) if self.staged else ()) + tuple(label.name for label in self.labels)
+
+    @property
+    def series_max(self) -> int:
+        """How many series one process shows at most."""
+        each = len(self.buckets) + 3 if self.kind is Kind.HISTOGRAM else 1  # with +Inf, sum and count
+        found = [label.bound for label in self.labels if label.whence is Whence.FOUND]
+        fixed = prod(label.bound for label in self.labels if label.whence is not Whence.FOUND)
+        # Words that are found together are bounded together: a catalog's version has one name.
+        return each * fixed * max(found, default=1)
+
+
+# -- words -----------------------------------------------------------------------------------------------------------
 
 BREAKER_STATES: Final = ("closed", "open", "probing")
 DIRECTIONS: Final = ("entered", "exited", "moved")
@@ -40,189 +181,463 @@ LINK_REQUESTS: Final = (
     "click", "head", "prefetch", "robot", "malformed", "unknown_key", "forged", "expired",
 )  # fmt: skip
 LINK_EVENTS: Final = ("written", "lost")
-TIME_BUCKETS: Final = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
-RECORD_BUCKETS: Final = (1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000)
+CANARY_OUTCOMES: Final = ("seen", "missed", "wrong")
+
+REASON: Final = Label("reason", tuple(word.value for word in RejectReason), means="why")
+DESTINATION: Final = Label(
+    "destination", whence=Whence.DEPLOYED, words_max=DESTINATIONS_MAX, means="the playbook's destinations"
+)
+TOPIC: Final = Label("topic", whence=Whence.DEPLOYED, words_max=8, means="the topics that the stage writes to")
+PARTITION: Final = Label(
+    "partition", whence=Whence.FOUND, words_max=PARTITIONS_SHOWN_MAX, means="the input partitions that the worker has"
+)
+SEGMENT: Final = Label(
+    "segment", whence=Whence.FOUND, words_max=SEGMENTS_SHOWN_MAX, means="the catalog's segments, in its order"
+)
+VERSION: Final = Label("version", whence=Whence.FOUND, words_max=CATALOGS_SHOWN_MAX, means="hash of its content")
+NAME: Final = Label("name", whence=Whence.FOUND, words_max=CATALOGS_SHOWN_MAX, means="the name in it")
 
 
-DEPLOYED: Final = None
-"""The words of a label that the stage's specification names."""
+def _counted(
+    name: str, text: str, asks: str, *labels: Label, shown_by: tuple[str, ...] = STAGES, unit: str = ""
+) -> Definition:
+    return Definition(name, Kind.COUNTER, text, asks, labels, shown_by, unit, fed_by=FedBy.STAGE)
 
 
-@dataclass(frozen=True, slots=True)
-class StageMetric:
-    """A metric fed by the stages: its help, and for each label its words."""
+def _level(
+    name: str,
+    text: str,
+    asks: str,
+    *labels: Label,
+    shown_by: tuple[str, ...] = STAGES,
+    unit: str = "",
+    over: Over = Over.SUM,
+) -> Definition:
+    return Definition(name, Kind.GAUGE, text, asks, labels, shown_by, unit, fed_by=FedBy.STAGE, over=over)
 
-    help: str
-    labels: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
 
+# -- what is asked first: is it healthy, is it right -----------------------------------------------------------------
 
-# Count name -> pegel_<name>_total{stage, ...}
-STAGE_COUNTS: Final[Mapping[str, StageMetric]] = {
-    # Intake and engagement
-    "rejected": StageMetric(
-        "Records refused and sent to the dead-letter topic.", {"reason": tuple(word.value for word in RejectReason)}
+FRESH: Final = (
+    Definition(
+        "freshness_seconds",
+        Kind.HISTOGRAM,
+        "From the timestamp of an input record to the commit of what it led to.",
+        "How old is what readers see? The objective is set on engagement's, which is end to end.",
+        unit="seconds",
+        buckets=FRESHNESS_BUCKETS,
+        exemplars=True,
     ),
-    "duplicates": StageMetric("Events dropped because their message id was known.", {}),
-    # Engagement
-    "late": StageMetric("Activity too late for its windows, copied to the late topic.", {}),
-    "clock_ahead": StageMetric("Events whose time was more than five minutes ahead of their arrival.", {}),
-    "transitions": StageMetric("Segment transitions written.", {"direction": DIRECTIONS}),
-    "deadlines": StageMetric("Deadlines that fired.", {}),
-    "controls": StageMetric(
-        "Control records applied.", {"control": ("clock", "thresholds", "catalog", "erase", "sketch")}
+    Definition(
+        "lag_records",
+        Kind.GAUGE,
+        "Records (and markers) that can be read but were not applied.",
+        "How much work waits, and in which partition?",
+        (PARTITION,),
     ),
-    "evicted": StageMetric("Entries dropped because a collection was full.", {"collection": COLLECTIONS}),
-    "applied": StageMetric("Events applied to their account.", {}),
-    "cut": StageMetric(
+    Definition(
+        "lag_seconds",
+        Kind.GAUGE,
+        "Age of the oldest record that can be read but was not applied; 0 if there is none.",
+        "How far behind is it, whatever the rate?",
+        (PARTITION,),
+        unit="seconds",
+        over=Over.MAX,
+    ),
+    _level(
+        "watermark_delay_seconds",
+        "Wall clock minus the event clock of the slowest partition; 0 where all was read and no deadline is due.",
+        "Is event time passing?",
+        shown_by=ENGAGEMENT,
+        unit="seconds",
+        over=Over.MAX,
+    ),
+    _level(
+        "overdue_deadlines",
+        f"Deadlines whose time has come by the clock but that did not fire; at most {OVERDUE_COUNTED_MAX:,} are "
+        "counted per partition.",
+        "Does time alone still move accounts (trial ends, silence)?",
+        shown_by=ENGAGEMENT,
+    ),
+    _level(
+        "overdue_seconds",
+        "By how much the oldest of the overdue deadlines is late; 0 if none is.",
+        "Since when do deadlines wait?",
+        shown_by=ENGAGEMENT,
+        unit="seconds",
+        over=Over.MAX,
+    ),
+    _level(
+        "members",
+        "Accounts in each segment.",
+        "Is a segment suddenly empty or full?",
+        SEGMENT,
+        shown_by=ENGAGEMENT,
+    ),
+    _counted(
+        "transitions",
+        "Segment transitions written; of a move, under the segment that was entered.",
+        "Which segments move, and is it a flood or a silence?",
+        SEGMENT,
+        Label("direction", DIRECTIONS),
+        shown_by=ENGAGEMENT,
+    ),
+    _level(
+        "catalog_info",
+        "1 for the catalog in force; two while a new one is taken over.",
+        "Which rules decide, and do all workers have the same?",
+        VERSION,
+        NAME,
+        shown_by=ENGAGEMENT,
+        over=Over.MAX,
+    ),
+    Definition(
+        "build_info",
+        Kind.GAUGE,
+        "1, with the version of the program, how its engine runs, and the Python below it.",
+        "What is running, and is the roll-out through?",
+        (
+            Label("version", whence=Whence.DEPLOYED, words_max=1, means="of the program"),
+            Label("engine", whence=Whence.DEPLOYED, words_max=1, means="compiled, interpreted"),
+            Label("python", whence=Whence.DEPLOYED, words_max=1, means="of the interpreter"),
+        ),
+        (*STAGES, *LINK, *CANARY),
+        staged=False,
+    ),
+)
+
+# -- records ---------------------------------------------------------------------------------------------------------
+
+RECORDS: Final = (
+    Definition("records", Kind.COUNTER, "Records applied.", "What is the load?"),
+    Definition("outputs", Kind.COUNTER, "Records written, by topic.", "What comes out?", (TOPIC,)),
+    Definition("changelog_rows", Kind.COUNTER, "Rows of state written.", "How much does state cost the brokers?"),
+    _counted("applied", "Events applied to their account.", "What reaches accounts?", shown_by=ENGAGEMENT),
+    _counted(
+        "rejected", "Records refused and sent to the dead-letter topic.", "Is a producer or a deploy broken?", REASON
+    ),
+    _counted(
+        "duplicates",
+        "Events dropped because their message id was known.",
+        "Do producers send things twice?",
+        shown_by=ENGAGEMENT,
+    ),
+    _counted(
+        "late",
+        "Activity too late for its windows, copied to the late topic.",
+        "Do events come too late to count?",
+        shown_by=ENGAGEMENT,
+    ),
+    _counted(
+        "clock_ahead",
+        "Events whose time was more than five minutes ahead of their arrival.",
+        "Is a producer's clock wrong?",
+        shown_by=ENGAGEMENT,
+    ),
+    _counted("deadlines", "Deadlines that fired.", "Does time alone move accounts?", shown_by=ENGAGEMENT),
+    Definition(
+        "records_lost",
+        Kind.COUNTER,
+        "Records that retention deleted before they were read.",
+        "Was anything lost for good? Any value above 0 says so: it is counted while a worker starts.",
+    ),
+    _counted(
+        "suppressed", "Events of accounts and users that were erased.", "Who still sends them?", shown_by=ENGAGEMENT
+    ),
+    _counted(
+        "controls",
+        "Control records applied.",
+        "Did the clock, the percentiles, the catalog or an erasure arrive?",
+        Label("control", ("clock", "thresholds", "catalog", "erase", "sketch")),
+        shown_by=ENGAGEMENT,
+    ),
+    _counted(
+        "evicted",
+        "Entries dropped because a collection was full.",
+        "Which bound is too small, or who is hostile?",
+        Label("collection", COLLECTIONS),
+        shown_by=INTAKE + ENGAGEMENT,
+    ),
+    _counted(
+        "cut",
         "Texts shortened, traits dropped because they were too large, and headers not passed on.",
-        {"what": ("text", "trait", "header")},
+        "What do producers send that is not kept whole?",
+        Label("what", ("text", "trait", "header")),
+        shown_by=INTAKE + ENGAGEMENT,
     ),
-    "suppressed": StageMetric("Events of accounts and users that were erased.", {}),
-    "ignored": StageMetric("Facts without a usable value.", {"what": ("nps_answer",)}),
-    # Intake
-    "accounts_resolved": StageMetric(
-        "How events found their account.", {"by": ("group_call", "context", "property", "user")}
+    _counted(
+        "ignored",
+        "Facts without a usable value.",
+        "Is an integration sending nonsense?",
+        Label("what", ("nps_answer",)),
+        shown_by=ENGAGEMENT,
     ),
-    # Router
-    "routed": StageMetric("Transitions given to a destination, once for each."),
-    "unheard": StageMetric("Transitions that no play names."),
-    # Courier
-    "commands": StageMetric(
-        "Commands of operators carried out.", {"command": tuple(word.value for word in CommandKind)}
+    _counted(
+        "accounts_resolved",
+        "How events found their account.",
+        "Do producers send the group?",
+        Label("by", ("group_call", "context", "property", "user")),
+        shown_by=INTAKE,
     ),
-    "deliveries": StageMetric(
+    _counted("routed", "Transitions given to a destination, once for each.", "How much is told?", shown_by=ROUTER),
+    _counted("unheard", "Transitions that no play names.", "How much is told to nobody?", shown_by=ROUTER),
+)
+
+# -- flushes and state -----------------------------------------------------------------------------------------------
+
+WORK: Final = (
+    Definition(
+        "flush_duration_seconds",
+        Kind.HISTOGRAM,
+        "Time of a flush: one Kafka transaction of one partition.",
+        "Are the brokers slow, or is a flush too large?",
+        unit="seconds",
+        buckets=TIME_BUCKETS,
+    ),
+    Definition(
+        "commit_duration_seconds",
+        Kind.HISTOGRAM,
+        "Time of a flush's commit alone: the broker's answer that its transaction is complete.",
+        "Is it the transaction coordinator?",
+        unit="seconds",
+        buckets=TIME_BUCKETS,
+    ),
+    Definition(
+        "flush_records",
+        Kind.HISTOGRAM,
+        "Outputs and changelog rows of a flush.",
+        "How much goes into one transaction?",
+        buckets=RECORD_BUCKETS,
+    ),
+    _level(
+        "state_rows",
+        "Rows of state held: accounts, identities.",
+        "How many accounts are there, and will memory do?",
+        shown_by=INTAKE + ENGAGEMENT,
+    ),
+    _level(
+        "state_bytes",
+        "Bytes of the rows of state held, as they were last stored.",
+        "How large is the state, and how long will a load take?",
+        shown_by=INTAKE + ENGAGEMENT,
+        unit="bytes",
+    ),
+    _level("pending_deadlines", "Deadlines that wait for their time.", "What is to come?", shown_by=ENGAGEMENT),
+    Definition(
+        "restore_progress_ratio",
+        Kind.GAUGE,
+        "How far the load of state is, from 0 to 1; 1 when nothing loads.",
+        "When is it back?",
+        unit="ratio",
+    ),
+    Definition(
+        "restore_seconds", Kind.GAUGE, "Time of the last load of state.", "How long is it away?", unit="seconds"
+    ),
+    Definition(
+        "restored_rows", Kind.COUNTER, "Changelog rows read by loads of state.", "Is the changelog compacted at all?"
+    ),
+)
+
+# -- the worker ------------------------------------------------------------------------------------------------------
+
+WORKER: Final = (
+    Definition("ready", Kind.GAUGE, "1 when every assigned partition is loaded and at work.", "Is it at work?"),
+    Definition("partitions", Kind.GAUGE, "Partitions that this worker works on.", "Is every partition somebody's?"),
+    Definition("rebalances", Kind.COUNTER, "Times that partitions were revoked.", "Does the group find no rest?"),
+    Definition(
+        "failures",
+        Kind.COUNTER,
+        "Failures that end this worker; the log says more.",
+        "Why did it end? It is 1 between the failure and the end of the process, which a scrape may miss.",
+        (Label("reason", tuple(word.value for word in FailReason), means="why"),),
+    ),
+    Definition(
+        "loop_delay_seconds",
+        Kind.HISTOGRAM,
+        "How much later than it should the event loop came back to a timer.",
+        "Is the process short of CPU, or does something block it?",
+        unit="seconds",
+        buckets=DELAY_BUCKETS,
+    ),
+    Definition(
+        "held_records",
+        Kind.GAUGE,
+        "Records fetched but kept until other partitions come up to them.",
+        "Does it wait for a partition, rather than work?",
+    ),
+    Definition(
+        "overlooked_partitions",
+        Kind.COUNTER,
+        "Times that a partition which brought nothing was waited for no longer.",
+        "Is one partition's leader in trouble?",
+    ),
+)
+
+# -- telling people --------------------------------------------------------------------------------------------------
+
+TELLING: Final = (
+    _counted(
+        "deliveries",
         "Decisions and attempts, by destination.",
-        {"destination": DEPLOYED, "reason": tuple(word.value for word in Reason)},
+        "What became of what was to be told?",
+        DESTINATION,
+        Label("reason", tuple(word.value for word in Reason), means="why"),
+        shown_by=COURIER,
     ),
-    "throttled_seconds": StageMetric("For how long destinations asked us to wait.", {"destination": DEPLOYED}),
-}
-
-# Gauge name -> pegel_<name>{stage, ...}
-STAGE_GAUGES: Final[Mapping[str, StageMetric]] = {
-    "state_rows": StageMetric("Rows of state held: accounts, identities."),
-    "pending_deadlines": StageMetric("Deadlines that wait for their time."),
-    # Courier
-    "open_deliveries": StageMetric(
+    _level(
+        "oldest_undelivered_seconds",
+        "Age of the delivery that has waited longest; 0 if none waits.",
+        "Does a destination take what it is given? It also shows one that says nothing.",
+        DESTINATION,
+        shown_by=COURIER,
+        unit="seconds",
+        over=Over.MAX,
+    ),
+    _level(
+        "open_deliveries",
         "Deliveries that are neither done nor given up, those that are not in memory included.",
-        {"destination": DEPLOYED},
+        "How much is on its way to people?",
+        DESTINATION,
+        shown_by=COURIER,
     ),
-    "oldest_undelivered_seconds": StageMetric(
-        "Age of the delivery that has waited longest; 0 if none waits.", {"destination": DEPLOYED}
-    ),
-    "parked_lanes": StageMetric("Accounts whose next message waits for another attempt.", {"destination": DEPLOYED}),
-    "held": StageMetric("1 where an operator has paused or drained the destination.", {"destination": DEPLOYED}),
-    "breaker": StageMetric(
+    _level(
+        "breaker",
         "1 for the state that the destination's breaker is in.",
-        {"destination": DEPLOYED, "state": BREAKER_STATES},
+        "Is a destination left alone because it fails?",
+        DESTINATION,
+        Label("state", BREAKER_STATES),
+        shown_by=COURIER,
+        over=Over.MAX,
     ),
-    "planned_messages": StageMetric(
-        "Messages that wait for a group, a quiet hour, a step or a budget.", {"destination": DEPLOYED}
+    _level(
+        "held",
+        "1 where an operator has paused or drained the destination.",
+        "Is it us who hold it back?",
+        DESTINATION,
+        shown_by=COURIER,
+        over=Over.MAX,
     ),
-    "budget_spent_messages": StageMetric("Messages of the day's budget that are used up.", {"destination": DEPLOYED}),
-}
+    _level(
+        "parked_lanes",
+        "Accounts whose next message waits for another attempt.",
+        "How many accounts wait on errors?",
+        DESTINATION,
+        shown_by=COURIER,
+    ),
+    _level(
+        "planned_messages",
+        "Messages that wait for a group, a quiet hour, a step or a budget.",
+        "What waits on purpose?",
+        DESTINATION,
+        shown_by=COURIER,
+    ),
+    _level(
+        "budget_spent_messages",
+        "Messages of the day's budget that are used up.",
+        "Is the budget about to hold things back?",
+        DESTINATION,
+        shown_by=COURIER,
+    ),
+    _counted(
+        "throttled_seconds",
+        "For how long destinations asked us to wait.",
+        "Does a provider slow us down?",
+        DESTINATION,
+        shown_by=COURIER,
+        unit="seconds",
+    ),
+    _counted(
+        "commands",
+        "Commands of operators carried out.",
+        "Did a pause or a retry arrive?",
+        Label("command", tuple(word.value for word in CommandKind)),
+        shown_by=COURIER,
+    ),
+)
+
+# -- services that are no workers ------------------------------------------------------------------------------------
+
+SERVICES: Final = (
+    Definition(
+        "link_requests",
+        Kind.COUNTER,
+        "Links asked for: what each request was, or why it was refused.",
+        "Do people follow links, and does anybody forge them?",
+        (Label("outcome", LINK_REQUESTS),),
+        LINK,
+        staged=False,
+    ),
+    Definition(
+        "link_events",
+        Kind.COUNTER,
+        "Clicks, by what became of their event.",
+        "Are clicks lost on their way to Kafka?",
+        (Label("outcome", LINK_EVENTS),),
+        LINK,
+        staged=False,
+    ),
+    Definition(
+        "canary_crossings",
+        Kind.COUNTER,
+        "Crossings of the canary account, by what was seen of them.",
+        "Does the whole way work, from a published event to its transition?",
+        (Label("outcome", CANARY_OUTCOMES),),
+        CANARY,
+        staged=False,
+    ),
+    Definition(
+        "canary_latency_seconds",
+        Kind.HISTOGRAM,
+        "From publishing the canary's event to reading its transition.",
+        "How long is the whole way, as a reader sees it?",
+        (),
+        CANARY,
+        "seconds",
+        CANARY_BUCKETS,
+        staged=False,
+    ),
+    Definition(
+        "canary_last_seen_timestamp_seconds",
+        Kind.GAUGE,
+        "When the canary's transition was seen last, in seconds since 1970; 0 before the first time.",
+        "Since when does it not work?",
+        (),
+        CANARY,
+        "seconds",
+        staged=False,
+    ),
+    Definition(
+        "canary_partition_seen_timestamp_seconds",
+        Kind.GAUGE,
+        "The same for the canary's account in each partition.",
+        "Which partition does not work?",
+        (PARTITION,),
+        CANARY,
+        "seconds",
+        staged=False,
+    ),
+    Definition(
+        "canary_up",
+        Kind.GAUGE,
+        "1 while the canary publishes and reads.",
+        "Is the canary itself at work?",
+        (),
+        CANARY,
+        staged=False,
+    ),
+)
+
+DEFINITIONS: Final[tuple[Definition, ...]] = FRESH + RECORDS + WORK + WORKER + TELLING + SERVICES
 
 
-class Metrics:
-    """The registry of one worker, and what it holds."""
-
-    def __init__(
-        self,
-        stage: str,
-        output_topics: tuple[str, ...] = (),
-        words: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
-    ) -> None:
-        """`words`: those of the labels that are `DEPLOYED`; none, where the stage does not have the label."""
-        self.stage = stage
-        self._words = words
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-
-        # -- records ---------------------------------------------------------------------------------------------
-        self.records = self._counter("records", "Records applied.")
-        self.outputs = self._counter("outputs", "Records written, by topic.", topic=output_topics)
-        self.changelog_rows = self._counter("changelog_rows", "Rows of state written.")
-        self.stage_counts = {name: self._stage_counter(name, count) for name, count in STAGE_COUNTS.items()}
-
-        # -- flushes -----------------------------------------------------------------------------------------------
-        self.flush_duration = self._histogram(
-            "flush_duration_seconds", "Time of a flush: one Kafka transaction of one partition.", TIME_BUCKETS
-        )
-        self.flush_records = self._histogram("flush_records", "Outputs and changelog rows of a flush.", RECORD_BUCKETS)
-
-        # -- where the worker stands -------------------------------------------------------------------------------
-        self.lag = Gauge(
-            "pegel_lag_records", "Records that can be read but were not applied.", ("stage", "partition"),
-            registry=self.registry,
-        )  # fmt: skip
-        self.records_held = self._gauge(
-            "held_records", "Records fetched but kept until other partitions come up to them."
-        )
-        self.overlooked = self._counter(
-            "overlooked_partitions", "Times that a partition which brought nothing was waited for no longer."
-        )
-        self.partitions = self._gauge("partitions", "Partitions that this worker works on.")
-        self.ready = self._gauge("ready", "1 when every assigned partition is loaded and at work.")
-        self.rebalances = self._counter("rebalances", "Times that partitions were revoked.")
-        self.restore_seconds = self._gauge("restore_seconds", "Time of the last load of state.")
-        self.restored_rows = self._counter("restored_rows", "Changelog rows read by loads of state.")
-        self.stage_gauges = dict(self._stage_gauges())
-        """By name and words, as stages say them."""
-
-    def count(self, name: str, growth: int) -> None:
-        """Add a stage's count; raises ``KeyError`` for a name or word that is not declared above."""
-        metric, *words = name.split(":")
-        declared = self._labels(STAGE_COUNTS[metric])
-        if len(words) != len(declared) or any(
-            w not in known for w, known in zip(words, declared.values(), strict=True)
-        ):
-            raise KeyError(name)
-        self.stage_counts[metric].labels(self.stage, *words).inc(growth)
-
-    # -- making ------------------------------------------------------------------------------------------------------
-
-    def _counter(self, name: str, text: str, **labels: tuple[str, ...]) -> Counter:
-        counter = Counter(f"pegel_{name}", text, ("stage", *labels), registry=self.registry)
-        for words in product(*labels.values()):
-            counter.labels(self.stage, *words)
-        return counter
-
-    def _stage_counter(self, name: str, count: StageMetric) -> Counter:
-        return self._counter(name, count.help, **self._labels(count))
-
-    def _stage_gauges(self) -> Iterator[tuple[str, Gauge]]:
-        for name, metric in STAGE_GAUGES.items():
-            labels = self._labels(metric)
-            gauge = Gauge(f"pegel_{name}", metric.help, ("stage", *labels), registry=self.registry)
-            for words in product(*labels.values()):
-                yield ":".join((name, *words)), gauge.labels(self.stage, *words)
-
-    def _labels(self, metric: StageMetric) -> dict[str, tuple[str, ...]]:
-        return {label: self._words.get(label, ()) if words is None else words for label, words in metric.labels.items()}
-
-    def _gauge(self, name: str, text: str) -> Gauge:
-        gauge = Gauge(f"pegel_{name}", text, ("stage",), registry=self.registry)
-        gauge.labels(self.stage)
-        return gauge
-
-    def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
-        histogram = Histogram(f"pegel_{name}", text, ("stage",), buckets=buckets, registry=self.registry)
-        histogram.labels(self.stage)
-        return histogram
+def shown_by(service: str) -> tuple[Definition, ...]:
+    """What a stage or service shows. One that is none of these, as tests run them, shows what any worker does."""
+    known = {one for definition in DEFINITIONS for one in definition.shown_by}
+    if service not in known:
+        return tuple(one for one in DEFINITIONS if set(one.shown_by) & set(STAGES))
+    return tuple(one for one in DEFINITIONS if service in one.shown_by)
 
 
-class LinkMetrics:
-    """The registry of a service that signed links lead to; no account, no address, no delivery in it."""
-
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        self.requests = Counter(
-            "pegel_link_requests", "Links asked for: what each request was, or why it was refused.", ("outcome",),
-            registry=self.registry,
-        )  # fmt: skip
-        self.events = Counter(
-            "pegel_link_events", "Clicks, by what became of their event.", ("outcome",), registry=self.registry
-        )
-        for counter, words in ((self.requests, LINK_REQUESTS), (self.events, LINK_EVENTS)):
-            for word in words:
-                counter.labels(word)
+def series_max(service: str) -> int:
+    """How many series of ours one process shows at most; Python's process_* are some ten more."""
+    return sum(one.series_max for one in shown_by(service))

@@ -94,9 +94,11 @@ def serve(
     followed and not counted. While Kafka is away links work, and clicks wait in a queue that has a limit.
     """
     from streams.links.configured import link_keys  # noqa: PLC0415 - as above
+    from streams.runtime import logs  # noqa: PLC0415
 
     settings = settings_for(config, bootstrap)
     keys = link_keys(settings.links)
+    logs.configure("links", settings.log.format, settings.log.level)
     try:
         asyncio.run(_serve(settings, keys, host, port))
     except OSError as error:
@@ -107,12 +109,12 @@ async def _serve(settings: "Settings", keys: "Keys", host: str, port: int) -> No
     from streams.kafka_client import Complaints, producer, reaching  # noqa: PLC0415 - as above
     from streams.links.clicks import QUEUED_EVENTS_MAX, Clicks  # noqa: PLC0415
     from streams.links.server import LinkService  # noqa: PLC0415
-    from streams.metrics import LinkMetrics  # noqa: PLC0415
+    from streams.metric_registry import Metrics  # noqa: PLC0415
     from streams.publish.publisher import producer_config, require_topic  # noqa: PLC0415
     from streams.topics import Topics  # noqa: PLC0415
 
     topic = Topics(settings.kafka.topic_prefix).product_events
-    metrics = LinkMetrics()
+    metrics = Metrics("link")
     limits = {"queue.buffering.max.messages": QUEUED_EVENTS_MAX}
     client = producer(settings.kafka, Complaints(), {**producer_config(), **limits})
     try:

@@ -193,7 +193,7 @@ class EngagementStage:
             if traits and (facts := facts_header((name, traits[name][1]) for name in wanted if name in traits)):
                 headers.append(facts)
             self._outputs.append(Output(self._topics.transitions, found.account_id.encode(), value, headers))
-            self._counts[f"transitions:{found.direction}"] += 1
+            self._counts[f"transitions:{found.segment}:{found.direction}"] += 1
 
     # Control records
 

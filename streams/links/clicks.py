@@ -5,14 +5,12 @@ delivery report decides whether an event was written. Called from the event loop
 """
 
 import asyncio
-import logging
 from typing import Any, Final
 
+from streams import log_events
 from streams.links.click import event_of
 from streams.links.token import Link
-from streams.metrics import LinkMetrics
-
-log = logging.getLogger(__name__)
+from streams.metric_registry import Metrics
 
 QUEUED_EVENTS_MAX: Final = 10_000
 POLL_EVERY_S: Final = 0.1
@@ -20,7 +18,7 @@ FLUSH_S: Final = 5.0
 
 
 class Clicks:
-    def __init__(self, client: Any, topic: str, metrics: LinkMetrics) -> None:
+    def __init__(self, client: Any, topic: str, metrics: Metrics) -> None:
         self._client = client
         self._topic = topic
         self._metrics = metrics
@@ -49,10 +47,10 @@ class Clicks:
 
     def _delivered(self, error: Any, _message: Any) -> None:
         if error is None:
-            self._metrics.events.labels("written").inc()
+            self._metrics.counter("link_events", "written").inc()
         else:
             self._lost(str(error.str()))
 
     def _lost(self, reason: str) -> None:
-        self._metrics.events.labels("lost").inc()
-        log.warning("a click was not recorded: %s", reason)
+        self._metrics.counter("link_events", "lost").inc()
+        log_events.CLICK_LOST.tell(reason=reason)

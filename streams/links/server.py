@@ -12,12 +12,11 @@ from collections.abc import Callable
 from typing import Final
 
 from aiohttp import web
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from streams.links.signing import PATH
 from streams.links.token import Keys, Link, Refusal, verify
 from streams.links.visit import Visit, visit_of
-from streams.metrics import LinkMetrics
+from streams.metric_registry import Metrics, exposition
 
 HEADERS: Final = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex, nofollow", "Referrer-Policy": "no-referrer"}
 STOP_S: Final = 2.0
@@ -28,7 +27,7 @@ class LinkService:
     """`record` is given each click, and must not block; `now_ms` is the time."""
 
     def __init__(
-        self, keys: Keys, record: Callable[[Link, int], None], metrics: LinkMetrics, now_ms: Callable[[], int]
+        self, keys: Keys, record: Callable[[Link, int], None], metrics: Metrics, now_ms: Callable[[], int]
     ) -> None:
         self._keys = keys
         self._record = record
@@ -56,18 +55,19 @@ class LinkService:
         now_ms = self._now_ms()
         found = verify(request.match_info["token"], self._keys, now_ms / 1_000)
         if isinstance(found, Refusal):
-            self._metrics.requests.labels(found.value).inc()
+            self._metrics.counter("link_requests", found.value).inc()
             if found is Refusal.EXPIRED:
                 return web.Response(status=410, text="This link has expired.\n", headers=HEADERS)
             return web.Response(status=404, text="There is no such link.\n", headers=HEADERS)
         visit = visit_of(request.method, request.headers)
-        self._metrics.requests.labels(visit.value).inc()
+        self._metrics.counter("link_requests", visit.value).inc()
         if visit is Visit.CLICK:
             self._record(found, now_ms)
         return web.Response(status=302, headers={**HEADERS, "Location": found.url})
 
-    async def _show_metrics(self, _request: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(self._metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    async def _show_metrics(self, request: web.Request) -> web.Response:
+        body, content_type = exposition(self._metrics.registry, request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": content_type})
 
 
 async def _livez(_request: web.Request) -> web.Response:

@@ -2,12 +2,11 @@
 
 import asyncio
 import logging
-from collections import Counter as Tally
-from collections.abc import Iterable
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterable
 from typing import Final
 
-from streams.metrics import Metrics
+from streams.metric_registry import Metrics
 from streams.runtime.assignment import Assignment
 from streams.runtime.flush import FlushNote
 from streams.runtime.partition import Partition
@@ -20,32 +19,30 @@ EXPORT_S: Final = 1.0
 class Exporter:
     """Exports growth: a stage's counts begin at 0 with each stage object, the worker's go on."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, wall_s: Callable[[], float] = time.time) -> None:
         self._metrics = metrics
+        self._wall_s = wall_s
         self._exported: dict[Partition, dict[str, int]] = {}
         self._unknown: set[str] = set()
 
     def note_flush(self, note: FlushNote) -> None:
-        stage = self._metrics.stage
-        self._metrics.flush_duration.labels(stage).observe(note.seconds)
-        self._metrics.flush_records.labels(stage).observe(note.outputs + note.changes)
-        self._metrics.changelog_rows.labels(stage).inc(note.changes)
+        self._metrics.histogram("flush_duration_seconds").observe(note.seconds)
+        self._metrics.histogram("flush_records").observe(note.outputs + note.changes)
+        self._metrics.counter("changelog_rows").inc(note.changes)
         for topic, count in note.topics.items():
-            self._metrics.outputs.labels(stage, topic).inc(count)
+            self._metrics.counter("outputs", topic).inc(count)
 
     def note_restored(self, rows: int, seconds: float) -> None:
-        self._metrics.restored_rows.labels(self._metrics.stage).inc(rows)
-        self._metrics.restore_seconds.labels(self._metrics.stage).set(seconds)
+        self._metrics.counter("restored_rows").inc(rows)
+        self._metrics.gauge("restore_seconds").set(seconds)
 
     def note_revoked(self) -> None:
-        self._metrics.rebalances.labels(self._metrics.stage).inc()
+        self._metrics.counter("rebalances").inc()
 
     def note_dropped(self, partition: Partition) -> None:
-        """Export what a partition counted last, and forget it."""
+        """Export what a partition counted last, and forget it. Its levels vanish with the next export."""
         self._export_counts(partition)
         self._exported.pop(partition, None)
-        with suppress(KeyError):  # one that was given up while it was loading was never shown
-            self._metrics.lag.remove(self._metrics.stage, str(partition.number))
 
     async def export_for_ever(self, assignment: Assignment) -> None:
         while True:
@@ -53,34 +50,30 @@ class Exporter:
             await asyncio.sleep(EXPORT_S)
 
     def export(self, assignment: Assignment) -> None:
-        stage = self._metrics.stage
-        gauges: Tally[str] = Tally()
-        self._metrics.records_held.labels(stage).set(sum(partition.records_held for partition in assignment))
-        for partition in assignment:
+        metrics, partitions = self._metrics, [*assignment]
+        for partition in partitions:
             self._export_counts(partition)
-            gauges.update(partition.stage.gauges)
-            self._metrics.lag.labels(stage, str(partition.number)).set(partition.lag() or 0)
-        for name, gauge in self._metrics.stage_gauges.items():
-            gauge.set(gauges.pop(name, 0))
-        self._complain(gauges)
-        self._metrics.partitions.labels(stage).set(len(assignment.active()))
-        self._metrics.ready.labels(stage).set(assignment.settled)
+        self._complain(metrics.set_stage_levels(partition.stage.gauges for partition in partitions))
+        metrics.levels("lag_records", {(str(one.number),): one.lag() or 0 for one in partitions})
+        metrics.gauge("held_records").set(sum(one.records_held for one in partitions))
+        metrics.gauge("partitions").set(len(assignment.active()))
+        metrics.gauge("ready").set(assignment.settled)
 
     def _export_counts(self, partition: Partition) -> None:
         exported = self._exported.setdefault(partition, {})
         now = {**partition.stage.counts}
         for name, total in now.items():
-            growth = total - exported.get(name, 0)
-            if growth:
+            before = exported.get(name)
+            if total != before:
                 try:
-                    self._metrics.count(name, growth)
+                    self._metrics.count(name, total - (before or 0))
                 except KeyError:
                     self._complain([name])
-        for name, metric, total in (
-            (" applied", self._metrics.records, partition.records_applied),
-            (" overlooked", self._metrics.overlooked, partition.times_overlooked),
+        for name, counter, total in (
+            (" applied", "records", partition.records_applied),
+            (" overlooked", "overlooked_partitions", partition.times_overlooked),
         ):
-            metric.labels(self._metrics.stage).inc(total - exported.get(name, 0))
+            self._metrics.counter(counter).inc(total - exported.get(name, 0))
             now[name] = total
         self._exported[partition] = now
 

@@ -16,9 +16,8 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from aiohttp import web
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from streams.metrics import Metrics
+from streams.metric_registry import Metrics, exposition
 from streams.runtime.assignment import Assignment
 from streams.runtime.failure import FailStop
 from streams.runtime.progress import progress
@@ -72,12 +71,13 @@ def _pages(metrics: Metrics, assignment: Assignment, failure: FailStop) -> dict[
         return web.Response(text="alive\n") if not failure.failed else web.Response(status=503, text="failed\n")
 
     async def readyz(_: web.Request) -> web.Response:
-        ready, content = readiness(metrics.stage, assignment, failure)
+        ready, content = readiness(metrics.service, assignment, failure)
         body = json.dumps(content) + "\n"
         return web.Response(status=200 if ready else 503, text=body, content_type="application/json")
 
-    async def show_metrics(_: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    async def show_metrics(request: web.Request) -> web.Response:
+        body, content_type = exposition(metrics.registry, request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": content_type})
 
     return {"/livez": livez, "/readyz": readyz, "/metrics": show_metrics}
 
@@ -97,7 +97,7 @@ async def health_server(
         await site.start()
         bound = runner.addresses[0]
         address = f"http://{bound[0]}:{bound[1]}"
-        log.info("health and metrics of %s at %s", metrics.stage, address)
+        log.info("health and metrics of %s at %s", metrics.service, address)
         yield address
     finally:
         await runner.cleanup()

@@ -207,6 +207,6 @@ class StageSpec:
     lifespan: Lifespan | None = None
     """Entered in the event loop before the first partition is assigned, left after the last one is closed."""
     metric_words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """The words of metric labels that only this deployment knows (`streams.metrics.DEPLOYED`)."""
+    """The words of metric labels that only this deployment knows (`streams.metrics.Whence.DEPLOYED`)."""
     alignment: Alignment | None = None
     """How far the partitions of one worker may be apart in arrival time while they catch up; ``None``: at will."""

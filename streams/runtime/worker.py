@@ -23,7 +23,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, Final
 
-from streams.metrics import Metrics
+from streams.metric_registry import Metrics
 from streams.runtime import logs, memory
 from streams.runtime.acked import AckedLoader, AckedWriter
 from streams.runtime.assignment import Assignment
@@ -108,7 +108,7 @@ class _Life:
         spec, options = self._spec, self._options
         failure, stop, vitals = FailStop(logs.hush), StopSignal(options.shutdown_timeout_s), Vitals()
         stop.install()
-        metrics = Metrics(spec.name, spec.output_topics, spec.metric_words)
+        metrics = Metrics(spec.name, {"topic": spec.output_topics, **spec.metric_words})
         exporter = Exporter(metrics)
         group = ConsumerGroup(Membership(options.session_timeout_ms, options.instance_id, failure))
         new_writer, loader = durability(spec, options, group)

@@ -1,4 +1,4 @@
-"""What there is to see of a destination: levels for gauges, under the names of `streams.metrics.STAGE_GAUGES`."""
+"""What there is to see of a destination: levels for gauges, under the names of `streams.metrics`."""
 
 from collections.abc import Iterator
 

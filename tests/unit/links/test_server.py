@@ -12,7 +12,8 @@ from streams.links.clicks import Clicks
 from streams.links.server import LinkService
 from streams.links.token import Link, Refusal, keys_of, new_key, sign
 from streams.links.visit import Visit
-from streams.metrics import LINK_EVENTS, LINK_REQUESTS, LinkMetrics
+from streams.metric_registry import Metrics
+from streams.metrics import LINK_EVENTS, LINK_REQUESTS
 
 KEYS = keys_of(new_key("k1"))
 NOW_MS = 1_772_323_200_000
@@ -23,7 +24,7 @@ BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chr
 @dataclass
 class Running:
     session: ClientSession
-    metrics: LinkMetrics
+    metrics: Metrics
     clicks: list[tuple[Link, int]] = field(default_factory=list)
     now_ms: int = NOW_MS
 
@@ -38,7 +39,7 @@ class Running:
 
 @pytest.fixture
 async def running() -> AsyncIterator[Running]:
-    metrics = LinkMetrics()
+    metrics = Metrics("link")
     clicks: list[tuple[Link, int]] = []
     found: list[Running] = []
     service = LinkService(KEYS, lambda link, at_ms: clicks.append((link, at_ms)), metrics, lambda: found[0].now_ms)
@@ -142,7 +143,7 @@ class Error:
         return "Local: Message timed out"
 
 
-def outcomes(metrics: LinkMetrics) -> list[float | None]:
+def outcomes(metrics: Metrics) -> list[float | None]:
     return [metrics.registry.get_sample_value("pegel_link_events_total", {"outcome": word}) for word in LINK_EVENTS]
 
 
@@ -153,7 +154,7 @@ async def reported(clicks: Clicks) -> None:
 
 
 async def test_a_click_is_written_with_its_account_as_key_and_counted_when_kafka_has_it() -> None:
-    queue, metrics = Queue(10), LinkMetrics()
+    queue, metrics = Queue(10), Metrics("link")
     clicks = Clicks(queue, "product.events.v1", metrics)
     clicks.record(LINK, NOW_MS)
     (topic, _, key, timestamp), _ = queue.waiting[0]
@@ -164,7 +165,7 @@ async def test_a_click_is_written_with_its_account_as_key_and_counted_when_kafka
 
 
 async def test_what_does_not_fit_into_the_queue_is_counted_as_lost_and_holds_nobody_up() -> None:
-    queue, metrics = Queue(2), LinkMetrics()
+    queue, metrics = Queue(2), Metrics("link")
     clicks = Clicks(queue, "t", metrics)
     for _ in range(5):
         clicks.record(LINK, NOW_MS)
@@ -173,7 +174,7 @@ async def test_what_does_not_fit_into_the_queue_is_counted_as_lost_and_holds_nob
 
 
 async def test_what_kafka_does_not_take_is_lost_be_it_now_or_at_the_end() -> None:
-    queue, metrics = Queue(2), LinkMetrics()
+    queue, metrics = Queue(2), Metrics("link")
     clicks = Clicks(queue, "t", metrics)
     queue.fails = True
     clicks.record(LINK, NOW_MS)
