@@ -92,8 +92,11 @@ class Looked:
 class Partition:
     """The accounts of one partition under one program."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, state_version: int = codec.VERSION) -> None:
+        """`state_version`: in which accounts are stored."""
         self.program = program
+        self._state_version = state_version
+        self._outdated: dict[str, None] = {}  # accounts that were last stored in another version
         self.floor = MINUS_INFINITY  # the greatest clock record so far
         self.thresholds = NO_THRESHOLDS
         self.erased_accounts: set[str] = set()
@@ -438,6 +441,7 @@ class Partition:
         self._stored.pop(account_id, None)
         self._scheduled.pop(account_id, None)
         self._changed.pop(account_id, None)
+        self._outdated.pop(account_id, None)
         self._passing.discard(account_id)
 
     # State
@@ -457,8 +461,13 @@ class Partition:
         self._scheduled.pop(account_id, None)
         if stored is None:
             self._stored.pop(account_id, None)
+            self._outdated.pop(account_id, None)
             return
         self._stored[account_id] = stored
+        if codec.version_of(stored) != self._state_version:
+            self._outdated[account_id] = None
+        elif self._outdated:
+            self._outdated.pop(account_id, None)
         self._schedule(account_id, codec.next_deadline(stored))
 
     def standing(self) -> Standing:
@@ -490,7 +499,7 @@ class Partition:
         changes = []
         for account_id in [*self._changed] if accounts is None else accounts:
             del self._changed[account_id]
-            stored = codec.encode(self._live[account_id].account)
+            stored = codec.encode(self._live[account_id].account, self._state_version)
             changes.append((account_id, stored))
             if account_id in self._passing:
                 self._passing.discard(account_id)
@@ -500,8 +509,30 @@ class Partition:
             account_id = next(iter(self._live))
             if account_id in self._sleepers:
                 self._sleepers.wake(account_id)
-            self._stored[account_id] = codec.encode(self._live.pop(account_id).account)
+            self._stored[account_id] = codec.encode(self._live.pop(account_id).account, self._state_version)
+        if self._outdated:
+            for account_id, _ in changes:
+                self._outdated.pop(account_id, None)
         return changes
+
+    def is_outdated(self) -> bool:
+        """Whether an account was last stored in another version."""
+        return bool(self._outdated)
+
+    def renew(self, accounts_max: int) -> list[tuple[str, bytes]]:
+        """Store up to so many such accounts in this version, unless they have changed: then `take_changes` does."""
+        renewed: list[tuple[str, bytes]] = []
+        while self._outdated and len(renewed) < accounts_max:
+            account_id, _ = self._outdated.popitem()
+            if account_id in self._changed:
+                continue
+            live = self._live.get(account_id)
+            account = codec.decode(self._stored[account_id]) if live is None else live.account
+            stored = codec.encode(account, self._state_version)
+            if live is None:
+                self._stored[account_id] = stored
+            renewed.append((account_id, stored))
+        return renewed
 
     def take_reportable(self, accounts: Iterable[str] | None = None) -> list[tuple[str, Account, Working]]:
         """The changed accounts whose membership is due to be written: after a transition, and once a day if active.
@@ -514,7 +545,7 @@ class Partition:
             self._as_of_itself(live)
             account, today = live.account, live.working.today
             if account.reported_sequence != account.sequence or (
-                account.reported_day < today and live.working.mask & 1
+                account.reported_day < today and today in account.activity
             ):
                 account.reported_sequence, account.reported_day = account.sequence, today
                 reportable.append((account_id, account, live.working))

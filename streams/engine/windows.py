@@ -1,14 +1,16 @@
 """Figures over windows of days that end today or some days before, kept up to date by additions instead of recounts.
 
 Theory of operation. A window of `days` days, shifted back by `before`, holds the days of ages `before` to
-`before + days - 1`; today has age 0. The windows that a catalog's rules read are known when it is compiled, so
+`before + days - 1`; today has age 0. The windows that a catalog's rules read are known when it is compiled, so each has
+its place in one list of numbers per account (`Windows.values`), which rules read by index. There are two kinds:
 
-* `Sums` keeps one number per window. An event adds to the windows that hold its day (`WindowPlan.holding`, by age); a
-  new day lets one day into each window and another out of it, read from the account's own counts by day;
-* `Distinct` keeps, per window that ends today, how many things have their last day in it, and how many things have
-  their last day on which day: a thing that is seen again moves, a new day lets one day's things out.
+* *sums* of a figure that the account counts by day: the score, activity, days with activity, events of a name. An
+  event adds to the windows that hold its day (`Figure.holding`, by age). A new day lets one day into a window and
+  another out of it; windows that touch share that edge, so a day's number is looked up once per edge (`Figure.edges`);
+* *distinct* counts, in windows that end today: how many things have their last day in each, kept with how many things
+  have their last day on which day. A thing that is seen again moves, a new day lets one day's things out.
 
-Both can be rebuilt from the account's state at any time, and a test holds the two equal.
+All can be rebuilt from the account's state at any time, and a test holds the two equal.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,92 +21,197 @@ from streams.limits import RETENTION_DAYS
 Window = tuple[int, int]
 """`days` and `before`."""
 
+SCORE: Final = 0
+ACTIVITY: Final = 1
+ACTIVE_DAYS: Final = 2
+NAMED: Final = 3
+"""Figures by number; from `NAMED` on events of a name, in the order of `Slots.events`."""
+
+USERS: Final = 0
+TEAMS: Final = 1
+CORES: Final = 2
+"""Kinds of distinct things."""
+
 _STEPS_MAX: Final = 3
 """Days that are taken one by one; to go further it is cheaper to sum anew."""
 
 
-class WindowPlan:
-    """The windows of one figure. `holding[age]` lists the places of those that hold a day of this age."""
+class Figure:
+    """The windows of one figure, which stand together from `first` to before `past`.
 
-    __slots__ = ("holding", "place", "windows")
+    `holding[age]` lists the places of those that hold a day of this age. `edges` are the ages that a day reaches when
+    a window takes it in or lets it go: the age, the places that take it in, those that let it go. With `once` a day
+    counts 1, however much there is on it.
+    """
 
-    def __init__(self, windows: Iterable[Window]) -> None:
-        self.windows: tuple[Window, ...] = tuple(sorted(set(windows)))
-        self.place: dict[Window, int] = {window: place for place, window in enumerate(self.windows)}
-        self.holding: tuple[tuple[int, ...], ...] = tuple(
-            tuple(place for place, (days, before) in enumerate(self.windows) if before <= age < before + days)
+    __slots__ = ("edges", "first", "holding", "once", "past")
+
+    def __init__(self, windows: Sequence[Window], first: int, *, once: bool) -> None:
+        self.first = first
+        self.past = first + len(windows)
+        self.once = once
+        places = range(first, self.past)
+        self.holding: list[list[int]] = [
+            [place for place, (days, before) in zip(places, windows, strict=True) if before <= age < before + days]
             for age in range(RETENTION_DAYS)
-        )
+        ]
+        ages = sorted({before for _, before in windows} | {before + days for days, before in windows})
+        self.edges: list[tuple[int, list[int], list[int]]] = [
+            (
+                age,
+                [place for place, (_, before) in zip(places, windows, strict=True) if before == age],
+                [place for place, (days, before) in zip(places, windows, strict=True) if before + days == age],
+            )
+            for age in ages
+        ]
 
 
-class Sums:
-    """One number per window of a plan; `days` is the account's own count by day, which the caller keeps."""
+class WindowPlan:
+    """Where each window stands: first those of each figure, then those of each kind of distinct things."""
 
-    __slots__ = ("_days", "_plan", "values")
+    __slots__ = ("_parent", "_picks", "distinct", "figures", "lengths", "size", "sums", "windows")
 
-    def __init__(self, plan: WindowPlan, days: Mapping[int, int], today: int) -> None:
+    def __init__(self, sums: Sequence[Iterable[Window]], distinct: Sequence[Iterable[int]]) -> None:
+        """`sums`: the windows of each figure, by its number; `distinct`: lengths in days of each kind."""
+        self.windows: list[tuple[Window, ...]] = [tuple(sorted(set(windows))) for windows in sums]
+        self.lengths: list[tuple[int, ...]] = [tuple(sorted(set(lengths))) for lengths in distinct]
+        self.figures: list[Figure] = []
+        first = 0
+        for number, windows in enumerate(self.windows):
+            self.figures.append(Figure(windows, first, once=number == ACTIVE_DAYS))
+            first += len(windows)
+        self.sums = first
+        self.distinct: list[int] = []
+        for lengths in self.lengths:
+            self.distinct.append(first)
+            first += len(lengths)
+        self.size = first
+        self._parent: WindowPlan | None = None
+        self._picks: list[int] = []
+
+    def place_of_sum(self, figure: int, window: Window) -> int:
+        return self.figures[figure].first + self.windows[figure].index(window)
+
+    def place_of_distinct(self, kind: int, days: int) -> int:
+        return self.distinct[kind] + self.lengths[kind].index(days)
+
+    def picks(self, parent: "WindowPlan", figures: Sequence[int]) -> list[int]:
+        """The places that these windows have in a plan that has them all; `figures`: the numbers there of those here.
+
+        A plan is cut from one and the same parent, which is why the answer is kept.
+        """
+        if self._parent is not parent:
+            places = [
+                parent.place_of_sum(figures[number], window)
+                for number, windows in enumerate(self.windows)
+                for window in windows
+            ]
+            places += [
+                parent.place_of_distinct(kind, days) for kind, lengths in enumerate(self.lengths) for days in lengths
+            ]
+            self._parent, self._picks = parent, places
+        return self._picks
+
+
+class Windows:
+    """The numbers of one account. `values` is one list for life: who has it may keep it."""
+
+    __slots__ = ("_days", "_on_day", "_plan", "values")
+
+    def __init__(
+        self,
+        plan: WindowPlan,
+        days: list[Mapping[int, int]],
+        last_days: Sequence[Iterable[int]],
+        today: int,
+        source: "Windows | None" = None,
+        figures: Sequence[int] = (),
+    ) -> None:
+        """`days`: each figure's numbers by day, which the caller keeps; `last_days`: of each kind of distinct things.
+
+        With `source` a copy of it for windows that are among its own; `figures` as in `WindowPlan.picks`. A copy shares
+        what it reads, and may be rolled but see nothing.
+        """
         self._plan = plan
+        if source is not None:
+            held = source.values
+            self.values: list[int] = [held[place] for place in plan.picks(source._plan, figures)]
+            self._days: list[Mapping[int, int]] = [source._days[figure] for figure in figures]
+            self._on_day: list[dict[int, int]] = [*source._on_day]
+            return
+        self.values = [0] * plan.size
         self._days = days
-        self.values: list[int] = []
-        self._sum_anew(today)
-
-    def add(self, age: int, amount: int) -> None:
-        """Add to the day of this age, which is in reach."""
-        values = self.values
-        for place in self._plan.holding[age]:
-            values[place] += amount
+        self._on_day = []
+        for figure in range(len(days)):
+            self._sum_anew(figure, today)
+        for kind in range(len(last_days)):
+            self._on_day.append(_NOTHING)
+            self.recount(kind, last_days[kind], today)
 
     def roll(self, before: int, today: int) -> None:
         """Go on from the day `before` to `today`."""
-        if today - before > _STEPS_MAX:
-            self._sum_anew(today)
-            return
-        values, days = self.values, self._days
-        for place, (length, shift) in enumerate(self._plan.windows):
-            value = values[place]
-            for day in range(before + 1 - shift, today + 1 - shift):
-                value += days.get(day, 0) - days.get(day - length, 0)
-            values[place] = value
+        step = today - before <= _STEPS_MAX
+        plan = self._plan
+        if plan.sums:
+            for number in range(len(self._days)):
+                if not step:
+                    self._sum_anew(number, today)
+                elif self._days[number]:
+                    self._step(number, before, today)
+        if plan.size > plan.sums:
+            for kind in range(len(self._on_day)):
+                if not step:
+                    self._count_anew(kind, today)
+                elif self._on_day[kind]:
+                    self._let_out(kind, before, today)
 
-    def ahead(self, plan: WindowPlan) -> "Sums":
-        """A copy for windows that are among these."""
-        copy = Sums(_NO_WINDOWS, self._days, 0)
-        copy._plan = plan
-        place = self._plan.place
-        copy.values = [self.values[place[window]] for window in plan.windows]
-        return copy
+    # Sums
 
-    def _sum_anew(self, today: int) -> None:
-        holding = self._plan.holding
-        values = [0] * len(self._plan.windows)
-        if values:
-            for day, amount in self._days.items():
-                age = today - day
-                if 0 <= age < RETENTION_DAYS:
-                    for place in holding[age]:
+    def add(self, figure: int, age: int, amount: int) -> None:
+        """Add to the day of this age, which is in reach."""
+        values = self.values
+        for place in self._plan.figures[figure].holding[age]:
+            values[place] += amount
+
+    def follow(self, figure: int, days: Mapping[int, int], today: int) -> None:
+        """From here on the figure's numbers are these."""
+        self._days[figure] = days
+        self._sum_anew(figure, today)
+
+    def _step(self, number: int, before: int, today: int) -> None:
+        figure, days, values = self._plan.figures[number], self._days[number], self.values
+        for day in range(before + 1, today + 1):
+            for age, taking, losing in figure.edges:
+                amount = days.get(day - age, 0)
+                if amount:
+                    if figure.once:
+                        amount = 1
+                    for place in taking:
                         values[place] += amount
-        self.values = values
+                    for place in losing:
+                        values[place] -= amount
 
-
-class Distinct:
-    """How many things have their last day in each of the windows that end today; `lengths` in days."""
-
-    __slots__ = ("_lengths", "_on_day", "counts")
-
-    def __init__(self, lengths: Sequence[int], last_days: Iterable[int], today: int) -> None:
-        self._lengths: tuple[int, ...] = tuple(lengths)
-        self._on_day: dict[int, int] = {}
-        if lengths:
-            for day in last_days:
-                self._on_day[day] = self._on_day.get(day, 0) + 1
-        self.counts: list[int] = []
-        self._count_anew(today)
-
-    def see(self, known: int | None, day: int, today: int) -> None:
-        """Something whose last day was `known` is seen on `day`, which is later."""
-        if not self._lengths:
+    def _sum_anew(self, number: int, today: int) -> None:
+        figure, values = self._plan.figures[number], self.values
+        if figure.first == figure.past:
             return
-        on_day = self._on_day
+        for place in range(figure.first, figure.past):
+            values[place] = 0
+        holding, once = figure.holding, figure.once
+        for day, amount in self._days[number].items():
+            age = today - day
+            if 0 <= age < RETENTION_DAYS:
+                for place in holding[age]:
+                    values[place] += 1 if once else amount
+
+    # Distinct things
+
+    def see(self, kind: int, known: int | None, day: int, today: int) -> None:
+        """Something whose last day was `known` is seen on `day`, which is later."""
+        lengths = self._plan.lengths[kind]
+        if not lengths:
+            return
+        on_day = self._on_day[kind]
         if known is not None:
             left = on_day.get(known, 0) - 1
             if left > 0:
@@ -112,35 +219,42 @@ class Distinct:
             else:
                 on_day.pop(known, None)
         on_day[day] = on_day.get(day, 0) + 1
-        counts = self.counts
-        for place, length in enumerate(self._lengths):
+        values, place = self.values, self._plan.distinct[kind]
+        for length in lengths:
             start = today - length
             if (known is None or known <= start) and start < day:
-                counts[place] += 1
+                values[place] += 1
+            place += 1
 
-    def roll(self, before: int, today: int) -> None:
-        """Go on from the day `before` to `today`."""
-        if today - before > _STEPS_MAX:
-            self._count_anew(today)
+    def recount(self, kind: int, last_days: Iterable[int], today: int) -> None:
+        """Count anew: some were evicted or forgotten."""
+        if not self._plan.lengths[kind]:
             return
-        counts, on_day = self.counts, self._on_day
-        for place, length in enumerate(self._lengths):
+        on_day: dict[int, int] = {}
+        for day in last_days:
+            on_day[day] = on_day.get(day, 0) + 1
+        self._on_day[kind] = on_day
+        self._count_anew(kind, today)
+
+    def _let_out(self, kind: int, before: int, today: int) -> None:
+        values, on_day, place = self.values, self._on_day[kind], self._plan.distinct[kind]
+        for length in self._plan.lengths[kind]:
             for day in range(before - length + 1, today - length + 1):
-                counts[place] -= on_day.get(day, 0)
+                gone = on_day.get(day, 0)
+                if gone:
+                    values[place] -= gone
+            place += 1
 
-    def ahead(self, lengths: Sequence[int]) -> "Distinct":
-        """A copy for windows that are among these. It shares what it reads, and may be rolled but see nothing."""
-        copy = Distinct((), (), 0)
-        copy._on_day = self._on_day
-        copy._lengths = tuple(lengths)
-        copy.counts = [self.counts[self._lengths.index(length)] for length in lengths]
-        return copy
-
-    def _count_anew(self, today: int) -> None:
-        on_day = self._on_day
-        self.counts = [
-            sum([things for day, things in on_day.items() if day > today - length]) for length in self._lengths
-        ]
+    def _count_anew(self, kind: int, today: int) -> None:
+        place, on_day = self._plan.distinct[kind], self._on_day[kind]
+        for length in self._plan.lengths[kind]:
+            start, things = today - length, 0
+            for day, there in on_day.items():
+                if day > start:
+                    things += there
+            self.values[place] = things
+            place += 1
 
 
-_NO_WINDOWS: Final = WindowPlan(())
+_NOTHING: Final[dict[int, int]] = {}
+"""Where no window asks: kept by all, written by none."""

@@ -1,13 +1,14 @@
 """The working set of one account under one program: everything derived from its state that rules read.
 
 Nothing here is stored; it can be rebuilt from the state at any time, and a test holds the two equal. It exists so
-that an event costs additions instead of recounts: `windows` keeps sums and distinct counts per window.
+that an event costs additions instead of recounts: `windows` keeps sums and distinct counts per window, and `values` are
+its numbers, which rules read by place.
 
-`mask` has bit n set if there was activity n days ago, `counted` if anything at all was counted on that day: the next
-day on which any window changes is found by shifting it against the edges of all windows.
+`counted` has bit n set if anything was counted n days ago: the next day on which any window changes is found by
+shifting it against the edges of all windows.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from schemas.catalog import Aggregate
@@ -18,7 +19,7 @@ from streams.engine.population import NO_THRESHOLDS, Thresholds
 from streams.engine.program import Program
 from streams.engine.rules.linear import NEVER
 from streams.engine.rules.values import number, text, time_of
-from streams.engine.windows import Distinct, Sums
+from streams.engine.windows import ACTIVE_DAYS, ACTIVITY, CORES, NAMED, SCORE, TEAMS, USERS, Windows
 from streams.limits import RESOURCES_MAX, RETENTION_DAYS
 
 _LONG_AGO: Final = -(1 << 40)  # a day before every other
@@ -34,29 +35,24 @@ class Working:
         "activated",
         "activated_at",
         "activation_rate",
-        "activity",
         "cancelled_at",
         "converted_at",
-        "cores",
         "counted",
         "first_value_at",
         "last_active_at",
-        "mask",
         "members",
         "mrr",
-        "named",
         "nps",
         "plan",
         "program",
-        "score",
         "seats",
         "signed_up_at",
-        "teams",
         "thresholds",
         "today",
         "trial_ends_at",
         "usage_ratio",
-        "users",
+        "values",
+        "windows",
     )  # fmt: skip
 
     _core_days: list[int]
@@ -66,29 +62,24 @@ class Working:
     activated: bool
     activated_at: int | None
     activation_rate: int | float
-    activity: Sums
     cancelled_at: int | None
     converted_at: int | None
-    cores: Distinct
     counted: int
     first_value_at: int | None
     last_active_at: int
-    mask: int
     members: int
     mrr: int | float | None
-    named: list[Sums]
     nps: float | None
     plan: str | None
     program: Program
-    score: Sums
     seats: int | float | None
     signed_up_at: int
-    teams: Distinct
     thresholds: Thresholds
     today: int
     trial_ends_at: int
     usage_ratio: float | None
-    users: Distinct
+    values: list[int]
+    windows: Windows
 
     def __init__(
         self,
@@ -139,14 +130,13 @@ class Working:
         self.mrr, self.plan, self.seats = source.mrr, source.plan, source.seats
         self.nps, self.usage_ratio = source.nps, source.usage_ratio
         self.today, self.members = source.today, source.members
-        self.mask, self.counted = source.mask, source.counted
-        slots, known = program.slots, source.program.slots
-        self.score, self.activity = source.score.ahead(slots.score), source.activity.ahead(slots.activity)
-        self.named = [
-            source.named[known.events.index(name)].ahead(slots.named[place]) for place, name in enumerate(slots.events)
-        ]
-        self.users, self.teams = source.users.ahead(slots.users), source.teams.ahead(slots.teams)
-        self.cores = source.cores.ahead(slots.cores)
+        self.counted = source.counted
+        slots, known = program.slots, source.program.slots.events
+        figures = [SCORE, ACTIVITY, ACTIVE_DAYS]
+        for name in slots.events:
+            figures.append(NAMED + known.index(name))
+        self.windows = Windows(slots.plan, [], [], 0, source.windows, figures)
+        self.values = self.windows.values
 
     # Facts
 
@@ -201,33 +191,33 @@ class Working:
 
     def _rebuild_windows(self) -> None:
         account, today = self.account, self.today
-        self.mask = _day_mask(account.activity, today)
-        self.counted = self.mask
+        reach = _Reach(today)
+        reach.note(account.activity)
         for series in account.events.values():
-            self.counted |= _day_mask(series.days, today)
-        # A pair outlives the event name that completed it.
-        self.counted |= _day_mask(map(self.program.calendar.day_of, account.sequences.values()), today)
+            reach.note(series.days)
+        for at in account.sequences.values():  # a pair outlives the event name that completed it
+            reach.note((self.program.calendar.day_of(at),))
+        self.counted = reach.mask()
         slots = self.program.slots
-        self.activity = Sums(slots.activity, account.activity, today)
-        self.score = Sums(slots.score, account.score, today)
-        self.named = []
-        for place, name in enumerate(slots.events):
-            plan = slots.named[place]
+        days: list[Mapping[int, int]] = [account.score, account.activity, account.activity]
+        for name in slots.events:
             counted = account.events.get(name)
-            self.named.append(Sums(plan, {} if counted is None else counted.days, today))
+            days.append(_NONE if counted is None else counted.days)
         # A name never seen has a last day before every window.
         self._core_days = [self._last_day(account.events.get(name)) for name in self.program.core_features]
-        self.recount()
+        last_days = (account.users.values(), account.teams.values(), self._core_days)
+        self.windows = Windows(slots.plan, days, last_days, today)
+        self.values = self.windows.values
 
     def _last_day(self, series: EventSeries | None) -> int:
         return _LONG_AGO if series is None else self.program.calendar.day_of(series.last)
 
     def recount(self) -> None:
         """Count distinct things anew: some were evicted or forgotten."""
-        slots, today = self.program.slots, self.today
-        self.users = Distinct(slots.users, self.account.users.values(), today)
-        self.teams = Distinct(slots.teams, self.account.teams.values(), today)
-        self.cores = Distinct(slots.cores, self._core_days, today)
+        windows, today = self.windows, self.today
+        windows.recount(USERS, self.account.users.values(), today)
+        windows.recount(TEAMS, self.account.teams.values(), today)
+        windows.recount(CORES, self._core_days, today)
 
     def roll(self, today: int) -> None:
         """Bring all windows to another day. Looking at the population may have brought them ahead of the account."""
@@ -241,54 +231,49 @@ class Working:
         if ahead < 0:
             self._rebuild_windows()
             return
-        self.mask = self.mask << ahead & _MASK if ahead < RETENTION_DAYS else 0
         self.counted = self.counted << ahead & _MASK if ahead < RETENTION_DAYS else 0
-        self.score.roll(before, today)
-        self.activity.roll(before, today)
-        for sums in self.named:
-            sums.roll(before, today)
-        self.users.roll(before, today)
-        self.teams.roll(before, today)
-        self.cores.roll(before, today)
+        self.windows.roll(before, today)
 
     def add_activity(self, day: int, weight: int) -> None:
         """One activity event on a day within reach, of `weight` thousandths, which the account counts already."""
         age = self.today - day
-        self.mask |= 1 << age
-        self.activity.add(age, 1)
-        self.score.add(age, weight)
+        windows = self.windows
+        windows.add(ACTIVITY, age, 1)
+        windows.add(SCORE, age, weight)
+        if self.account.activity[day] == 1:
+            windows.add(ACTIVE_DAYS, age, 1)
 
     def add_named(self, counted_at: int, day: int) -> None:
         """One event counted under a name, on a day within reach; `counted_at` as in its plan."""
         age = self.today - day
         self.counted |= 1 << age
         if counted_at >= 0:
-            self.named[counted_at].add(age, 1)
+            self.windows.add(NAMED + counted_at, age, 1)
 
     def begin_named(self, counted_at: int, series: EventSeries) -> None:
         """A name is seen for the first time, or again after it was evicted: its windows follow this series."""
         if counted_at >= 0:
-            self.named[counted_at] = Sums(self.program.slots.named[counted_at], series.days, self.today)
+            self.windows.follow(NAMED + counted_at, series.days, self.today)
 
     def add_core(self, place: int, day: int) -> None:
         """The core feature at a place was used on a day."""
         known = self._core_days[place]
         if day > known:
             self._core_days[place] = day
-            self.cores.see(known, day, self.today)
+            self.windows.see(CORES, known, day, self.today)
 
     def add_user(self, known: int | None, day: int) -> None:
         """A user whose last active day was `known` is active on `day`, which is later."""
-        self.users.see(known, day, self.today)
+        self.windows.see(USERS, known, day, self.today)
 
     def add_team(self, known: int | None, day: int) -> None:
-        self.teams.see(known, day, self.today)
+        self.windows.see(TEAMS, known, day, self.today)
 
     def forget_event(self, name: str) -> None:
         """An event name was evicted: its windows are empty from now on."""
         plan = self.program.names.plan_of(name)
         if plan.counted_at >= 0:
-            self.named[plan.counted_at] = Sums(self.program.slots.named[plan.counted_at], {}, self.today)
+            self.windows.follow(NAMED + plan.counted_at, _NONE, self.today)
         if plan.core >= 0:
             self._core_days[plan.core] = _LONG_AGO
         self.recount()
@@ -355,9 +340,30 @@ def usage_ratio(usage: Any, limits: Any) -> float | None:
     return best
 
 
-def _day_mask(days: Iterable[int], today: int) -> int:
-    mask = 0
-    for day in days:
-        if 0 <= today - day < RETENTION_DAYS:
-            mask |= 1 << (today - day)
-    return mask
+class _Reach:
+    """Days within reach as bits by age, in halves that compiled code keeps in a register."""
+
+    __slots__ = ("_high", "_low", "_today")
+
+    def __init__(self, today: int) -> None:
+        self._today = today
+        self._low = 0
+        self._high = 0
+
+    def note(self, days: Iterable[int]) -> None:
+        low, high, today = self._low, self._high, self._today
+        for day in days:
+            age = today - day
+            if age >= 0:
+                if age < _HALF:
+                    low |= 1 << age
+                elif age < RETENTION_DAYS:
+                    high |= 1 << (age - _HALF)
+        self._low, self._high = low, high
+
+    def mask(self) -> int:
+        return self._low | self._high << _HALF
+
+
+_HALF: Final = RETENTION_DAYS // 2
+_NONE: Final[dict[int, int]] = {}

@@ -18,7 +18,7 @@ from streams.engine.found import Forecast, Transition
 from streams.engine.partition import Partition
 from streams.engine.program import Program, compile_catalog
 from streams.engine.record import file_arrival
-from streams.engine.windows import Distinct, Sums
+from streams.engine.windows import Windows
 from streams.engine.working import Working
 from tests.model.scenarios import random_scenario
 from tests.unit.engine.building import DAY, START
@@ -97,16 +97,14 @@ def _everything(working: Working) -> dict[str, object]:
     """All that a working set holds, figures of windows included."""
     held = {name: getattr(working, name) for name in dir(working) if not name.startswith("__")}
     names = [name for name, value in held.items() if not callable(value) and name not in ("account", "program")]
-    assert {"score", "named", "users", "_core_days"} <= set(names)
+    assert {"values", "windows", "counted"} <= set(names)
     return {name: repr(_figures(held[name])) for name in names}
 
 
 def _figures(value: object) -> object:
     if isinstance(value, list):
         return [_figures(one) for one in value]
-    if isinstance(value, Sums):
-        return value.values
-    return value.counts if isinstance(value, Distinct) else value
+    return value.values if isinstance(value, Windows) else value
 
 
 @given(logs(max_size=10), st.sampled_from([0, 1, 5]))

@@ -23,7 +23,7 @@ from schemas.timestamps import format_ms
 from streams.engine.calendar import DAY_MS
 from streams.engine.rules import linear, values
 from streams.engine.rules.expression import Kind, Node, Op, Term
-from streams.engine.rules.slots import Slots
+from streams.engine.rules.slots import DISTINCT, Slots
 from streams.engine.rules.vocabulary import ALL_ACTIVITY
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class _Emitter:
     boundaries: dict[str, set[int]] = field(default_factory=dict)  # local of a time -> offsets in ms
     flips: list[str] = field(default_factory=list)  # sources of next_flip calls
     uses_stage: bool = False
+    uses_values: bool = False  # `v`: the numbers of the windows
     now: str = "now"  # the moment that expressions are of
 
     def local(self, source: str) -> str:
@@ -102,24 +103,12 @@ class _Emitter:
                 return f"{symbol}({', '.join(args)})"
 
     def window(self, term: Term) -> str:
-        """The source of one reading of a window: a sum or a distinct count that is kept."""
-        days, before, slots = term.days, term.before, self.slots
-        if term.name == "active_days":
-            return f"(w.mask & {(1 << days) - 1}).bit_count()"
-        distinct = {"active_users": ("users", slots.users), "teams": ("teams", slots.teams)}
-        distinct["core_features"] = ("cores", slots.cores)
-        if term.name in distinct:
-            kept, lengths = distinct[term.name]
-            return f"w.{kept}.counts[{lengths.index(days)}]"
-        if term.name == "score":
-            kept, plan = "w.score", slots.score
-        elif term.event == ALL_ACTIVITY:
-            kept, plan = "w.activity", slots.activity
-        else:
-            index = slots.events.index(term.event)
-            kept, plan = f"w.named[{index}]", slots.named[index]
-        sums = self.local(f"{kept}.values")
-        window = f"{sums}[{plan.place[days, before]}]"
+        """The source of one reading of a window: its place among the values that are kept."""
+        days, before, plan = term.days, term.before, self.slots.plan
+        self.uses_values = True
+        if term.name in DISTINCT:
+            return f"v[{plan.place_of_distinct(DISTINCT.index(term.name), days)}]"
+        window = f"v[{plan.place_of_sum(self.slots.figure_of(term), (days, before))}]"
         return f"{window} / 1000" if term.name == "score" else window
 
     def term(self, term: Term) -> str:
@@ -379,7 +368,8 @@ def compile_parts(rule: Rule, slots: Slots, bits: dict[str, int]) -> Evidence:
 def _opening(signature: str, emit: _Emitter) -> list[str]:
     """A function's first lines: its locals in the order of their numbers, for one may use an earlier one."""
     in_order = sorted(emit.prologue.items(), key=lambda item: int(item[1][1:]))
-    return [f"def {signature}:", *(f"    {name} = {source}" for source, name in in_order)]
+    values = ["    v = w.values"] if emit.uses_values else []
+    return [f"def {signature}:", *values, *(f"    {name} = {source}" for source, name in in_order)]
 
 
 def _build(lines: list[str], name: str) -> Any:

@@ -2,28 +2,34 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from streams.engine.rules.expression import Node, Term
 from streams.engine.rules.vocabulary import ALL_ACTIVITY
-from streams.engine.windows import WindowPlan
+from streams.engine.windows import NAMED, Window, WindowPlan
+
+SUMS: Final = (("score", ""), ("count", ALL_ACTIVITY), ("active_days", ""))
+"""Readings that are sums, by the number of their figure; after them come events of a name."""
+DISTINCT: Final = ("active_users", "teams", "core_features")
+"""Readings that count distinct things, by the number of their kind."""
 
 
 @dataclass(frozen=True)
 class Slots:
-    """Positions are indexes into the working set's lists."""
+    """`plan` says where each window stands among the working set's values."""
 
     events: tuple[str, ...]  # names counted in windows
-    users: tuple[int, ...]  # window lengths in days
-    teams: tuple[int, ...]
-    cores: tuple[int, ...]
-    score: WindowPlan
-    activity: WindowPlan
-    named: tuple[WindowPlan, ...]  # of each of `events`
+    plan: WindowPlan
     sequences: tuple[tuple[str, str, int], ...]  # (a, b, within_ms)
     edges: int  # bit o is set: activity of a day changes some window o days later
     edge_days: tuple[tuple[int, int], ...]  # each such o, ascending, and the mask of the days before it
     reach: int  # days back that any window reaches
     ranked: Mapping[str, tuple[int, ...]]  # definitions by which accounts are ranked -> the percentiles asked for
+
+    def figure_of(self, term: Term) -> int:
+        """The number of the figure that a reading sums."""
+        asked = (term.name, term.event)
+        return SUMS.index(asked) if asked in SUMS else NAMED + self.events.index(term.event)
 
     @staticmethod
     def of(nodes: Sequence[Node]) -> "Slots":
@@ -35,21 +41,15 @@ class Slots:
             if term.before:
                 edges |= 1 << term.before
 
-        def lengths(name: str) -> tuple[int, ...]:
-            return tuple(sorted({term.days for term in windowed if term.name == name}))
-
-        def windows(name: str, event: str) -> WindowPlan:
-            return WindowPlan((t.days, t.before) for t in windowed if t.name == name and t.event == event)
+        def windows(name: str, event: str) -> list[Window]:
+            return [(t.days, t.before) for t in windowed if t.name == name and t.event == event]
 
         events = tuple(sorted({t.event for t in windowed if t.name == "count" and t.event != ALL_ACTIVITY}))
+        figures = [*SUMS, *(("count", event) for event in events)]
+        distinct = [[days for days, _ in windows(name, "")] for name in DISTINCT]
         return Slots(
             events=events,
-            score=windows("score", ""),
-            activity=windows("count", ALL_ACTIVITY),
-            named=tuple(windows("count", event) for event in events),
-            users=lengths("active_users"),
-            teams=lengths("teams"),
-            cores=lengths("core_features"),
+            plan=WindowPlan([windows(*figure) for figure in figures], distinct),
             sequences=tuple(sorted({(t.event, t.other, t.within_ms) for t in terms if t.name == "sequence"})),
             edges=edges,
             edge_days=tuple((o, (1 << o) - 1) for o in range(edges.bit_length()) if edges >> o & 1),

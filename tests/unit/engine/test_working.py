@@ -79,7 +79,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def readings(account: Account, working: Working) -> dict[str, Any]:
-    return {"members": working.members, "mask": working.mask} | PROGRAM.definitions(
+    return {"members": working.members, "values": working.values} | PROGRAM.definitions(
         account, working, account.now, working.members
     )
 
@@ -194,6 +194,6 @@ def test_the_figures_kept_are_as_many_as_windows_however_long_an_account_lives()
     for day in range(400):
         log.track("a", START + day * DAY)
     working = log.working()
-    assert [len(sums.values) for sums in (working.named[0], working.score, working.activity)] == [1, 0, 0]
+    assert len(working.values) == 1
     assert len(log.account().activity) <= 93
     assert log.story() == [("s0", "entered", START + 90 * DAY)]
