@@ -2,11 +2,28 @@
 
 from streams.catalogs import load_catalog
 from streams.engagement.stage import EngagementConfig, EngagementStage
+from streams.engine import codec
 from streams.engine.program import compile_catalog
+from streams.errors import SettingsError
 from streams.runtime.rejects import RejectLimits
 from streams.runtime.stage import StageSpec
 from streams.settings import Settings
 from streams.topics import Topics
+
+
+def state_version_of(settings: Settings) -> int:
+    """The version in which accounts are stored.
+
+    Raises:
+        SettingsError: this program does not write the one that the settings name.
+    """
+    wanted = settings.engagement.state_version
+    if wanted is None or codec.OLDEST_WRITTEN <= wanted <= codec.VERSION:
+        return codec.VERSION if wanted is None else wanted
+    raise SettingsError(
+        f"engagement.state_version: state is written in versions {codec.OLDEST_WRITTEN} to {codec.VERSION}, not in "
+        f"{wanted}; leave it out for {codec.VERSION}"
+    )
 
 
 def stage_spec(settings: Settings, topics: Topics) -> StageSpec:
@@ -14,6 +31,7 @@ def stage_spec(settings: Settings, topics: Topics) -> StageSpec:
 
     Raises:
         CatalogError: the configured catalog cannot be used.
+        SettingsError: the configured version of state is not written.
     """
     engagement = settings.engagement
     program = compile_catalog(load_catalog(engagement.catalog), engagement.catalog)
@@ -26,6 +44,7 @@ def stage_spec(settings: Settings, topics: Topics) -> StageSpec:
         rejects=RejectLimits(
             engagement.reject_sample_min, engagement.reject_ratio_max, "PEGEL_ENGAGEMENT__REJECT_RATIO_MAX"
         ),
+        state_version=state_version_of(settings),
     )
     return StageSpec(
         name="engagement",

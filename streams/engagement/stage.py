@@ -14,7 +14,8 @@ force with its content: state and rules are restored together, whatever the sett
 What concerns every account at once - the clock, percentiles, another catalog, a user to be forgotten - is told to the
 engine when it is read, and reaches the accounts afterwards, `SLICE_ACCOUNTS` at a time (`work_off`): a million
 deadlines that are due at once hold up no event. Its record may be committed long before it has reached everyone, for
-the row keeps what is pending.
+the row keeps what is pending. In slices too, accounts that were stored by another version are stored in the one that is
+written: an upgrade comes to its end, and so does the way back.
 
 What wall-clock time leads to - a clock record, a look at the population, the catalog of a new log - is written into the
 log and takes effect when it is read there, never before.
@@ -49,6 +50,7 @@ from streams.engagement import rows
 from streams.engagement.clock import ClockMode, ClockReason, PartitionClock
 from streams.engagement.population import COORDINATOR, Coordinator, Look, Looks
 from streams.engagement.standing import operations_of, row_of, stored_percentiles, stored_program
+from streams.engine import codec
 from streams.engine.operations import Basis
 from streams.engine.outgoing import wire_membership, wire_transition
 from streams.engine.partition import Outcome, Partition, Standing
@@ -79,6 +81,7 @@ class EngagementConfig:
     clock: ClockMode
     clock_hold_ms: int
     rejects: RejectLimits = UNLIMITED
+    state_version: int = codec.VERSION
 
 
 class EngagementStage:
@@ -91,7 +94,7 @@ class EngagementStage:
         log, letters = config.topics.account_events, config.topics.account_events_dlq
         self._refused_at = RefusedAt("engagement", log, number, letters, frozenset({CONTROL_HEADER}))
         self._rejects = RejectWindow(config.rejects)
-        self._engine = Partition(config.program)
+        self._engine = Partition(config.program, config.state_version)
         self._clock = PartitionClock(config.clock, config.clock_hold_ms)
         self._looks = Looks()
         self._look: Look | None = None
@@ -300,7 +303,7 @@ class EngagementStage:
     # What concerns every account
 
     def has_backlog(self) -> bool:
-        return self._engine.is_behind() or self._look is not None
+        return self._engine.is_behind() or self._look is not None or self._engine.is_outdated()
 
     def work_off(self) -> bool:
         """Do a slice of what concerns every account; False if there is none, or what it made has yet to be flushed."""
@@ -311,6 +314,9 @@ class EngagementStage:
             return True
         if self._look is not None:
             self._go_on_looking(self._look)
+            return True
+        if self._engine.is_outdated():
+            self._changes += _account_rows(self._engine.renew(SLICE_ACCOUNTS))
             return True
         return False
 

@@ -1,8 +1,12 @@
 """An account's state as bytes: version, next deadline, then the msgpack of its fields (`stored.StoredAccount`).
 
 The deadline stands in front at a fixed place, so that a partition can schedule a million accounts without decoding one.
-What older versions wrote is read and becomes of this version when it is written again; a change that older bytes do not
-fit needs a new version here, and a way to read the old.
+
+Versions. Every version from `OLDEST` on is read, for good (`tests/data/states` keeps samples). Written is `VERSION`, or
+on demand an older one from `OLDEST_WRITTEN` on: while a deployment is upgraded, and as long as it may have to go back,
+its workers write what the version before can read (docs/operations.md, Upgrade). A change that older bytes do not fit
+therefore needs a new version, a way to read the old, and a way to write the one before. What is added at the end, and
+what a reader of old takes for nothing, needs none of this.
 """
 
 import struct
@@ -10,13 +14,14 @@ from typing import Final
 
 import msgspec
 
-from streams.engine.account import Account, EventSeries, MeasureSeries
+from streams.engine.account import FIELDS, Account, EventSeries, MeasureSeries
 from streams.engine.message_ids import DIGEST_BYTES, ENTRY_BYTES, MessageIds
 from streams.engine.rules.linear import NEVER
 from streams.engine.stored import StoredAccount
 
 VERSION: Final = 2
 OLDEST: Final = 1
+OLDEST_WRITTEN: Final = 1
 _HEADER: Final = struct.Struct(">Bq")
 _HEADER_BYTES: Final = 9
 _pack: Final = _HEADER.pack
@@ -28,9 +33,32 @@ class StateError(ValueError):
     """Stored state that this version cannot read."""
 
 
-def encode(account: Account) -> bytes:
+def encode(account: Account, version: int = VERSION) -> bytes:
+    """Of an older version, from `OLDEST_WRITTEN` on, for workers that read no newer one."""
+    if version != VERSION:
+        assert version == 1, f"version {version} is not written"
+        return _encode_as_1(account)
     head: bytes = _pack(VERSION, account.next_at)
     return head + _encode(_stored(account))
+
+
+def _encode_as_1(account: Account) -> bytes:
+    """Message ids were a map, and what never comes was a later moment."""
+    fields = [*_stored(account)]
+    next_at = _NEVER_OF_1 if account.next_at >= NEVER else account.next_at
+    fields[_PLACE_OF_NEXT_AT] = next_at
+    if account.first_seen >= NEVER:
+        fields[_PLACE_OF_FIRST_SEEN] = _NEVER_OF_1
+    arrivals = account.message_ids.arrivals()
+    fields[_PLACE_OF_MESSAGE_IDS] = {int.from_bytes(digest, "big"): at for digest, at in arrivals.items()}
+    head: bytes = _pack(1, next_at)
+    return head + _encode(fields)
+
+
+_NEVER_OF_1: Final = 1 << 62
+_PLACE_OF_NEXT_AT: Final = FIELDS.index("next_at")
+_PLACE_OF_FIRST_SEEN: Final = FIELDS.index("first_seen")
+_PLACE_OF_MESSAGE_IDS: Final = FIELDS.index("message_ids")
 
 
 def _stored(account: Account) -> tuple[object, ...]:
@@ -114,6 +142,11 @@ def _message_ids(found: tuple[int, bytes] | dict[int, int]) -> MessageIds:
     return ids
 
 
+def version_of(stored: bytes) -> int:
+    """The version in which an account is stored; 0 if it is stored in none."""
+    return stored[0] if stored else 0
+
+
 def next_deadline(stored: bytes) -> int:
     """The next deadline of a stored account in ms, without decoding it.
 
@@ -130,5 +163,5 @@ def _check_version(stored: bytes) -> None:
         found = stored[0] if stored else "nothing"
         raise StateError(
             f"stored state has version {found}, this program reads {OLDEST} to {VERSION}: "
-            "upgrade it, or rebuild the state"
+            "start a version that does, or rebuild the state (docs/operations.md, Upgrade)"
         )

@@ -48,6 +48,11 @@ class MessageIds:  # noqa: PLW1641 - it changes
         while arrival - self._arrival_at(0) > MESSAGE_ID_AGE_MAX_MS:
             del entries[:ENTRY_BYTES]
 
+    def arrivals(self) -> dict[bytes, int]:
+        """The arrival of each id, oldest first."""
+        places = range(0, len(self.entries), ENTRY_BYTES)
+        return {bytes(self.entries[place : place + DIGEST_BYTES]): self._arrival_at(place) for place in places}
+
     def _arrival_at(self, place: int) -> int:
         entries = self.entries
         low = entries[place + 8] << 24 | entries[place + 9] << 16 | entries[place + 10] << 8 | entries[place + 11]

@@ -104,8 +104,11 @@ class Program:
 
     @property
     def content(self) -> dict[str, Any]:
-        """The whole catalog as plain values, as it is stored and sent."""
-        return self.catalog.model_dump(mode="json")
+        """The whole catalog as plain values, as it is stored and sent; an entry that says the default says nothing.
+
+        So a worker that does not know an entry yet reads the catalogs that do not use it.
+        """
+        return self.catalog.model_dump(mode="json", exclude_defaults=True)
 
     @property
     def packed(self) -> bytes:

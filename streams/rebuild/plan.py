@@ -1,7 +1,7 @@
 """What a rebuilt partition writes: rows that differ, and what must be told. Pure.
 
     an account ...                                what is written
-    is as it was                                  nothing
+    is as it was                                  nothing, but its row if that is of another version
     differs, and nobody was told otherwise        its row
     differs from what was told                    its row, its transitions and its membership (`reconcile`)
     has no record in what was read of the log     nothing: its row stays, for the log cannot say better
@@ -63,8 +63,11 @@ class Plan:
 class Planner:
     """Makes the plan of one partition."""
 
-    def __init__(self, topics: Topics, old: Rows, rebuilt: Rebuilt, now_ms: int) -> None:
+    def __init__(
+        self, topics: Topics, old: Rows, rebuilt: Rebuilt, now_ms: int, state_version: int = codec.VERSION
+    ) -> None:
         self._topics = topics
+        self._state_version = state_version
         self._old = old
         self._rebuilt = rebuilt
         self._now = format_ms(now_ms)
@@ -95,12 +98,22 @@ class Planner:
                 self._plan.outputs.append(Output(self._topics.membership, account_id.encode(), None))
             self._plan.accounts[ERASED] += 1
         elif fresh is not None:
-            self._rebuilt_account(account_id, codec.decode(fresh), readable(stored), membership)
+            outdated = stored is not None and codec.version_of(stored) != self._state_version
+            self._rebuilt_account(account_id, codec.decode(fresh), readable(stored), membership, outdated=outdated)
         elif stored is not None:
             self._plan.accounts[KEPT] += 1
+            kept = readable(stored)
+            if kept is not None and codec.version_of(stored) != self._state_version:
+                self._store(account_id, kept)
 
     def _rebuilt_account(
-        self, account_id: str, account: Account, old: Account | None, membership: WireMembership | None
+        self,
+        account_id: str,
+        account: Account,
+        old: Account | None,
+        membership: WireMembership | None,
+        *,
+        outdated: bool,
     ) -> None:
         published = published_last(membership, old)
         if self._rebuilt.cut and old is not None:
@@ -111,14 +124,17 @@ class Planner:
         self._plan.accounts[found.reason] += 1
         if found.reason is Reason.SAME and old is not None:
             account.reported_day, account.reported_sequence = old.reported_day, old.reported_sequence
-            if not differing_fields(old, account, self._row.floor):
+            if not differing_fields(old, account, self._row.floor) and not outdated:
                 return
         corrections = [wire_transition(one, None) for one in found.corrections]
         for transition in (*found.continuation, *corrections):
             self._tell(transition)
         if found.reason is not Reason.SAME:
             self._tell_membership(account_id, account)
-        self._plan.changes.append((rows.ACCOUNT + account_id.encode(), codec.encode(account)))
+        self._store(account_id, account)
+
+    def _store(self, account_id: str, account: Account) -> None:
+        self._plan.changes.append((rows.ACCOUNT + account_id.encode(), codec.encode(account, self._state_version)))
 
     def _tell(self, transition: WireTransition) -> None:
         written = msgspec.structs.replace(transition, emitted_at=self._now)

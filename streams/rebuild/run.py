@@ -27,6 +27,7 @@ from schemas.control import CONTROL_HEADER
 from schemas.membership import WireMembership, decode_membership
 from streams.app import runtime_options
 from streams.engagement import rows
+from streams.engagement.agent import state_version_of
 from streams.engine.program import Program
 from streams.errors import ExpectedError
 from streams.rebuild.configured import configured_program
@@ -98,6 +99,7 @@ class Rebuild:
         )
         self._group = self._options.group
         self._partitions = reader.partitions(self._topics.account_events)
+        self._state_version = state_version_of(settings)
         self._at_end = False
 
     def run(self, order: Order) -> list[Switched]:
@@ -235,7 +237,8 @@ class Rebuild:
         if rows.PARTITION not in recomputation.rows:
             return Plan(), Switched(number, position, Counter(), 0, 0)
         rebuilt = Rebuilt(recomputation.rows, recomputation.program, recomputation.untold, job.cut)
-        plan = Planner(self._topics, old, rebuilt, time.time_ns() // 1_000_000).plan(memberships)
+        now_ms = time.time_ns() // 1_000_000
+        plan = Planner(self._topics, old, rebuilt, now_ms, self._state_version).plan(memberships)
         transitions = sum(output.topic == self._topics.transitions for output in plan.outputs)
         return plan, Switched(number, position, plan.accounts, len(plan.changes), transitions)
 
