@@ -29,7 +29,7 @@ def answer(page: str, timeout_s: float = TIMEOUT_S) -> tuple[bool, str]:
         response = connection.getresponse()
         text = response.read(ANSWER_BYTES_MAX).decode(errors="replace").strip()
     except (OSError, http.client.HTTPException) as error:
-        return False, f"{page}: {error or type(error).__name__}"
+        return False, f"{page}: {str(error) or type(error).__name__}"
     finally:
         connection.close()
     return response.status == http.client.OK, f"{response.status} {text}"

@@ -101,6 +101,31 @@ def acls(
         sys.stdout.write("\n".join(lines) + "\n")
 
 
+@app.command()
+def strimzi(
+    cluster: Annotated[str, typer.Option(metavar="NAME", help="The Kafka resource that they belong to.")] = "kafka",
+    user: Annotated[
+        str, typer.Option(metavar="NAME", help="Who is to be allowed; {role} stands for the role.")
+    ] = "pegel-{role}",
+    config: ConfigOption = None,
+) -> None:
+    """Write topics and the principals of all roles as KafkaTopic and KafkaUser, for Strimzi's operators.
+
+    Asks no broker; the resources follow the settings, as 'apply' and 'acls' do.
+    """
+    from streams.app import permissions_of  # noqa: PLC0415
+    from streams.security.roles import PURPOSES  # noqa: PLC0415
+    from streams.strimzi import as_yaml, topic_resource, user_resource  # noqa: PLC0415
+    from streams.topics import specs  # noqa: PLC0415
+
+    settings = settings_for(config)
+    for spec in specs(settings):
+        sys.stdout.write(as_yaml(topic_resource(spec, cluster), spec.purpose))
+    for role in Role:
+        name = user.replace("{role}", role.value)
+        sys.stdout.write(as_yaml(user_resource(name, permissions_of(role, settings), cluster), PURPOSES[role]))
+
+
 def _standing(state: "TopicState | None", differing: list[str]) -> str:
     if state is None:
         return "missing"

@@ -62,6 +62,14 @@ def of_topics(names: Iterable[str], *operations: Operation) -> Iterator[Permissi
             yield Permission(Resource.TOPIC, name, operation)
 
 
+def by_thing(permissions: Iterable[Permission]) -> dict[tuple[Resource, str, bool], list[Operation]]:
+    """All that is allowed on a thing, by what it is, its name, and whether that stands for all that begin with it."""
+    things: dict[tuple[Resource, str, bool], list[Operation]] = {}
+    for one in permissions:
+        things.setdefault((one.resource, one.name, one.prefixed), []).append(one.operation)
+    return things
+
+
 COMMAND_GROUPS: Final = "pegel-"
 """Who reads without a group needs the name of one for its client all the same, which looks up where it would be."""
 

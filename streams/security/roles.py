@@ -13,6 +13,7 @@ from streams.security.permissions import (
     Permission,
     Resource,
     Shape,
+    by_thing,
     of_topics,
     of_worker,
 )
@@ -32,6 +33,7 @@ class Role(StrEnum):
     READER = "reader"
     ADMINISTRATOR = "administrator"
     DOCTOR = "doctor"
+    CANARY = "canary"
 
 
 CONTROL: Final = "control"
@@ -51,6 +53,7 @@ PURPOSES: Final = {
     Role.READER: "reads what came of it: 'pegel dump', 'explain --from-kafka', 'playbook results', your own consumers",
     Role.ADMINISTRATOR: "lays the topics out: 'pegel topics apply'",
     Role.DOCTOR: "looks at everything and changes nothing: 'pegel doctor', 'topics show'",
+    Role.CANARY: "publishes for accounts of its own and looks what comes of it: 'pegel canary'",
 }
 
 
@@ -89,21 +92,25 @@ def command_permissions(role: Role, topics: "Topics") -> tuple[Permission, ...]:
         case Role.DOCTOR:
             groups = (Permission(Resource.GROUP, topics.group(one.value), Operation.DESCRIBE) for one in STAGES)
             return (*of_topics(topics.all(), Operation.READ, Operation.DESCRIBE_CONFIGS), *groups, reading)
+        case Role.CANARY:
+            return (
+                *of_topics([topics.product_events], Operation.WRITE),
+                *of_topics([topics.account_events], Operation.DESCRIBE),
+                *of_topics([topics.transitions, topics.catalogs], Operation.READ),
+                reading,
+            )
         case Role.INTAKE | Role.ENGAGEMENT | Role.ROUTER | Role.COURIER:
             raise AssertionError(f"{role} is a worker: its stage says what it needs")
 
 
 def kafka_acls(principal: str, permissions: tuple[Permission, ...]) -> list[str]:
     """Arguments of Kafka's own tool: a line for each thing, with all that is allowed on it."""
-    things: dict[tuple[Resource, str, bool], list[Operation]] = {}
-    for one in permissions:
-        things.setdefault((one.resource, one.name, one.prefixed), []).append(one.operation)
     return [
         f"--add --allow-principal {principal} "
         + " ".join(f"--operation {operation}" for operation in operations)
         + f" --{resource} {name}"
         + (" --resource-pattern-type prefixed" if prefixed else "")
-        for (resource, name, prefixed), operations in things.items()
+        for (resource, name, prefixed), operations in by_thing(permissions).items()
     ]
 
 
