@@ -14,9 +14,8 @@ from streams.settings import KafkaSettings, Settings
 from streams.strimzi import resource_name, topic_resource
 from streams.topics import NAMES, TopicSpec, specs
 
-SETTINGS = Settings(
-    kafka=KafkaSettings(topic_prefix="Blue_", replication_factor=3, min_insync_replicas=2, partitions=7)
-)
+KAFKA = KafkaSettings(topic_prefix="Blue_", replication_factor=3, min_insync_replicas=2, partitions=7)
+SETTINGS = Settings(kafka=KAFKA)
 
 
 def written(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
