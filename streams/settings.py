@@ -343,6 +343,38 @@ class WebSettings(_Section):
     port: int = Field(0, ge=0, le=65_535, description="Port of the same; 0: a free one, which is printed.")
 
 
+class LogFormat(StrEnum):
+    AUTO = "auto"
+    JSON = "json"
+    TEXT = "text"
+
+
+class LogLevel(StrEnum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+
+
+class LogSettings(_Section):
+    format: LogFormat = Field(
+        LogFormat.AUTO,
+        description="json: an object a line; text: lines for eyes; auto: text at a terminal, json elsewhere.",
+    )
+    level: LogLevel = Field(
+        LogLevel.INFO, description="debug has a line for each transition and delivery, warning only what went wrong."
+    )
+
+
+class TracingSettings(_Section):
+    endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$",
+        description="Where spans of traced records go, by OTLP over HTTP, as in 'http://collector:4318/v1/traces'; "
+        "nothing: what OTEL_EXPORTER_OTLP_TRACES_ENDPOINT or OTEL_EXPORTER_OTLP_ENDPOINT says, else nowhere. Needs the "
+        "extra 'tracing'.",
+    )
+
+
 class IntakeSettings(_Section):
     account_property: str | None = Field(
         None,
@@ -444,6 +476,8 @@ class Settings(BaseSettings):
     topics: TopicSettings = Field(TopicSettings(), description="How long each kind of topic is kept.")
     runtime: RuntimeSettings = Field(RuntimeSettings(), description="How a worker runs.")
     web: WebSettings = Field(WebSettings(), description="A worker's metrics and health pages.")
+    log: LogSettings = Field(LogSettings(), description="A worker's log.")
+    tracing: TracingSettings = Field(TracingSettings(), description="Spans of records that producers trace.")
     intake: IntakeSettings = Field(
         IntakeSettings(), description="Validation of events and resolution of their account."
     )

@@ -9,8 +9,9 @@ was killed get SIGTERM from the system (Linux).
 import logging
 import os
 import sys
+from collections.abc import Mapping
 from enum import StrEnum
-from pathlib import Path
+from importlib.metadata import version
 from typing import Annotated, Final
 
 import typer
@@ -61,16 +62,27 @@ def worker(
             show_default=False,
         ),
     ] = None,
+    log_format: Annotated[
+        str | None,
+        typer.Option(
+            "--log-format",
+            metavar="auto|json|text",
+            help="How to write the log (also PEGEL_LOG__FORMAT).",
+            show_default=False,
+        ),
+    ] = None,
     parent: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Run until SIGTERM or Ctrl-C: stop reading, commit, leave; a second signal ends at once.
 
     Exit status: 0 after a signal, 70 after a failure (restart it: it resumes from what was committed).
     """
-    settings = settings_for(config, bootstrap, runtime={"instance_id": instance_id}, web={"port": port})
+    settings = settings_for(
+        config, bootstrap, runtime={"instance_id": instance_id}, web={"port": port}, log={"format": log_format}
+    )
     from streams.runtime import logs  # noqa: PLC0415
 
-    logs.configure(stage.value)
+    logs.configure(stage.value, settings.log.format, settings.log.level)
     if stage in FAMILIES:
         from streams.runtime.family import Child, run_family  # noqa: PLC0415
 
@@ -78,31 +90,36 @@ def worker(
         children = [
             Child(
                 name,
-                _command(name, config, bootstrap, instance_id, settings.web.port + place * bool(settings.web.port)),
+                _command(
+                    name,
+                    {
+                        "--config": config,
+                        "--bootstrap": bootstrap,
+                        "--instance-id": instance_id,
+                        "--port": settings.web.port + place * bool(settings.web.port),
+                        "--log-format": log_format,
+                        "--parent": os.getpid(),
+                    },
+                ),
             )
             for place, name in enumerate(names)
         ]
         sys.exit(run_family(children, settings.runtime.shutdown_timeout_s))
 
+    from streams import log_events  # noqa: PLC0415
     from streams.app import build_worker  # noqa: PLC0415
     from streams.runtime import family  # noqa: PLC0415
 
     if parent is not None:
         family.die_with(parent)
+    log_events.WORKER_STARTS.tell(version=version("pegel"))
     exit_code = build_worker(stage.value, settings).run()
     logging.shutdown()
     # Not sys.exit: threads that a failed stop left behind must not keep the process alive.
     os._exit(exit_code)
 
 
-def _command(stage: str, config: Path | None, bootstrap: str | None, instance_id: str | None, port: int) -> list[str]:
+def _command(stage: str, options: Mapping[str, object]) -> list[str]:
     """The same command line for one stage. Everything else comes from the environment, which is inherited."""
-    options: dict[str, object | None] = {
-        "--config": config,
-        "--bootstrap": bootstrap,
-        "--instance-id": instance_id,
-        "--port": port,
-        "--parent": os.getpid(),
-    }
     given = [word for name, value in options.items() if value is not None for word in (name, str(value))]
     return [sys.executable, "-c", "from streams.cli import main; main()", "worker", stage, *given]

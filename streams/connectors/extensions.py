@@ -5,7 +5,6 @@ write and whose value is a `ConnectorType`. Nothing of a package is imported for
 harms nobody who does not use it. What is wrong with it is said in one sentence that names the package.
 """
 
-import logging
 import re
 from collections import defaultdict
 from collections.abc import Collection
@@ -14,10 +13,9 @@ from inspect import isclass
 from typing import Final, Literal, get_args, get_origin
 
 from schemas.playbook import Destination
+from streams import log_events
 from streams.connectors.contract import ConnectorType
 from streams.errors import InvalidSchemaError
-
-log = logging.getLogger(__name__)
 
 GROUP: Final = "pegel.connectors"
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -33,9 +31,7 @@ def offered(built_in: Collection[str]) -> dict[str, list[EntryPoint]]:
     found: dict[str, list[EntryPoint]] = defaultdict(list)
     for point in entry_points(group=GROUP):
         if point.name in built_in:
-            log.warning(
-                "%s has a connector %r, which is built in: the built-in one is used", _package(point), point.name
-            )
+            log_events.CONNECTOR_SHADOWED.tell(package=_package(point), name=point.name)
         elif point not in found[point.name]:
             found[point.name].append(point)
     return dict(found)

@@ -44,8 +44,15 @@ from schemas.control import (
 from schemas.dead_letter import Rejected, RejectReason
 from schemas.membership import encode_membership
 from schemas.timestamps import format_ms
-from schemas.transition import ANNOUNCE_HEADER, encode_transition, facts_header, transition_headers
+from schemas.transition import (
+    ANNOUNCE_HEADER,
+    WireTransition,
+    encode_transition,
+    facts_header,
+    transition_headers,
+)
 from schemas.wire import decode_event
+from streams import log_events
 from streams.engagement import rows
 from streams.engagement.clock import ClockMode, ClockReason, PartitionClock
 from streams.engagement.population import COORDINATOR, Coordinator, Look, Looks
@@ -196,6 +203,8 @@ class EngagementStage:
             if traits and (facts := facts_header((name, traits[name][1]) for name in wanted if name in traits)):
                 headers.append(facts)
             self._outputs.append(Output(self._topics.transitions, found.account_id.encode(), value, headers))
+            if log_events.LOGGER.isEnabledFor(log_events.DEBUG):
+                _tell(transition)
             self._counts[f"transitions:{found.segment}:{found.direction}"] += 1
 
     # Control records
@@ -228,6 +237,7 @@ class EngagementStage:
         if change.version == self.program.version:
             return
         self._engine.tell_catalog(self._program_of(change), arrival_ms, announce=change.announce)
+        log_events.CATALOG_APPLIES.tell(partition=self._number, catalog=change.version)
 
     def _program_of(self, change: CatalogChange) -> Program:
         if change.version == self._config.program.version:
@@ -243,6 +253,7 @@ class EngagementStage:
         return program
 
     def _erase(self, erase: Erase) -> None:
+        log_events.ERASED.tell(partition=self._number, kind="account" if erase.account_id is not None else "user")
         if erase.account_id is not None:
             if erase.account_id in self._engine:
                 key = erase.account_id.encode()
@@ -395,6 +406,16 @@ class EngagementStage:
 
     def close(self) -> None:
         self._outputs.clear()
+
+
+def _tell(transition: WireTransition) -> None:
+    trigger = transition.trigger
+    log_events.TRANSITION.tell(
+        transition_id=transition.transition_id,
+        direction=transition.direction.value,
+        segment=transition.segment,
+        trigger=trigger if isinstance(trigger, str) else "record",
+    )
 
 
 def _account_rows(changes: Sequence[tuple[str, bytes]]) -> list[tuple[bytes, bytes | None]]:

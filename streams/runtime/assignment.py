@@ -18,11 +18,11 @@ not what we committed last, the partition is loaded anew.
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from typing import Final, Protocol
 
+from streams import log_events
 from streams.runtime import memory
 from streams.runtime.alignment import Alignment
 from streams.runtime.changelog import ChangelogLoader, Loading, Superseded
@@ -31,8 +31,6 @@ from streams.runtime.flush import Flusher
 from streams.runtime.partition import Partition
 from streams.runtime.stage import Settling, StageFactory
 from streams.runtime.transaction import WriterFactory
-
-log = logging.getLogger(__name__)
 
 CLOSE_S: Final = 5.0
 """A producer that cannot say goodbye in time is left alone: its id is fenced by the next owner anyway."""
@@ -110,7 +108,9 @@ class Assignment:
     async def retain(self, assigned: Collection[int]) -> None:
         """Drop every partition that is not assigned any more."""
         self.assigned = frozenset(assigned)
-        if await self._drop([partition for number, partition in self._held.items() if number not in self.assigned]):
+        gone = [partition for number, partition in self._held.items() if number not in self.assigned]
+        if await self._drop(gone):
+            log_events.GIVEN_UP.tell(partitions=sorted(partition.number for partition in gone))
             memory.settle()  # nothing here refers to them any more
 
     async def load(self, numbers: Collection[int], read_committed: ReadCommitted) -> bool:
@@ -120,7 +120,7 @@ class Assignment:
         offsets = await read_committed([partition.number for partition in kept])
         stale = [partition for partition in kept if (offsets[partition.number] or 0) != partition.committed]
         for partition in stale:
-            log.warning("partition %d was owned by another worker meanwhile; it is loaded anew", partition.number)
+            log_events.LOADED_ANEW.tell(partition=partition.number)
         await self._drop(stale)
         fresh = [
             Partition(number, self._factory(number), self._new_writer(number))
@@ -133,7 +133,7 @@ class Assignment:
             await asyncio.gather(*(self._close(partition) for partition in fresh))
             if not isinstance(error, Superseded):
                 raise
-            log.info("a newer assignment came while loading")
+            log_events.LOADING_OVERTAKEN.tell()
             return False
         finally:
             self.loadings = []
@@ -146,7 +146,7 @@ class Assignment:
         self, fresh: list[Partition], read_committed: ReadCommitted, is_current: Callable[[], bool]
     ) -> None:
         if fresh:
-            log.info("loading partitions %s", [partition.number for partition in fresh])
+            log_events.LOADING.tell(partitions=[partition.number for partition in fresh])
             started = self.loading_since = time.monotonic()
             self.loadings = [Loading(one.number, one.stage, one.writer.end_stray) for one in fresh]
             async with self._fencing:
@@ -161,7 +161,7 @@ class Assignment:
                 partition.next = start_offset(loading, offsets[partition.number])
                 partition.committed = offsets[partition.number] or 0
             seconds, rows = time.monotonic() - started, sum(loading.rows for loading in self.loadings)
-            log.info("loaded %d partitions, %d rows, %.1f s", len(fresh), rows, seconds)
+            log_events.LOADED.tell(partitions=len(fresh), rows=rows, seconds=round(seconds, 3))
             self._notes.note_restored(rows, seconds)
             memory.settle()
         if not is_current():
@@ -181,7 +181,7 @@ class Assignment:
             self._flusher.watch(partition)
         self.settled = self.assigned <= self._held.keys()
         if self.settled:
-            log.info("ready: partitions %s", sorted(self.assigned))
+            log_events.READY.tell(partitions=sorted(self.assigned))
 
     def _unsettle(self) -> None:
         if self.settled:
@@ -216,17 +216,14 @@ class Assignment:
         try:
             await asyncio.wait_for(partition.writer.stop(), CLOSE_S)
         except TimeoutError:
-            log.warning("partition %d: the producer did not close in time", partition.number)
+            log_events.PRODUCER_SLOW.tell(partition=partition.number)
 
 
 def start_offset(loading: Loading, committed: int | None) -> int:
     """Return where a loaded partition goes on: where its state ends, inside of what the log still holds."""
     start = max(committed or 0, loading.position)
     if committed is not None and committed < loading.position:
-        log.warning(
-            "partition %d: the state reaches to %d, the group's offset only to %d; going on where the state ends",
-            loading.partition, loading.position, committed,
-        )  # fmt: skip
+        log_events.STATE_AHEAD.tell(partition=loading.partition, last=loading.position, offset=committed)
     if start > loading.input_end:
         raise RuntimeFailure(
             f"partition {loading.partition}: state and offset stand at {start}, the input ends at {loading.input_end}: "
@@ -234,9 +231,6 @@ def start_offset(loading: Loading, committed: int | None) -> int:
         )
     if start < loading.input_begin:
         if start:
-            log.error(
-                "partition %d: records %d to %d were deleted before they were read; going on at %d",
-                loading.partition, start, loading.input_begin - 1, loading.input_begin,
-            )  # fmt: skip
+            log_events.RECORDS_LOST.tell(partition=loading.partition, first=start, last=loading.input_begin - 1)
         start = loading.input_begin
     return start

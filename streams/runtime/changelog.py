@@ -16,7 +16,6 @@ loader of ``acked.py`` can tell what is.
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from typing import Final
 
 from aiokafka import TopicPartition
 
+from streams import log_events
 from streams.runtime.ending import Ending
 from streams.runtime.failure import RuntimeFailure
 from streams.runtime.options import RuntimeOptions
@@ -31,8 +31,6 @@ from streams.runtime.position import POSITION_KEY, STAGED_MARK, Position, decode
 from streams.runtime.progress import progress
 from streams.runtime.raw_records import RawConsumer
 from streams.runtime.stage import InputRecord, Stage
-
-log = logging.getLogger(__name__)
 
 FETCH_BYTES_MAX: Final = 64 << 20
 PARTITION_FETCH_BYTES_MAX: Final = 8 << 20
@@ -187,4 +185,4 @@ class ChangelogLoader:
 
 def _log_progress(loadings: list[Loading], seconds: float) -> None:
     unfinished = [one.partition for one in loadings if not one.done]
-    log.info("loading state: %s; partitions %s are not done", progress(loadings, seconds), unfinished)
+    log_events.LOADING_GOES_ON.tell(progress=str(progress(loadings, seconds)), partitions=unfinished)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from schemas.dead_letter import (
+    DELIVERY_HEADER,
+    DESTINATION_HEADER,
     FIRST_SEEN_HEADER,
     KEPT_HEADER_PREFIX,
     PEGEL_HEADER_PREFIX,
@@ -23,6 +25,7 @@ from schemas.dead_letter import (
     StageName,
 )
 from schemas.timestamps import format_ms, parse_ms
+from streams import log_events
 from streams.limits import DEAD_LETTER_HEADERS_BYTES_MAX, DEAD_LETTER_KEY_BYTES_MAX, DEAD_LETTER_VALUE_BYTES_MAX
 from streams.runtime.stage import Headers, InputRecord, Output
 
@@ -52,6 +55,15 @@ def dead_letter(record: InputRecord, rejected: Rejected, at: RefusedAt, more: He
     kept, complete = _kept(record.headers, at.own_headers)
     moment = format_ms(max(record.timestamp, 0))
     first_seen, retries = _history(record.headers)
+    about = dict(more)
+    log_events.RECORD_REFUSED.tell(
+        topic=at.topic,
+        partition=at.partition,
+        offset=record.offset,
+        reason=rejected.reason.value,
+        delivery_id=_text(about.get(DELIVERY_HEADER)),
+        destination=_text(about.get(DESTINATION_HEADER)),
+    )
     letter = DeadLetter(
         original_topic=at.topic,
         original_partition=at.partition,
@@ -89,6 +101,10 @@ def retry_headers(letter: DeadLetter) -> list[tuple[str, bytes]]:
     """What a record that is tried again carries, so that its next dead letter knows of this one."""
     retries = min(letter.retries + 1, RETRIES_MAX)
     return [(FIRST_SEEN_HEADER, letter.first_seen.encode()), (RETRIES_HEADER, str(retries).encode())]
+
+
+def _text(word: bytes | None) -> str | None:
+    return None if word is None else word.decode("utf-8", "replace")
 
 
 def _kept(headers: Headers, own: frozenset[str]) -> tuple[list[tuple[str, bytes | None]], bool]:

@@ -7,18 +7,16 @@ gets everything at once, by the same way.
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from math import inf
 from typing import Final
 
+from streams import log_events
 from streams.runtime.alignment import IDLE_S, Allowance, Place, Reason, allowances, is_history, overlooked
 from streams.runtime.assignment import Assignment
 from streams.runtime.partition import Batch, Partition
-
-log = logging.getLogger(__name__)
 
 UNDER_WAY_POLL_S: Final = 0.001
 IDLE_POLL_S: Final = 0.02
@@ -96,7 +94,7 @@ class Delivery:
         for number in numbers - self._overlooked:
             if (partition := self._assignment.get(number)) is not None:
                 partition.times_overlooked += 1
-                log.warning("partition %d brings nothing though it has more; the others go on without it", number)
+                log_events.OVERLOOKED.tell(partition=number)
         self._overlooked = numbers
 
 

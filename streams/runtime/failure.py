@@ -10,22 +10,21 @@ client wrote it.
 """
 
 import asyncio
-import logging
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from pathlib import PurePath
 from typing import Final
 
 from aiokafka.errors import KafkaError
 
+from streams import log_events
 from streams.runtime.stage import StageFailure
-
-log = logging.getLogger(__name__)
 
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 70
 FRAMES_SHOWN_MAX: Final = 12
+CAUSES_SHOWN_MAX: Final = 4
 
 
 class FailReason(StrEnum):
@@ -69,7 +68,7 @@ class FailStop:
         if self.reason is not None:
             return
         self.reason = reason
-        log.critical("worker stops (%s): %s", reason.value, described(error))
+        log_events.WORKER_STOPS.tell(reason=reason.value, error=named(error), stack=places(error))
         self._on_fail()
         self._happened.set()
 
@@ -84,17 +83,34 @@ class FailStop:
 
 
 def described(error: BaseException) -> str:
-    """Type, place and - where it cannot quote an event - text of an error and of what caused it."""
-    parts: list[str] = []
-    seen: BaseException | None = error
-    while seen is not None and len(parts) < 4:
-        quotable = isinstance(seen, KafkaError | OSError | RuntimeFailure | StageFailure)
-        text = f": {seen}" if quotable and str(seen) else ""
-        parts.append(f"{type(seen).__name__}{text} at {_place(seen)}")
-        seen = seen.__cause__ or seen.__context__
+    """What an error is, and where it came from, in one sentence."""
+    return f"{named(error)} at {' < '.join(places(error)) or 'no frame'}"
+
+
+def named(error: BaseException) -> str:
+    """Type and - where it cannot quote an event - text of an error and of what caused it."""
+    parts = []
+    for one in _chain(error):
+        quotable = isinstance(one, KafkaError | OSError | RuntimeFailure | StageFailure)
+        parts.append(f"{type(one).__name__}: {one}" if quotable and str(one) else type(one).__name__)
     return "; caused by ".join(parts)
 
 
-def _place(error: BaseException) -> str:
-    frames = traceback.extract_tb(error.__traceback__)[-FRAMES_SHOWN_MAX:]
-    return " < ".join(f"{PurePath(f.filename).name}:{f.lineno} {f.name}" for f in reversed(frames)) or "no frame"
+def places(error: BaseException) -> list[str]:
+    """Where in the program an error came from, innermost first, and after it what caused it."""
+    found: list[str] = []
+    for one in _chain(error):
+        if one is not error:
+            found.append(f"caused by {type(one).__name__}")
+        frames = traceback.extract_tb(one.__traceback__)[-FRAMES_SHOWN_MAX:]
+        found += [f"{PurePath(frame.filename).name}:{frame.lineno} {frame.name}" for frame in reversed(frames)]
+    return found
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: BaseException | None = error
+    for _ in range(CAUSES_SHOWN_MAX):
+        if seen is None:
+            return
+        yield seen
+        seen = seen.__cause__ or seen.__context__

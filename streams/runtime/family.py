@@ -7,7 +7,6 @@ too: each has asked the system (Linux: PR_SET_PDEATHSIG) for SIGTERM when its pa
 """
 
 import ctypes
-import logging
 import os
 import signal
 import subprocess
@@ -17,9 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from streams import log_events
 from streams.runtime.failure import EXIT_OK
-
-log = logging.getLogger(__name__)
 
 PR_SET_PDEATHSIG: Final = 1
 LOOK_S: Final = 0.1
@@ -58,13 +56,14 @@ def run_family(children: Sequence[Child], shutdown_timeout_s: float) -> int:
     asked = _Asked()
     # The command is ours: this interpreter, with words that were parsed already.
     running = {child.name: subprocess.Popen(child.command, start_new_session=True) for child in children}  # noqa: S603
-    log.info("started %s", ", ".join(f"{name} (pid {process.pid})" for name, process in running.items()))
+    for name, process in running.items():
+        log_events.FAMILY_STARTED.tell(name=name, pid=process.pid)
     ended: dict[str, int] = {}
     while not asked.times and not ended:
         time.sleep(LOOK_S)
         ended = _ended(running)
     for name, code in ended.items():
-        log.error("%s ended with exit code %d; ending the others", name, _exit_code(code))
+        log_events.FAMILY_BROKEN.tell(name=name, exit_code=_exit_code(code))
     for process in running.values():
         if process.poll() is None:
             process.terminate()

@@ -1,18 +1,16 @@
 """What must be true on the cluster before a worker joins its group."""
 
 import asyncio
-import logging
 import time
 from collections.abc import Mapping
 from typing import Final
 
+from streams import log_events
 from streams.errors import ExpectedError, KafkaRefusedError, KafkaUnreachableError
 from streams.runtime.options import Guarantee, RuntimeOptions
 from streams.runtime.stage import StageSpec
 from streams.security.admission import Sight, look
 from streams.security.permissions import of_worker
-
-log = logging.getLogger(__name__)
 
 RETRY_S: Final = 1.0
 REFUSAL_ASKED_S: Final = 5.0
@@ -59,7 +57,7 @@ async def check_topics(spec: StageSpec, options: RuntimeOptions) -> None:
         if time.monotonic() > give_up_at:
             raise error
         if problems != told:
-            log.info("waiting: %s", "; ".join(problems))
+            log_events.WAITING.tell(reason="; ".join(problems))
             told = problems
         await asyncio.sleep(RETRY_S)
 

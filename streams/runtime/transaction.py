@@ -17,7 +17,6 @@ is written in the same transaction as the offset and says the same; see ``change
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,13 +26,12 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, ProducerFenced
 from aiokafka.structs import OffsetAndMetadata
 
+from streams import log_events
 from streams.runtime.failure import RuntimeFailure
 from streams.runtime.options import RuntimeOptions
 from streams.runtime.partitioner import partition_of
 from streams.runtime.position import POSITION_KEY, Row, encode_position, require_keys_of_stages
 from streams.runtime.stage import Headers, Output
-
-log = logging.getLogger(__name__)
 
 BATCH_BYTES_MAX: Final = 900_000
 RETRY_BACKOFF_MS: Final = 20
@@ -168,7 +166,8 @@ class TransactionalWriter(BatchingWriter):
         the marker that ends a transaction ends all that the number has open in the partition. What is written here is
         aborted too, so that nobody reads it.
         """
-        log.warning("%s, partition %d stands still while it is loaded; ending what may be open in it", *self._changelog)
+        topic, partition = self._changelog
+        log_events.STRAY_TRANSACTION.tell(topic=topic, partition=partition)
         batch = self._producer.create_batch()
         batch.append(timestamp=int(time.time() * 1000), key=POSITION_KEY, value=b"", headers=[])
         await self._producer.begin_transaction()

@@ -8,18 +8,16 @@ process that was stopped, is not taken for one that hangs. While the loop stands
 such a look is held against the loop alone: the reason that is told is the cause.
 """
 
-import logging
 import os
 import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from streams import log_events
 from streams.runtime.assignment import Assignment
 from streams.runtime.failure import EXIT_FAILED, FailReason
 from streams.runtime.vitals import Vitals
-
-log = logging.getLogger(__name__)
 
 LOOK_S: Final = 1.0
 
@@ -96,8 +94,8 @@ def rules_for(assignment: Assignment, vitals: Vitals, stall_s: float, silence_s:
 
 def end_process(reason: FailReason, exit_code: int = EXIT_FAILED) -> None:
     """End at once. The log is written out; nothing else is saved."""
-    log.critical("worker stops (%s): it does not move any more; ending hard", reason.value)
-    logging.shutdown()
+    log_events.WORKER_HANGS.tell(reason=reason.value)
+    log_events.write_out()
     os._exit(exit_code)
 
 

@@ -15,7 +15,6 @@ Both orderly ends race against a timer that ends the process hard: every end is 
 """
 
 import asyncio
-import logging
 import os
 import signal
 from collections.abc import Coroutine
@@ -23,13 +22,14 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, Final
 
+from streams import log_events
 from streams.metric_registry import Metrics
 from streams.runtime import logs, memory
 from streams.runtime.acked import AckedLoader, AckedWriter
 from streams.runtime.assignment import Assignment
 from streams.runtime.changelog import ChangelogLoader
 from streams.runtime.export import Exporter
-from streams.runtime.failure import EXIT_FAILED, EXIT_OK, FailReason, FailStop, RuntimeFailure
+from streams.runtime.failure import EXIT_FAILED, EXIT_OK, FailReason, FailStop, RuntimeFailure, named
 from streams.runtime.faust_app import ConsumerGroup, StageApp
 from streams.runtime.flush import Flusher
 from streams.runtime.health import health_server
@@ -41,8 +41,6 @@ from streams.runtime.ticks import tick_for_ever
 from streams.runtime.transaction import TransactionalWriter, WriterFactory
 from streams.runtime.vitals import Vitals
 from streams.runtime.watchdog import Watchdog, end_after, rules_for
-
-log = logging.getLogger(__name__)
 
 GOODBYE_S: Final = 5.0
 """After a failure: for leaving the group. Before it, nothing is flushed."""
@@ -80,11 +78,11 @@ class StopSignal:
     def _on_signal(self, number: int, _frame: object) -> None:
         name = signal.Signals(number).name
         if self._seen:
-            log.warning("%s again: ending at once", name)
-            logging.shutdown()
+            log_events.SIGNALLED_AGAIN.tell(signal=name)
+            log_events.write_out()
             os._exit(128 + number)
         self._seen = True
-        log.info("%s: stopping", name)
+        log_events.SIGNALLED.tell(signal=name)
         end_after(self._shutdown_timeout_s, FailReason.SHUTDOWN_STUCK)
         if not self._loop.is_closed():  # else it has ended already
             self._loop.call_soon_threadsafe(self._asked.set)
@@ -160,7 +158,7 @@ class _Life:
             end_after(self._options.shutdown_timeout_s, FailReason.SHUTDOWN_STUCK)
             await self._give_up(app)
             if (refusal := await refusal_now(self._spec, self._options)) is not None:
-                log.critical("why, as far as the brokers say: %s", refusal)
+                log_events.WORKER_REFUSED.tell(reason=refusal)
         started.cancel()
         return EXIT_FAILED if failure.failed else EXIT_OK
 
@@ -170,7 +168,7 @@ class _Life:
             await app.assignment.suspend()
             await app.stop()
             await app.assignment.close()
-            log.info("stopped; everything applied is committed")
+            log_events.STOPPED.tell()
         except Exception as error:  # noqa: BLE001 - whatever it is, this stop was not clean
             failure.fail(FailReason.SHUTDOWN_STUCK, error)
 
@@ -179,7 +177,7 @@ class _Life:
         try:
             await asyncio.wait_for(app.stop(), GOODBYE_S)
         except Exception as error:  # noqa: BLE001 - the failure that matters was logged; this one is about manners
-            log.warning("could not leave the group in order: %s", type(error).__name__)
+            log_events.NOT_LEFT.tell(error=named(error))
 
 
 def durability(spec: StageSpec, options: RuntimeOptions, group: ConsumerGroup) -> tuple[WriterFactory, ChangelogLoader]:

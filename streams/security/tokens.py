@@ -15,7 +15,6 @@ followed, they would carry the secret elsewhere.
 import base64
 import binascii
 import json
-import logging
 import random
 import re
 import ssl
@@ -31,7 +30,7 @@ from typing import Any, Final, Protocol
 
 from pydantic import SecretStr
 
-log = logging.getLogger(__name__)
+from streams import log_events
 
 ATTEMPTS_MAX: Final = 3
 RETRY_S: Final = 0.5
@@ -182,7 +181,7 @@ class Renewing:
             except TokenUnavailableError as error:
                 if kept is None or now_s >= kept.expires_at_s:
                     raise
-                log.warning("%s; going on with the token that expires in %.0f s", error, kept.expires_at_s - now_s)
+                log_events.TOKEN_KEPT.tell(reason=str(error), seconds=round(kept.expires_at_s - now_s))
                 return kept
 
     def _renewed(self) -> Token:

@@ -5,12 +5,12 @@ made again a little later; anything else that goes wrong in one is a fault of th
 """
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from typing import Final, Protocol
 
+from streams import log_events
 from streams.errors import ExpectedError
 from streams.notify.courier.outbox import Found
 from streams.notify.courier.post import Post
@@ -18,8 +18,6 @@ from streams.notify.courier.reading import Readings
 from streams.notify.plan.decision import Decision
 from streams.notify.plan.delivery import Delivery
 from streams.notify.plan.planner import RosterMember, RosterRequest
-
-log = logging.getLogger(__name__)
 
 AGAIN_MS: Final = 5_000
 PAUSE_MS: Final = 1_000
@@ -82,7 +80,7 @@ class Background:
         try:
             found = task.result()
         except ExpectedError as error:
-            log.warning("a reading for %s is made again in %d s: %s", post.name, AGAIN_MS // 1_000, error)
+            log_events.READING_AGAIN.tell(destination=post.name, seconds=AGAIN_MS // 1_000, error=str(error))
             self._not_before_ms = now_ms + AGAIN_MS
             if request is not None:
                 post.planner.ask_again(request)

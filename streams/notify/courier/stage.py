@@ -16,6 +16,7 @@ and a restart goes on from the rows.
 flush knows of it. Should the partition stay after all, the next tick offers everything again.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from schemas.action import ActionOutcome, Reason
 from schemas.dead_letter import PLAY_HEADER, RETRY_DELIVERY_HEADER, Rejected, RejectReason
 from schemas.inbox import Command, CommandKind, SilenceOrder, command_of, original_of
 from schemas.transition import ANNOUNCE_HEADER, facts_of
+from streams import log_events
 from streams.notify.courier.background import Background
 from streams.notify.courier.levels import levels
 from streams.notify.courier.outbox import Outbox, window_max
@@ -33,6 +35,7 @@ from streams.notify.courier.reading import Readings
 from streams.notify.courier.rows import Kind, OperatorRow, UnreadableRowError, key_of, parts_of
 from streams.notify.courier.telling import Told, action_of, dead_letters_of, refused, refused_here
 from streams.notify.courier.threads import Threads
+from streams.notify.deliver.breaker import Breaker, BreakerState
 from streams.notify.deliver.desk import Desk
 from streams.notify.deliver.dispatch import Settled
 from streams.notify.plan.decision import Decision
@@ -87,6 +90,8 @@ class CourierStage:
         self._counts: Counter[str] = Counter()
         self._background = Background(config.readings(partition), self._decide)
         self._held = False
+        self._left_alone: dict[str, int] = {}
+        """Destinations whose breaker is known to be open, and until when."""
         self._editing = frozenset(play.id for play in config.playbooks.plays if play.edits)
         """Plays whose messages take the place of earlier ones."""
         self._throttled_before_ms = {name: config.desk.dispatch(name).throttled_ms for name in self._posts}
@@ -174,6 +179,7 @@ class CourierStage:
             raise StageFailure("a courier failed") from failure
         for post in self._posts.values():
             self._look_at(post)
+            self._notice(post.name, self._desk.dispatch(post.name).breaker)
         found = self._background.turn(list(self._posts.values()), self._clock())
         if found is not None:
             self._offer_again(*found)
@@ -224,6 +230,19 @@ class CourierStage:
             if not made:
                 raise Rejected(RejectReason.PLAY_REMOVED, "no play asks for the delivery that was to be tried again")
         return post, made
+
+    def _notice(self, destination: str, breaker: Breaker) -> None:
+        """What the log says of a breaker."""
+        known_ms, now_ms = self._left_alone.get(destination), self._clock()
+        if breaker.state is BreakerState.CLOSED:
+            if known_ms is not None:
+                del self._left_alone[destination]
+                log_events.BREAKER_CLOSED.tell(destination=destination)
+        elif breaker.until_ms > max(known_ms or 0, now_ms):
+            self._left_alone[destination] = breaker.until_ms
+            log_events.BREAKER_OPENED.tell(
+                destination=destination, seconds=math.ceil((breaker.until_ms - now_ms) / 1_000)
+            )
 
     def _look_at(self, post: Post) -> None:
         """What the clock leads to."""
@@ -287,6 +306,7 @@ class CourierStage:
                 return
             post.outbox.update(delivery)
             if verdict.reason is not Reason.THROTTLED:
+                log_events.NOT_DELIVERED.tell(**_about(delivery, verdict), reason=verdict.reason.value)
                 told = Told(verdict.outcome, verdict.reason, verdict.attempts, detail, ref)
                 self._act(post.connector, delivery, told)
             return
@@ -297,6 +317,7 @@ class CourierStage:
             self._bury_one(post.connector, delivery, verdict, detail)
             return
         self._count(post.name, verdict.reason)
+        log_events.DELIVERED.tell(**_about(delivery, verdict))
         if ref is not None:
             post.threads.note(delivery, ref, edits=delivery.play in self._editing)
         self._act(post.connector, delivery, Told(verdict.outcome, verdict.reason, verdict.attempts, detail, ref))
@@ -315,6 +336,7 @@ class CourierStage:
         self._counts[f"commands:{kind}"] += 1
         for post in self._posts.values():
             if name in (None, post.name):
+                log_events.OBEYED.tell(destination=post.name, command=kind.value)
                 self._obey_at(post, kind, command)
 
     def _obey_at(self, post: Post, kind: CommandKind, command: Command) -> None:
@@ -415,6 +437,17 @@ class CourierStage:
 
     def _count(self, destination: str, reason: Reason) -> None:
         self._counts[f"deliveries:{destination}:{reason}"] += 1
+
+
+def _about(delivery: Delivery, verdict: Verdict) -> dict[str, str | int]:
+    """What a line of the log says of an attempt."""
+    return {
+        "delivery_id": delivery.delivery_id,
+        "transition_id": delivery.news.transition_id,
+        "destination": delivery.destination,
+        "play": delivery.play,
+        "attempt": verdict.attempts,
+    }
 
 
 def _text(header: bytes | None) -> str:
