@@ -1,17 +1,15 @@
 """From the runtime's and the stages' plain numbers to the worker's metrics, once a second and at each flush."""
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from streams import log_events
 from streams.metric_registry import Metrics
 from streams.runtime.assignment import Assignment
 from streams.runtime.flush import FlushNote
 from streams.runtime.partition import Partition
-
-log = logging.getLogger(__name__)
 
 EXPORT_S: Final = 1.0
 
@@ -81,4 +79,4 @@ class Exporter:
         """Say once that a name is not declared; a missing metric is no reason to stop."""
         for name in set(names) - self._unknown:
             self._unknown.add(name)
-            log.error("stage metric %r is not declared in streams/metrics.py and is not exported", name)
+            log_events.METRIC_UNDECLARED.tell(name=name)
