@@ -9,7 +9,6 @@ A small aiohttp server of its own, not Faust's: it answers before Kafka does and
 """
 
 import json
-import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -17,12 +16,11 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from streams import log_events
 from streams.metric_registry import Metrics, exposition
 from streams.runtime.assignment import Assignment
 from streams.runtime.failure import FailStop
 from streams.runtime.progress import progress
-
-log = logging.getLogger(__name__)
 
 STOP_S: Final = 1.0
 
@@ -97,7 +95,7 @@ async def health_server(
         await site.start()
         bound = runner.addresses[0]
         address = f"http://{bound[0]}:{bound[1]}"
-        log.info("health and metrics of %s at %s", metrics.service, address)
+        log_events.PAGES_SERVED.tell(address=address)
         yield address
     finally:
         await runner.cleanup()
