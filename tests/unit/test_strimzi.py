@@ -31,7 +31,8 @@ def test_every_topic_is_written_as_it_would_be_applied(
     topics = [one for one in written(capsys, monkeypatch) if one["kind"] == "KafkaTopic"]
 
     assert [one["spec"] for one in topics] == [
-        {"topicName": spec.name, "partitions": 7, "replicas": 3, "config": spec.configs} for spec in specs(SETTINGS)
+        {"topicName": spec.name, "partitions": spec.partitions, "replicas": 3, "config": spec.configs}
+        for spec in specs(SETTINGS)
     ]
 
 
