@@ -151,17 +151,17 @@ class DeadLetter(BaseModel):
 
     def to_headers(self) -> list[tuple[str, bytes]]:
         """As Kafka headers; what is not known is left out."""
-        found = {name: getattr(self, field) for field, name in _HEADERS.items()}
+        found = {name: getattr(self, field) for field, name in HEADER_NAMES.items()}
         return [(name, str(value).encode()) for name, value in found.items() if value is not None]
 
     @classmethod
     def from_headers(cls, headers: Iterable[tuple[str, bytes | None]]) -> "DeadLetter":
         """Read back what `to_headers` wrote; raises pydantic's ValidationError if the record is no dead letter."""
         texts: Mapping[str, str] = {name: (value or b"").decode("utf-8", "replace") for name, value in headers}
-        return cls.model_validate({field: texts[name] for field, name in _HEADERS.items() if name in texts})
+        return cls.model_validate({field: texts[name] for field, name in HEADER_NAMES.items() if name in texts})
 
 
-_HEADERS: Final[Mapping[str, str]] = {
+HEADER_NAMES: Final[Mapping[str, str]] = {
     "original_topic": ORIGINAL_TOPIC_HEADER,
     "original_partition": ORIGINAL_PARTITION_HEADER,
     "original_offset": ORIGINAL_OFFSET_HEADER,
@@ -175,3 +175,4 @@ _HEADERS: Final[Mapping[str, str]] = {
     "original_key_bytes": ORIGINAL_KEY_BYTES_HEADER,
     "original_headers": ORIGINAL_HEADERS_HEADER,
 }
+"""By field of `DeadLetter`."""

@@ -14,7 +14,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from schemas.action import Action
 from schemas.catalog import CatalogFile
-from schemas.control import CatalogChange, Clock, Erase, Thresholds
+from schemas.control import CatalogChange, Clock, Erase, Sketch, Thresholds
 from schemas.dead_letter import DeadLetter
 from schemas.event import Event
 from schemas.membership import Membership
@@ -30,6 +30,7 @@ CONTRACTS: Final[dict[str, type[BaseModel]]] = {
     "control-thresholds": Thresholds,
     "control-catalog": CatalogChange,
     "control-erase": Erase,
+    "control-sketch": Sketch,
     "transition": Transition,
     "membership": Membership,
     "dead-letter": DeadLetter,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.cli.options import JsonOption, say
+from streams.cli.options import BootstrapOption, ConfigOption, JsonOption, say, settings_for
 
 if TYPE_CHECKING:
     from streams.replay.lines import Line
@@ -53,14 +53,24 @@ def generate(
         bool, typer.Option("--check", help="Only say which files are out of step; exit 1 if any.")
     ] = False,
 ) -> None:
-    """Write the JSON Schema files anew from the models."""
+    """Write the JSON Schema files and the AsyncAPI document anew from the models and topics."""
     from schemas.generate import folder, out_of_step, write  # noqa: PLC0415
+    from streams.asyncapi import file as asyncapi_file  # noqa: PLC0415
 
     changed = out_of_step(folder()) if check else write(folder())
+    changed += asyncapi_file.out_of_step(folder()) if check else asyncapi_file.write(folder())
     for path in changed:
         sys.stdout.write(f"{path}\n")
     say(f"{len(changed)} files {'are out of step' if check else 'written'}")
     raise typer.Exit(1 if check and changed else 0)
+
+
+@app.command()
+def asyncapi(config: ConfigOption = None, bootstrap: BootstrapOption = None) -> None:
+    """Write the AsyncAPI document of a deployment: its topics, messages, and who sends and receives them."""
+    from streams.asyncapi.document import rendered  # noqa: PLC0415
+
+    sys.stdout.write(rendered(settings_for(config, bootstrap)))
 
 
 @app.command()

@@ -25,6 +25,16 @@ def test_a_contract_that_is_not_there_is_a_usage_error() -> None:
     assert run(["schemas", "validate", "nope", "-"]) == ExitStatus.USAGE
 
 
+def test_the_document_of_a_deployment_is_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PEGEL_KAFKA__TOPIC_PREFIX", "prod.")
+    assert run(["schemas", "asyncapi"]) == ExitStatus.OK
+    told = capsys.readouterr()
+    assert "address: prod.segments.transitions.v1" in told.out
+    assert told.err == ""
+
+
 def test_the_shipped_files_are_in_step() -> None:
     assert run(["schemas", "generate", "--check"]) == ExitStatus.OK
 
@@ -32,9 +42,10 @@ def test_the_shipped_files_are_in_step() -> None:
 def test_a_file_out_of_step_is_named_and_mended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("schemas.generate.folder", lambda: tmp_path)
+    monkeypatch.setattr("schemas.generate.folder", lambda: tmp_path / "json")
     assert run(["schemas", "generate", "--check"]) == ExitStatus.FAILURE
-    assert str(tmp_path / "event.schema.json") in capsys.readouterr().out
+    told = capsys.readouterr().out.splitlines()
+    assert {str(tmp_path / "json" / "event.schema.json"), str(tmp_path / "asyncapi.yaml")} <= set(told)
     assert run(["schemas", "generate"]) == ExitStatus.OK
     assert run(["schemas", "generate", "--check"]) == ExitStatus.OK
 
