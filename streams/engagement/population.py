@@ -6,15 +6,17 @@
                       record into every partition
 
 Both steps are outputs of transactions and inputs of the log: nobody waits for anybody, a restart at any point goes
-on where the log stands, and what an account is compared with is in the very log that decides it. A look costs one pass
-over the partition's accounts, and only where the catalog has rules about the population. It is taken some accounts at a
-time, between records: whether it sees what comes meanwhile is left open, for nothing rests on it but the percentiles
-that it writes. A look that a restart or another catalog breaks off is taken again from the start. A day that some
-partition never reports is dropped when a later day is complete.
+on where the log stands, and what an account is compared with is in the very log that decides it. The canary's accounts
+(`schemas.canary`) are nobody's and do not count. A look costs one pass over the partition's accounts, and only where
+the catalog has rules about the population. It is taken some accounts at a time, between records: whether it sees what
+comes meanwhile is left open, for nothing rests on it but the percentiles that it writes. A look that a restart or
+another catalog breaks off is taken again from the start. A day that some partition never reports is dropped when a
+later day is complete.
 """
 
 from collections.abc import Mapping
 
+from schemas.canary import is_canary
 from schemas.control import Sketch, Thresholds
 from schemas.timestamps import format_day, parse_day
 from streams.engagement.rows import SketchKey
@@ -52,7 +54,7 @@ class Look:
 
     def _begin(self, engine: Partition) -> None:
         self._program = engine.program
-        self._left = engine.account_ids()
+        self._left = [account_id for account_id in engine.account_ids() if not is_canary(account_id)]
         self._sketches = Sketches(self._program.slots.ranked)
 
     def go_on(self, engine: Partition, accounts_max: int) -> bool:

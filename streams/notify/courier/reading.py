@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 from confluent_kafka import KafkaException
 
+from schemas.canary import is_canary
 from schemas.membership import decode_membership
 from schemas.timestamps import parse_ms
 from streams.dumping import TopicReader
@@ -105,8 +106,9 @@ def members_in(records: Iterable[Record], segment: str, most: int = MEMBERS_MAX)
     word = segment.encode()
     for record in records:
         account, value = (record.key() or b"").decode("utf-8", "replace"), record.value()
-        # Most records are about other segments, and cheaper to pass over than to read.
-        member = _member(value, segment) if value is not None and word in value else None
+        # Most records are about other segments, and cheaper to pass over than to read; the canary is on no list.
+        tells = value is not None and word in value and not is_canary(account)
+        member = _member(value, segment) if tells else None
         if member is None:
             found.pop(account, None)
         elif account in found or len(found) < most:

@@ -6,6 +6,8 @@ partition, with one courier: pace, breaker, budget and digest are then the desti
 of them. Order per account is kept: an account's transitions lie in one partition here, and one destination's in one
 there.
 
+Of the canary's accounts (`schemas.canary`) nobody is told, whatever plays say: they are nobody's.
+
 A record that is no transition becomes a dead letter here. One that an operator tries again names the destination where
 it failed: it goes there alone.
 """
@@ -14,6 +16,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
+from schemas.canary import is_canary
 from schemas.dead_letter import (
     DESTINATION_HEADER,
     PLAY_HEADER,
@@ -101,6 +104,8 @@ class RouterStage:
         """Where a record goes; raises `Rejected`."""
         require_readable(record.headers)
         news = read(record.value)
+        if is_canary(news.account_id):
+            return ()
         named = dict(record.headers)
         if DESTINATION_HEADER not in named:
             return self._interests.of(news)

@@ -154,6 +154,27 @@ def test_the_population_of_all_partitions_decides_and_a_restart_in_between_chang
     assert not [key for rows in world.rows for key, row in rows.items() if key.startswith(b"s") and row is not None]
 
 
+def test_the_canarys_accounts_count_in_no_percentile() -> None:
+    def thresholds(accounts: tuple[str, ...]) -> list[dict[str, Any]]:
+        world = World(config(RANKED))
+        for number, account in enumerate(accounts):
+            for repeat in range(number + 1):
+                world.publish(account, f"{account}-{repeat}", START + repeat)
+        world.run(START + 60_000)
+        world.run(START + DAY + 60_000)
+        found = [
+            json.loads(record.value or b"")["measures"]
+            for record in world.logs[0]
+            if ("pegel-control", b"thresholds") in record.headers
+        ]
+        assert found
+        return found
+
+    alone = thresholds(("a", "b"))
+    assert thresholds(("a", "b", "pegel-canary-service-0", "pegel-canary-service-1")) == alone
+    assert thresholds(("a", "b", "c")) != alone
+
+
 def test_a_catalog_record_switches_the_rules_at_its_place_in_the_log() -> None:
     changed = {**CATALOG, "segments": [{"id": "busy", "when": 'count("*", days=7) >= 1'}]}
     program = compile_catalog(Catalog.model_validate(changed))

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from schemas.dead_letter import DeadLetter, Rejected
 from schemas.inbox import Original, original_of, routed_headers
-from schemas.playbook import Play, Playbook
+from schemas.playbook import ANY, Play, Playbook
 from streams.notify.plan.destination import destination_plan
 from streams.notify.router.interest import Interests
 from streams.notify.router.stage import WAITING_OUTPUTS_MAX, RouterStage
@@ -37,6 +37,15 @@ def test_a_transition_goes_once_to_each_destination_that_names_its_segment_for_w
     stage.apply([Record(7, raw()), Record(8, raw(segment="champion")), Record(9, raw(segment="new"))])
     assert keys(stage.drain().outputs) == [b"one", b"two", b"two"]
     assert stage.counts == {"routed": 3, "unheard": 1}
+
+
+def test_nobody_is_told_of_the_canary_whatever_plays_name() -> None:
+    stage = router(play(id="a", destination="one", segment="at_risk"), play(id="b", destination="two", segment=ANY))
+    stage.apply([Record(1, raw(account_id="pegel-canary-service-3"))])
+    assert keys(stage.drain().outputs) == []
+    assert stage.counts == {"routed": 0, "unheard": 1}
+    stage.apply([Record(2, raw(account_id="pegel-canaries-inc"))])
+    assert len(stage.drain().outputs) == 2
 
 
 def test_a_move_is_heard_of_by_those_who_name_where_it_came_from() -> None:
