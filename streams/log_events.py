@@ -292,6 +292,28 @@ CLICK_LOST: Final = LogEvent(
     pause_s=PAUSE_S, per=("reason",),
 )  # fmt: skip
 
+# -- the canary --------------------------------------------------------------------------------------------------------
+
+CANARY_CROSSES: Final = LogEvent(
+    "canary_crosses", INFO, "the canary crosses %(segment)s by %(trigger)s, under catalog %(catalog)s",
+    "What `pegel canary` does from here on.",
+)  # fmt: skip
+CANARY_IDLE: Final = LogEvent(
+    "canary_idle", ERROR, "the canary has nothing to cross: %(reason)s",
+    "There is no catalog yet, or none with a segment that can be crossed on schedule: nobody watches the whole way.",
+    pause_s=PAUSE_S, per=("reason",),
+)  # fmt: skip
+CANARY_UNSEEN: Final = LogEvent(
+    "canary_unseen", WARNING, "a crossing in partition %(partition)d: %(reason)s",
+    "Missed (`not_in_time`) or wrong (every other reason): what happens to it happens to customers' accounts.",
+    pause_s=PAUSE_S, per=("partition", "reason"),
+)  # fmt: skip
+CANARY_RETRIES: Final = LogEvent(
+    "canary_retries", WARNING, "the canary begins anew in %(seconds)g s: %(reason)s",
+    "The brokers cannot be worked with. Nothing is published meanwhile.",
+    pause_s=PAUSE_S, per=("reason",),
+)  # fmt: skip
+
 # -- this installation -------------------------------------------------------------------------------------------------
 
 CONNECTOR_SHADOWED: Final = LogEvent(

@@ -461,6 +461,18 @@ class LinkSettings(_Section):
     )
 
 
+class CanarySettings(_Section):
+    interval_s: float = Field(
+        60,
+        ge=1,
+        le=3_600,
+        description="How often the canary's account in each partition crosses its segment.",
+    )
+    timeout_s: float = Field(
+        60, ge=1, le=3_600, description="A crossing whose transition is not visible so long after its event is missed."
+    )
+
+
 class Settings(BaseSettings):
     """All settings. `Settings()` is the defaults; `load` reads the sources."""
 
@@ -484,6 +496,7 @@ class Settings(BaseSettings):
     engagement: EngagementSettings = Field(EngagementSettings(), description="Segments and time.")
     notify: NotifySettings = Field(NotifySettings(), description="Delivery of transitions.")
     links: LinkSettings = Field(LinkSettings(), description="Signed links in messages.")
+    canary: CanarySettings = Field(CanarySettings(), description="Accounts that cross a segment to show that all works.")
 
     @classmethod
     def settings_customise_sources(

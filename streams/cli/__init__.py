@@ -48,6 +48,7 @@ COMMANDS: Final[dict[str, str]] = {
     "dlq": "streams.cli.dlq",
     "erase": "streams.cli.erase",
     "doctor": "streams.cli.doctor",
+    "canary": "streams.cli.canary",
     "rebuild": "streams.cli.rebuild",
     "restore": "streams.cli.restore",
     "schemas": "streams.cli.schemas",
