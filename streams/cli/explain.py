@@ -75,7 +75,7 @@ def explain(
         identity_of(settings.intake).take,
         at_ms,
         follow_catalog=catalog is None,
-        only=account if alone else None,
+        takes=(lambda one: one == account) if alone else None,
     )
     if from_kafka:
         _read_kafka(run, settings, account)

@@ -2,23 +2,30 @@
 
 import sys
 from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from streams.cli.options import ConfigOption, say, settings_for
-from streams.cli.progress import PROGRESS_EVERY_LINES, reading
+from streams.cli.progress import shown
 from streams.errors import InvalidSchemaError, SettingsError
 
 if TYPE_CHECKING:
-    from streams.engine.found import Transition
     from streams.engine.program import Program
     from streams.replay.lines import LineReader
+    from streams.replay.peers import Peers, Takes
     from streams.replay.run import Replay
+    from streams.replay.spool import Entry
+    from streams.replay.take import Taken
+    from streams.settings import IntakeSettings
 
 app = typer.Typer()
 
 REPORTED_LINES_MAX: Final = 100
+JOBS_MAX: Final = 64
 DEFAULT_CATALOG: Final = "default"
 
 
@@ -39,6 +46,12 @@ def replay(
         typer.Option(metavar="TIME", help="The state as of then (RFC 3339): later arrivals are left out."),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first line that cannot be used.")] = False,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            min=1, max=JOBS_MAX, metavar="N", help="Share the accounts out to N processes; the output is the same."
+        ),
+    ] = 1,
     config: ConfigOption = None,
 ) -> None:
     """Decide segments over files of events, and write the transitions as NDJSON to standard output.
@@ -46,26 +59,95 @@ def replay(
     Lines are events as producers send them, or records dumped by `pegel dump` or `kcat -J`. Standard error gets what
     became of them.
     """
-    from schemas.transition import encode_transition  # noqa: PLC0415
-    from streams.engine.outgoing import wire_transition  # noqa: PLC0415
-    from streams.intake.agent import identity_of  # noqa: PLC0415
-    from streams.replay.lines import LineReader  # noqa: PLC0415
-    from streams.replay.run import Replay  # noqa: PLC0415
+    from streams.replay.lines import LineReader  # noqa: PLC0415 - as all imports here: `--help` needs none of it
 
-    identity = identity_of(settings_for(config).intake)
-    run = Replay(_program(catalog or DEFAULT_CATALOG), identity.take, _until(until), follow_catalog=catalog is None)
+    made = _Made(settings_for(config).intake, catalog, _until(until))
     try:
         reader = LineReader(files)
     except OSError as error:
         raise SettingsError(f"{error.filename}: {error.strerror}; name a file that can be read") from None
-    stopped = not _feed(run, reader, strict=strict)
-    transitions = run.finish()
-    for transition in transitions:
-        sys.stdout.buffer.write(encode_transition(wire_transition(transition, None)) + b"\n")
-    sys.stdout.buffer.flush()
-    _summarise(run, transitions)
-    if stopped:
+    if jobs > 1 and not all(Path(name).is_file() for name in files):
+        raise SettingsError(f"--jobs {jobs} reads the files {jobs} times: name files, or use --jobs 1")
+    with TemporaryDirectory(prefix="pegel-replay-") as folder:
+        if jobs == 1:
+            taken, entries = _alone(made, reader, Path(folder), strict=strict)
+        else:
+            taken, entries = _shared(made, reader, files, Path(folder), strict=strict, jobs=jobs)
+        told = _write(entries)
+    _summarise(taken, told)
+    if taken.stopped:
         raise typer.Exit(1)
+
+
+class _Made:
+    """Makes replays by the options."""
+
+    def __init__(self, intake: "IntakeSettings", catalog: str | None, until_ms: int | None) -> None:
+        self._intake = intake
+        self._program = _program(catalog or DEFAULT_CATALOG)
+        self._follow_catalog = catalog is None
+        self._until_ms = until_ms
+
+    def __call__(self, takes: "Takes | None" = None, peers: "Peers | None" = None) -> "Replay":
+        from streams.intake.agent import identity_of  # noqa: PLC0415
+        from streams.replay.run import Replay  # noqa: PLC0415
+
+        resolve = identity_of(self._intake).take
+        return Replay(
+            self._program, resolve, self._until_ms, follow_catalog=self._follow_catalog, takes=takes, peers=peers
+        )
+
+
+def _alone(made: _Made, reader: "LineReader", folder: Path, *, strict: bool) -> "tuple[Taken, Iterable[Entry]]":
+    from streams.replay.spool import Spool  # noqa: PLC0415
+    from streams.replay.take import take_files  # noqa: PLC0415
+    from streams.runtime.memory import settle  # noqa: PLC0415
+
+    spool, run = Spool(folder), made()
+    settle()
+    with shown(reader.bytes_total, "replay") as read_to:
+        taken = take_files(run, reader, spool, _Watch(read_to), strict=strict)
+    return taken, spool.entries()
+
+
+def _shared(
+    made: _Made, reader: "LineReader", files: Sequence[str], folder: Path, *, strict: bool, jobs: int
+) -> "tuple[Taken, Iterable[Entry]]":
+    from streams.replay.jobs import attend, started  # noqa: PLC0415
+    from streams.replay.spool import merged  # noqa: PLC0415
+    from streams.runtime.memory import settle  # noqa: PLC0415
+
+    settle()
+    with started(jobs, made, files, folder, strict=strict) as workers, shown(reader.bytes_total, "replay") as read_to:
+        taken, runs = attend(workers, _Watch(read_to))
+    return taken, merged(runs)
+
+
+class _Watch:
+    """Shows how far it is, and says which lines cannot be used."""
+
+    def __init__(self, read_to: Callable[[int], None]) -> None:
+        self.read_to = read_to
+        self._bad = 0
+
+    def refused(self, place: str, why: str) -> None:
+        self._bad += 1
+        if self._bad <= REPORTED_LINES_MAX:
+            say(f"{place}: {why}")
+        elif self._bad == REPORTED_LINES_MAX + 1:
+            say("further lines like these are counted, not shown")
+
+
+def _write(entries: "Iterable[Entry]") -> "Counter[tuple[str, str]]":
+    """Write what was found; how often which segment went which way, in the order of the first time."""
+    told: Counter[tuple[str, str]] = Counter()
+    out = sys.stdout.buffer
+    for _, _, _, segment, direction, value in entries:
+        told[segment, direction] += 1
+        out.write(value)
+        out.write(b"\n")
+    out.flush()
+    return told
 
 
 def _program(reference: str) -> "Program":
@@ -90,44 +172,21 @@ def _until(text: str | None) -> int | None:
     return until
 
 
-def _feed(run: "Replay", reader: "LineReader", *, strict: bool) -> bool:
-    """Feed all lines; False if a line stopped the run."""
-    from schemas.dead_letter import Rejected  # noqa: PLC0415
-
-    bad = 0
-    with reading(reader, "replay") as advance:
-        for count, line in enumerate(reader):
-            if count % PROGRESS_EVERY_LINES == 0:
-                advance()
-            try:
-                run.feed(line)
-            except Rejected as rejected:
-                bad += 1
-                if bad <= REPORTED_LINES_MAX:
-                    say(f"{line.place}: {rejected}")
-                elif bad == REPORTED_LINES_MAX + 1:
-                    say("further lines like these are counted, not shown")
-                if strict:
-                    return False
-    return True
-
-
-def _summarise(run: "Replay", transitions: "list[Transition]") -> None:
-    summary = run.summary
+def _summarise(taken: "Taken", told: "Counter[tuple[str, str]]") -> None:
+    summary = taken.summary
     outcomes = ", ".join(f"{count} {name}" for name, count in sorted(summary.outcomes.items())) or "no events"
-    say(f"{outcomes}; {run.accounts} accounts; {len(transitions)} transitions")
+    say(f"{outcomes}; {taken.accounts} accounts; {told.total()} transitions")
     for what, counted in (("control records", summary.controls), ("rejected", summary.rejected)):
         if counted:
-            shown = ", ".join(f"{name} {count}" for name, count in counted.most_common())
-            say(f"{what}: {counted.total()} ({shown})")
+            each = ", ".join(f"{name} {count}" for name, count in counted.most_common())
+            say(f"{what}: {counted.total()} ({each})")
     if summary.after_until:
         say(f"after --until: {summary.after_until}")
-    by_segment = Counter((transition.segment, transition.direction) for transition in transitions)
-    width = max((len(segment) for segment, _ in by_segment), default=0)
-    for segment in dict.fromkeys(segment for segment, _ in by_segment):
-        shown = "  ".join(
-            f"{direction} {by_segment[segment, direction]}"
+    width = max((len(segment) for segment, _ in told), default=0)
+    for segment in dict.fromkeys(segment for segment, _ in told):
+        ways = "  ".join(
+            f"{direction} {told[segment, direction]}"
             for direction in ("entered", "moved", "exited")
-            if by_segment[segment, direction]
+            if told[segment, direction]
         )
-        say(f"  {segment:<{width}}  {shown}")
+        say(f"  {segment:<{width}}  {ways}")

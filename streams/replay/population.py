@@ -6,14 +6,16 @@ look for each. Catalogs without rules about the population cost nothing.
 """
 
 from streams.engine.partition import Partition
-from streams.engine.population import Thresholds, percentiles_of
+from streams.engine.population import Thresholds
 from streams.limits import GRACE_MS
+from streams.replay.peers import Alone, Peers
 
 
 class DailyPopulation:
     """Takes the looks of one partition of plain events."""
 
-    def __init__(self) -> None:
+    def __init__(self, peers: Peers) -> None:
+        self._peers = peers
         self._next_day: int | None = None
 
     def arrived(self, arrival_ms: int, partition: Partition) -> None:
@@ -24,7 +26,7 @@ class DailyPopulation:
         if self._next_day is None:
             self._next_day = calendar.day_of(arrival_ms - GRACE_MS) + 1
         while calendar.start_of(self._next_day) + GRACE_MS <= arrival_ms:
-            look_and_rank(partition, calendar.start_of(self._next_day))
+            look_and_rank(partition, calendar.start_of(self._next_day), self._peers)
             self._next_day += 1
 
     def finish(self, until_ms: int, partition: Partition) -> None:
@@ -33,9 +35,10 @@ class DailyPopulation:
             self.arrived(until_ms, partition)
 
 
-def look_and_rank(partition: Partition, at_ms: int) -> None:
+def look_and_rank(partition: Partition, at_ms: int, peers: Peers | None = None) -> None:
     """Look at all accounts as of `at_ms`, and compare them with the percentiles of that."""
     looked = partition.look(at_ms)
-    columns = zip(partition.program.slots.ranked, looked.columns(), strict=True)
-    percentiles = {name: percentiles_of(column) for name, column in columns}
-    partition.apply_looked(Thresholds(at_ms, percentiles), looked)
+    percentiles = (peers or Alone()).percentiles([*looked.columns()])
+    partition.apply_looked(
+        Thresholds(at_ms, dict(zip(partition.program.slots.ranked, percentiles, strict=True))), looked
+    )

@@ -18,13 +18,14 @@ from schemas.control import CONTROL_HEADER, CatalogChange, Clock, ControlKind, E
 from schemas.dead_letter import Rejected, RejectReason
 from schemas.wire import WireEvent, decode_event
 from streams.engine.found import Transition
-from streams.engine.partition import Outcome, Partition
+from streams.engine.partition import LIVE_ACCOUNTS_MAX, Outcome, Partition
 from streams.engine.population import Thresholds as PopulationThresholds
 from streams.engine.program import Program, compile_catalog
 from streams.engine.record import account_of_key, file_arrival
 from streams.engine.rules.errors import CatalogError
 from streams.replay.envelope import Envelope, decode_envelope
 from streams.replay.lines import Line
+from streams.replay.peers import Alone, Peers, Takes
 from streams.replay.population import DailyPopulation
 from streams.runtime.headers import require_readable
 
@@ -59,22 +60,24 @@ class Replay:
         until: int | None = None,
         *,
         follow_catalog: bool = False,
-        only: str | None = None,
+        takes: Takes | None = None,
+        peers: Peers | None = None,
     ) -> None:
         """`follow_catalog`: catalog records of a dump say which rules apply, not `program`.
 
-        `only`: events of other accounts are left out, but for their ids and arrivals.
+        `takes`: events of other accounts are left out, but for their ids and arrivals; `peers`: those who take them.
         """
         self.summary = Summary()
         self._program = program
         self._follow_catalog = follow_catalog
-        self._only = only
+        self._takes = takes
+        self._peers = peers or Alone()
         self.seen_accounts: set[str] = set()  # at most SEEN_ACCOUNTS_MAX
         self._resolve = resolve
         self._until = until
         self._arrivals: tuple[int, int] | None = None
         self._partitions: dict[int, Partition] = {}
-        self._population = DailyPopulation()
+        self._population = DailyPopulation(self._peers)
         self._catalogued: set[int] = set()  # partitions of which a catalog record was seen
 
     @property
@@ -102,8 +105,21 @@ class Replay:
             self.summary.rejected[rejected.reason] += 1
             raise
 
+    def take_transitions(self) -> list[Transition]:
+        """Those found since the last call, in no order: for who does not wait for `finish` to have them all."""
+        return [one for partition in self._partitions.values() for one in partition.take_transitions()]
+
+    def rest(self) -> None:
+        """Keep no more accounts decoded than a worker does, if there are more.
+
+        Where rules rank accounts all are looked at every day: then they stay decoded.
+        """
+        for partition in self._partitions.values():
+            if len(partition) > LIVE_ACCOUNTS_MAX and not partition.program.slots.ranked:
+                partition.take_changes()
+
     def finish(self, at_ms: int | None = None) -> list[Transition]:
-        """Bring every account to `at_ms` (else `until`, else nowhere), and return all transitions in their order."""
+        """Bring every account to `at_ms` (else `until`, else nowhere); those not yet taken, in their order."""
         found: list[Transition] = []
         horizon = self._until if at_ms is None else at_ms
         for partition in self._partitions.values():
@@ -177,7 +193,7 @@ class Replay:
         self._catalogued.add(number)
         if not self._follow_catalog or change.version == partition.program.version:
             return
-        if change.content is None or (is_first and len(partition)):
+        if change.content is None or (is_first and self._peers.any(bool(len(partition)))):
             detail = f"the log ran under catalog {change.version}: give it with --catalog"
             raise Rejected(RejectReason.UNKNOWN_CONTROL, detail)
         try:
@@ -189,9 +205,9 @@ class Replay:
     def _apply(self, partition: int, account_id: str, event: WireEvent, raw: bytes, arrival_ms: int) -> None:
         if len(self.seen_accounts) < SEEN_ACCOUNTS_MAX:
             self.seen_accounts.add(account_id)
-        if self._only not in (None, account_id):
-            return
-        self.summary.outcomes[self._partition(partition).apply(account_id, event, raw, arrival_ms)] += 1
+        taken_by = self._partition(partition)  # it is there, whoever takes its accounts
+        if self._takes is None or self._takes(account_id):
+            self.summary.outcomes[taken_by.apply(account_id, event, raw, arrival_ms)] += 1
 
     def _is_included(self, arrival_ms: int) -> bool:
         if self._until is None or arrival_ms <= self._until:

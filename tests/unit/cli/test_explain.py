@@ -181,7 +181,7 @@ def test_wrong_usage_is_told(arguments: list[str], capsys: pytest.CaptureFixture
 
 
 def test_other_accounts_cost_no_state(files: tuple[str, str]) -> None:
-    followed = Replay(load_program("default"), Identity(None, learns=True).take, only="acme")
+    followed = Replay(load_program("default"), Identity(None, learns=True).take, takes="acme".__eq__)
     for line in LineReader([files[0]]):
         with suppress(Rejected):
             followed.feed(line)

@@ -125,8 +125,8 @@ def test_a_line_that_cannot_be_used_is_refused_with_its_reason(line: bytes, reas
     assert run.replay.accounts == 1, "the next line is taken"
 
 
-def test_only_one_account_can_be_asked_for() -> None:
-    run = Run(until=START + 9 * DAY, only="bolt").feed(event(START), event(START, account="bolt"))
+def test_only_some_accounts_can_be_asked_for() -> None:
+    run = Run(until=START + 9 * DAY, takes="bolt".__eq__).feed(event(START), event(START, account="bolt"))
     assert {account for account, _, _ in run.story()} == {"bolt"}
     assert run.replay.seen_accounts == {"acme", "bolt"}
 
