@@ -47,3 +47,5 @@ MEASURE_TEXT_CHARS_MAX: Final = 100
 GRACE_MS: Final = 60_000
 RETENTION_DAYS: Final = 92
 CLOCK_SKEW_NOTED_MS: Final = 5 * 60_000
+OVERDUE_COUNTED_MAX: Final = 1_000
+"""Deadlines of a partition that are looked at to see how many are overdue."""

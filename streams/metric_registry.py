@@ -172,8 +172,9 @@ class Metrics:
         return unknown
 
     def _declared(self, key: str, kind: Kind) -> tuple[Definition, Words]:
-        name, *words = key.split(":")
+        name, _, rest = key.partition(":")
         definition = self._definitions[name]
+        words = rest.split(":", max(0, len(definition.labels) - 1)) if rest else []
         if (definition.kind, definition.fed_by) != (kind, FedBy.STAGE) or len(words) != len(definition.labels):
             raise KeyError(key)
         for word, label in zip(words, definition.labels, strict=True):

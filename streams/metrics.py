@@ -10,9 +10,9 @@ first occurrence. Each worker process is one stage and says so in the label ``st
 no such label.
 
 A stage counts without knowing Prometheus: its ``counts`` maps ``name`` or ``name:word`` (``name:word:word``) to a
-total, its ``gauges`` maps such a name to a level. Names and words are those of the definitions here that are
-``fed_by`` the stage; the runtime exports the growth of the one, and of the other the sum or the greatest of the
-partitions.
+total, its ``gauges`` maps such a name to a level. The last word may hold colons of its own. Names and words are those
+of the definitions here that are ``fed_by`` the stage; the runtime exports the growth of the one, and of the other the
+sum or the greatest of the partitions.
 """
 
 from dataclasses import dataclass
@@ -24,6 +24,7 @@ from schemas.action import Reason
 from schemas.dead_letter import RejectReason
 from schemas.inbox import CommandKind
 from schemas.playbook import DESTINATIONS_MAX
+from streams.limits import OVERDUE_COUNTED_MAX
 from streams.runtime.failure import FailReason
 
 PREFIX: Final = "pegel_"
@@ -56,7 +57,6 @@ OTHER: Final = "_other"
 SEGMENTS_SHOWN_MAX: Final = 200
 PARTITIONS_SHOWN_MAX: Final = 256
 CATALOGS_SHOWN_MAX: Final = 4
-OVERDUE_COUNTED_MAX: Final = 10_000
 
 
 class Kind(StrEnum):
@@ -254,8 +254,8 @@ FRESH: Final = (
     ),
     _level(
         "overdue_deadlines",
-        f"Deadlines whose time has come by the clock but that did not fire; at most {OVERDUE_COUNTED_MAX:,} are "
-        "counted per partition.",
+        f"Deadlines whose time has come by the clock but that did not fire; of a partition at most "
+        f"{OVERDUE_COUNTED_MAX:,} are counted.",
         "Does time alone still move accounts (trial ends, silence)?",
         shown_by=ENGAGEMENT,
     ),
@@ -599,7 +599,8 @@ SERVICES: Final = (
     Definition(
         "canary_last_seen_timestamp_seconds",
         Kind.GAUGE,
-        "When the canary's transition was seen last, in seconds since 1970; 0 before the first time.",
+        "When the canary's transition was seen last in the partition where that is longest ago, in seconds since 1970; "
+        "before the first time, when the canary began.",
         "Since when does it not work?",
         (),
         CANARY,
@@ -609,11 +610,12 @@ SERVICES: Final = (
     Definition(
         "canary_partition_seen_timestamp_seconds",
         Kind.GAUGE,
-        "The same for the canary's account in each partition.",
-        "Which partition does not work?",
-        (PARTITION,),
+        "The same for each partition of the log; the canary has an account in each.",
+        "Which partition stands still?",
+        (Label("partition", whence=Whence.FOUND, words_max=PARTITIONS_SHOWN_MAX, means="the log's partitions"),),
         CANARY,
         "seconds",
+        over=Over.MAX,
         staged=False,
     ),
     Definition(

@@ -40,7 +40,8 @@ class PartitionRow(msgspec.Struct, array_like=True):
 
     `announced`: its log has a catalog record. `looked_day`: the latest day of which a sketch was sent. `decided_day`:
     the latest day whose thresholds were written. `catalog`, and `ranked_at` and `percentiles`, which are the
-    thresholds: in force before the first of the `pending` operations. `number`: of the latest operation.
+    thresholds: in force before the first of the `pending` operations. `number`: of the latest operation. `members`: how
+    many accounts are in each segment; None: nobody counted.
     """
 
     floor: int
@@ -53,6 +54,7 @@ class PartitionRow(msgspec.Struct, array_like=True):
     percentiles: dict[str, list[float]]
     number: int = 0
     pending: list[PendingRow] = []
+    members: dict[str, int] | None = None
 
 
 class SketchKey(msgspec.Struct, frozen=True, array_like=True):

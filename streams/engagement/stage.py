@@ -46,6 +46,7 @@ from schemas.membership import encode_membership
 from schemas.timestamps import format_ms
 from schemas.transition import (
     ANNOUNCE_HEADER,
+    Direction,
     WireTransition,
     encode_transition,
     facts_header,
@@ -55,6 +56,8 @@ from schemas.wire import decode_event
 from streams import log_events
 from streams.engagement import rows
 from streams.engagement.clock import ClockMode, ClockReason, PartitionClock
+from streams.engagement.levels import levels
+from streams.engagement.members import Members
 from streams.engagement.population import COORDINATOR, Coordinator, Look, Looks
 from streams.engagement.standing import operations_of, row_of, stored_percentiles, stored_program
 from streams.engine import codec
@@ -108,18 +111,22 @@ class EngagementStage:
         self._coordinator = Coordinator(config.partitions)
         self._outputs: list[Output] = []
         self._changes: list[tuple[bytes, bytes | None]] = []
+        self._fresh: list[tuple[int, str]] = []
         self._counts: Counter[str] = Counter()
+        self._members = Members()
+        self._caught_up = False
         self._announced = False
         self._row: bytes | None = None
         self._row_due = False  # something that only the partition's row remembers has changed
 
     @property
     def counts(self) -> Mapping[str, int]:
-        return {**self._counts, **{noted.value: count for noted, count in self._engine.counts.items()}}
+        shown = {f"transitions:{segment}:{way}": 0 for segment in self.program.ids for way in Direction}
+        return {**shown, **self._counts, **{noted.value: count for noted, count in self._engine.counts.items()}}
 
     @property
-    def gauges(self) -> Mapping[str, int]:
-        return {"state_rows": len(self._engine)}
+    def gauges(self) -> Mapping[str, float]:
+        return dict(levels(self._engine, self._clock, self._members.counts(), caught_up=self._caught_up))
 
     @property
     def program(self) -> Program:
@@ -157,6 +164,7 @@ class EngagementStage:
         if program.version == engine.program.version:
             program = engine.program
         basis = Basis(program, PopulationThresholds(row.ranked_at, row.percentiles))
+        self._members.restore(engine.count_members() if row.members is None else row.members)
         engine.resume(Standing(row.floor, basis, row.number, operations_of(row.pending, basis)))
 
     # Records
@@ -206,6 +214,9 @@ class EngagementStage:
             if log_events.LOGGER.isEnabledFor(log_events.DEBUG):
                 _tell(transition)
             self._counts[f"transitions:{found.segment}:{found.direction}"] += 1
+            self._members.note(found)
+            if found.arrived_at is not None:
+                self._fresh.append((found.arrived_at, transition.transition_id))
 
     # Control records
 
@@ -259,7 +270,7 @@ class EngagementStage:
                 key = erase.account_id.encode()
                 self._changes.append((rows.ACCOUNT + key, None))
                 self._outputs.append(Output(self._topics.membership, key, None))
-            self._engine.erase_account(erase.account_id)
+            self._members.forget(self._engine.erase_account(erase.account_id))
             self._changes.append((rows.ERASED_ACCOUNT + erase.account_id.encode(), b""))
         elif erase.user_id is not None:
             self._engine.tell_erased_user(erase.user_id)
@@ -277,6 +288,7 @@ class EngagementStage:
 
     def on_tick(self, now_ms: int, *, caught_up: bool) -> None:
         self._clock.tick(now_ms)
+        self._caught_up = caught_up
         if not self._announced and caught_up:
             self._announce_catalog(now_ms)
         reason, at = self._clock.time(caught_up=caught_up)
@@ -375,8 +387,9 @@ class EngagementStage:
             if row != self._row:
                 self._row = row
                 changes.append((rows.PARTITION, row))
+        fresh, self._fresh = self._fresh, []
         self._outputs, self._changes, self._row_due = [], [], False
-        return Drained(outputs, changes)
+        return Drained(outputs, changes, fresh)
 
     def _partition_row(self) -> bytes:
         standing = self._engine.standing()
@@ -393,6 +406,7 @@ class EngagementStage:
                 percentiles=stored_percentiles(thresholds),
                 number=standing.number,
                 pending=[row_of(number, operation) for number, operation in standing.pending],
+                members=self._members.counts(),
             )
         )
 

@@ -27,7 +27,8 @@ class Transition(msgspec.Struct, frozen=True, gc=False):
     """A change of membership. Times in ms UTC; `entered_at` is when the left membership began.
 
     `forecast` is how the membership entered ends if no record comes; None where none was entered, or none ends.
-    `announced`: of a catalog change that is to be told to people.
+    `announced`: of a catalog change that is to be told to people. `arrived_at`: when the record arrived that triggered
+    it; None where none did.
     """
 
     account_id: str
@@ -43,3 +44,4 @@ class Transition(msgspec.Struct, frozen=True, gc=False):
     entered_at: int | None
     forecast: Forecast | None = None
     announced: bool = False
+    arrived_at: int | None = None

@@ -105,6 +105,7 @@ class Partition:
         self._applied = 0
         self._live: dict[str, Live] = {}
         self._stored: dict[str, bytes] = {}
+        self.stored_bytes = 0  # of all accounts, as they were stored last
         self._passing: set[str] = set()  # decoded for an operation alone: stored again once they are taken
         self._changed: dict[str, None] = {}
         self._transitions: list[Transition] = []
@@ -186,7 +187,7 @@ class Partition:
             return Outcome.TOO_LATE
         # The next percentiles may give it the rank that the last ones gave, and yet not the one that it has now.
         account.ranks = None
-        found = evaluate(account_id, account, working, (record.message_id, record.kind))
+        found = evaluate(account_id, account, working, (record.message_id, record.kind), record.a)
         if found:
             self._transitions += found
         if account.next_at < self._scheduled.get(account_id, NEVER):
@@ -317,8 +318,7 @@ class Partition:
         if self._scheduled.get(account_id) != at:
             return None  # an entry that was overtaken by an earlier one
         del self._scheduled[account_id]
-        live = self._live.get(account_id)
-        next_at = codec.next_deadline(self._stored[account_id]) if live is None else live.account.next_at
+        next_at = self._next_at(account_id)
         if next_at > self._due_until:
             self._schedule(account_id, next_at)
             return None
@@ -340,7 +340,7 @@ class Partition:
         changed = live is not None and self._catch_up(account_id, live)
         if changed and account_id not in self._live:
             assert live is not None, "it was changed"
-            del self._stored[account_id]
+            live.stored_bytes = len(self._stored.pop(account_id))
             self._live[account_id] = live
             self._passing.add(account_id)
         self._reschedule(account_id)
@@ -359,8 +359,7 @@ class Partition:
         """An entry for an account that has lost its own, be it one that has to wait until nothing is pending."""
         if account_id in self._scheduled:
             return
-        live = self._live.get(account_id)
-        next_at = codec.next_deadline(self._stored[account_id]) if live is None else live.account.next_at
+        next_at = self._next_at(account_id)
         if next_at <= self._due_until:
             self._scheduled[account_id] = next_at
             self._aside.append((next_at, account_id))
@@ -399,6 +398,34 @@ class Partition:
         """The earliest moment at which a deadline may be due, in ms; `NEVER` if there is none."""
         return self._heap[0][0] if self._heap else NEVER
 
+    def pending_deadlines(self) -> int:
+        """How many accounts have a deadline."""
+        return len(self._scheduled)
+
+    def overdue(self, at_ms: int, looked_at_max: int) -> tuple[int, int]:
+        """How many deadlines up to `at_ms` have not fired, and the earliest of them; of so many entries at most.
+
+        A heap's entries up to a moment hang together at its top, so this takes no longer than there are such entries.
+        """
+        found, earliest = 0, NEVER
+        places = [0]
+        looked_at = 0
+        while places and looked_at < looked_at_max:
+            place = places.pop()
+            if place >= len(self._heap) or self._heap[place][0] > at_ms:
+                continue
+            looked_at += 1
+            places += (2 * place + 2, 2 * place + 1)
+            entry_at, account_id = self._heap[place]
+            if self._scheduled.get(account_id) == entry_at and (next_at := self._next_at(account_id)) <= at_ms:
+                found, earliest = found + 1, min(earliest, next_at)
+        return found, earliest
+
+    def _next_at(self, account_id: str) -> int:
+        """An account's true next deadline."""
+        live = self._live.get(account_id)
+        return codec.next_deadline(self._stored[account_id]) if live is None else live.account.next_at
+
     def _schedule(self, account_id: str, at: int) -> None:
         if at < NEVER:
             self._scheduled[account_id] = at
@@ -433,16 +460,21 @@ class Partition:
 
     # Erasure
 
-    def erase_account(self, account_id: str) -> None:
-        """Forget an account, and suppress its later events. What was pending had happened to it before."""
-        self._touch(account_id)
+    def erase_account(self, account_id: str) -> Sequence[str]:
+        """Forget an account, and suppress its later events. What was pending had happened to it before.
+
+        Returns the segments that it was in.
+        """
+        live = self._touch(account_id)
         self.erased_accounts.add(account_id)
+        self.stored_bytes -= 0 if live is None else live.stored_bytes
         self._live.pop(account_id, None)
         self._stored.pop(account_id, None)
         self._scheduled.pop(account_id, None)
         self._changed.pop(account_id, None)
         self._outdated.pop(account_id, None)
         self._passing.discard(account_id)
+        return [] if live is None else [*live.account.members]
 
     # State
 
@@ -459,6 +491,7 @@ class Partition:
             StateError: the bytes are of no version that can be read.
         """
         self._scheduled.pop(account_id, None)
+        self.stored_bytes += len(stored or b"") - len(self._stored.get(account_id, b""))
         if stored is None:
             self._stored.pop(account_id, None)
             self._outdated.pop(account_id, None)
@@ -499,7 +532,7 @@ class Partition:
         changes = []
         for account_id in [*self._changed] if accounts is None else accounts:
             del self._changed[account_id]
-            stored = codec.encode(self._live[account_id].account, self._state_version)
+            stored = self._encode(self._live[account_id])
             changes.append((account_id, stored))
             if account_id in self._passing:
                 self._passing.discard(account_id)
@@ -509,11 +542,18 @@ class Partition:
             account_id = next(iter(self._live))
             if account_id in self._sleepers:
                 self._sleepers.wake(account_id)
-            self._stored[account_id] = codec.encode(self._live.pop(account_id).account, self._state_version)
+            self._stored[account_id] = self._encode(self._live.pop(account_id))
         if self._outdated:
             for account_id, _ in changes:
                 self._outdated.pop(account_id, None)
         return changes
+
+    def _encode(self, live: Live) -> bytes:
+        """An account as it is to be stored."""
+        stored = codec.encode(live.account, self._state_version)
+        self.stored_bytes += len(stored) - live.stored_bytes
+        live.stored_bytes = len(stored)
+        return stored
 
     def is_outdated(self) -> bool:
         """Whether an account was last stored in another version."""
@@ -527,10 +567,12 @@ class Partition:
             if account_id in self._changed:
                 continue
             live = self._live.get(account_id)
-            account = codec.decode(self._stored[account_id]) if live is None else live.account
-            stored = codec.encode(account, self._state_version)
             if live is None:
-                self._stored[account_id] = stored
+                before = self._stored[account_id]
+                stored = self._stored[account_id] = codec.encode(codec.decode(before), self._state_version)
+                self.stored_bytes += len(stored) - len(before)
+            else:
+                stored = self._encode(live)
             renewed.append((account_id, stored))
         return renewed
 
@@ -553,6 +595,16 @@ class Partition:
 
     def has_changes(self) -> bool:
         return bool(self._changed or self._transitions)
+
+    def count_members(self) -> dict[str, int]:
+        """How many accounts are in each segment. Decodes every account for the moment."""
+        counted: dict[str, int] = {}
+        for account_id in self.account_ids():
+            live = self._live.get(account_id)
+            account = codec.decode(self._stored[account_id]) if live is None else live.account
+            for segment in account.members:
+                counted[segment] = counted.get(segment, 0) + 1
+        return counted
 
     def traits_of(self, account_id: str) -> Mapping[str, tuple[int, Any]]:
         """The traits of an account that has just changed, each with its time; nothing is done to it."""
@@ -578,6 +630,7 @@ class Partition:
             if stored is None:
                 return None
             live = self._live[account_id] = self._decoded(self._decode(stored))
+            live.stored_bytes = len(stored)
         elif account_id in self._sleepers:
             self._sleepers.wake(account_id)
         live.scratch = None

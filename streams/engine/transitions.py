@@ -18,17 +18,21 @@ from streams.engine.rules.expression import Node, Op
 from streams.engine.working import Working
 
 
-def evaluate(account_id: str, account: Account, working: Working, trigger: Trigger) -> list[Transition]:
+def evaluate(
+    account_id: str, account: Account, working: Working, trigger: Trigger, arrived_at: int | None = None
+) -> list[Transition]:
     """Evaluate at `account.now`, update memberships and `account.next_at`; return what changed, in catalog order."""
     working.roll(working.program.calendar.day_of(account.now))
     members, next_at = decide(account, working)
     account.next_at = min(next_at, working.next_edge_at())
     if members == working.members:
         return []
-    return _emit(account_id, account, working, members, trigger)
+    return _emit(account_id, account, working, members, trigger, arrived_at)
 
 
-def _emit(account_id: str, account: Account, working: Working, members: int, trigger: Trigger) -> list[Transition]:
+def _emit(
+    account_id: str, account: Account, working: Working, members: int, trigger: Trigger, arrived_at: int | None
+) -> list[Transition]:
     """Take the new memberships over, then say what changed: a forecast may count on any of them."""
     program, now, before = working.program, account.now, working.members
     changed = before ^ members
@@ -56,6 +60,7 @@ def _emit(account_id: str, account: Account, working: Working, members: int, tri
                 trigger,
                 since[place],
                 forecast_of(segment, account, working) if entered else None,
+                arrived_at=arrived_at,
             )
         )
     return found

@@ -75,6 +75,7 @@ class Planner:
         assert fresh is not None, "a stage that took records writes its own row"
         self._row = merged_row(partition_row(old), fresh)
         self._program = rebuilt.program
+        self._members: Counter[str] = Counter()
         self._plan = Plan()
 
     def plan(self, memberships: Mapping[str, WireMembership]) -> Plan:
@@ -99,10 +100,13 @@ class Planner:
             self._plan.accounts[ERASED] += 1
         elif fresh is not None:
             outdated = stored is not None and codec.version_of(stored) != self._state_version
-            self._rebuilt_account(account_id, codec.decode(fresh), readable(stored), membership, outdated=outdated)
+            account = codec.decode(fresh)
+            self._rebuilt_account(account_id, account, readable(stored), membership, outdated=outdated)
+            self._members.update([*account.members])
         elif stored is not None:
             self._plan.accounts[KEPT] += 1
             kept = readable(stored)
+            self._members.update([] if kept is None else [*kept.members])
             if kept is not None and codec.version_of(stored) != self._state_version:
                 self._store(account_id, kept)
 
@@ -154,7 +158,7 @@ class Planner:
                 changes.append((key, value))
         if not self._rebuilt.cut:
             changes += [(key, None) for key in old if key.startswith(rows.SKETCH) and key not in new]
-        row = msgspec.msgpack.encode(self._row)
+        row = msgspec.msgpack.encode(msgspec.structs.replace(self._row, members=dict(sorted(self._members.items()))))
         if old.get(rows.PARTITION) != row:
             changes.append((rows.PARTITION, row))
 
@@ -187,7 +191,13 @@ def seed_of(old: Mapping[bytes, bytes | None]) -> Rows:
     if row is not None:
         seed[rows.PARTITION] = msgspec.msgpack.encode(
             msgspec.structs.replace(
-                row, floor=MINUS_INFINITY, newest_arrival=MINUS_INFINITY, decided_day=None, number=0, pending=[]
+                row,
+                floor=MINUS_INFINITY,
+                newest_arrival=MINUS_INFINITY,
+                decided_day=None,
+                number=0,
+                pending=[],
+                members={},
             )
         )
     return seed

@@ -121,7 +121,9 @@ class AckedWriter(BatchingWriter):
         await self._group.hold()
         await self._look_if_quiet()
         await self._append(transaction.changes, transaction.position)
+        began = time.monotonic()
         await self._group.commit(self._input, transaction.position)
+        self.commit_took_s = time.monotonic() - began
 
     async def _look_if_quiet(self) -> None:
         if self._clock() - self._wrote_at > LOOK_AFTER_S:

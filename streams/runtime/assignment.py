@@ -43,6 +43,7 @@ class Notes(Protocol):
 
     def note_revoked(self) -> None: ...
     def note_restored(self, rows: int, seconds: float) -> None: ...
+    def note_lost(self, records: int) -> None: ...
     def note_dropped(self, partition: Partition) -> None: ...
 
 
@@ -108,9 +109,9 @@ class Assignment:
     async def retain(self, assigned: Collection[int]) -> None:
         """Drop every partition that is not assigned any more."""
         self.assigned = frozenset(assigned)
-        gone = [partition for number, partition in self._held.items() if number not in self.assigned]
-        if await self._drop(gone):
-            log_events.GIVEN_UP.tell(partitions=sorted(partition.number for partition in gone))
+        gone = [number for number in sorted(self._held) if number not in self.assigned]
+        if await self._drop([self._held[number] for number in gone]):
+            log_events.GIVEN_UP.tell(partitions=gone)
             memory.settle()  # nothing here refers to them any more
 
     async def load(self, numbers: Collection[int], read_committed: ReadCommitted) -> bool:
@@ -158,8 +159,10 @@ class Assignment:
                 await self._loader.repair(self.loadings, is_current)
             offsets = await read_committed([partition.number for partition in fresh])
             for partition, loading in zip(fresh, self.loadings, strict=True):
-                partition.next = start_offset(loading, offsets[partition.number])
-                partition.committed = offsets[partition.number] or 0
+                committed = offsets[partition.number]
+                partition.next = start_offset(loading, committed)
+                partition.committed = committed or 0
+                self._notes.note_lost(records_lost(loading, committed))
             seconds, rows = time.monotonic() - started, sum(loading.rows for loading in self.loadings)
             log_events.LOADED.tell(partitions=len(fresh), rows=rows, seconds=round(seconds, 3))
             self._notes.note_restored(rows, seconds)
@@ -217,6 +220,12 @@ class Assignment:
             await asyncio.wait_for(partition.writer.stop(), CLOSE_S)
         except TimeoutError:
             log_events.PRODUCER_SLOW.tell(partition=partition.number)
+
+
+def records_lost(loading: Loading, committed: int | None) -> int:
+    """How many records retention deleted between where the state ends and where the log begins by now."""
+    start = max(committed or 0, loading.position)
+    return max(0, loading.input_begin - start) if start else 0
 
 
 def start_offset(loading: Loading, committed: int | None) -> int:

@@ -2,14 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from streams import log_events
 from streams.metric_registry import Metrics
+from streams.metrics import HISTORY_S
 from streams.runtime.assignment import Assignment
+from streams.runtime.failure import FailReason
 from streams.runtime.flush import FlushNote
 from streams.runtime.partition import Partition
+from streams.runtime.progress import progress
 
 EXPORT_S: Final = 1.0
 
@@ -25,14 +28,27 @@ class Exporter:
 
     def note_flush(self, note: FlushNote) -> None:
         self._metrics.histogram("flush_duration_seconds").observe(note.seconds)
+        self._metrics.histogram("commit_duration_seconds").observe(note.commit_seconds)
         self._metrics.histogram("flush_records").observe(note.outputs + note.changes)
         self._metrics.counter("changelog_rows").inc(note.changes)
         for topic, count in note.topics.items():
             self._metrics.counter("outputs", topic).inc(count)
+        if note.fresh:
+            now_s = self._wall_s()
+            self._metrics.batch_histogram("freshness_seconds").observe(freshness(note.fresh, now_s), now_s)
 
     def note_restored(self, rows: int, seconds: float) -> None:
         self._metrics.counter("restored_rows").inc(rows)
         self._metrics.gauge("restore_seconds").set(seconds)
+
+    def note_lost(self, records: int) -> None:
+        self._metrics.counter("records_lost").inc(records)
+
+    def note_failure(self, reason: FailReason) -> None:
+        self._metrics.counter("failures", reason.value).inc()
+
+    def note_loop_delay(self, seconds: float) -> None:
+        self._metrics.histogram("loop_delay_seconds").observe(seconds)
 
     def note_revoked(self) -> None:
         self._metrics.counter("rebalances").inc()
@@ -52,7 +68,11 @@ class Exporter:
         for partition in partitions:
             self._export_counts(partition)
         self._complain(metrics.set_stage_levels(partition.stage.gauges for partition in partitions))
+        now_ms = int(self._wall_s() * 1000)
         metrics.levels("lag_records", {(str(one.number),): one.lag() or 0 for one in partitions})
+        metrics.levels("lag_seconds", {(str(one.number),): one.lag_ms(now_ms) / 1000 for one in partitions})
+        loadings = assignment.loadings
+        metrics.gauge("restore_progress_ratio").set(progress(loadings, 0.0).percent / 100 if loadings else 1)
         metrics.gauge("held_records").set(sum(one.records_held for one in partitions))
         metrics.gauge("partitions").set(len(assignment.active()))
         metrics.gauge("ready").set(assignment.settled)
@@ -80,3 +100,10 @@ class Exporter:
         for name in set(names) - self._unknown:
             self._unknown.add(name)
             log_events.METRIC_UNDECLARED.tell(name=name)
+
+
+def freshness(fresh: Sequence[tuple[int, str | None]], now_s: float) -> list[tuple[float, str | None]]:
+    """From the timestamps of records to the age of what they led to, now that it is committed; no history."""
+    now_ms = now_s * 1000
+    from_ms = now_ms - HISTORY_S * 1000
+    return [((now_ms - at_ms) / 1000 if at_ms < now_ms else 0.0, told) for at_ms, told in fresh if at_ms >= from_ms]

@@ -54,7 +54,8 @@ class RuntimeFailure(Exception):  # noqa: N818 - a state, not only an error
 class FailStop:
     """The latch. Used from the event loop's thread alone."""
 
-    def __init__(self, on_fail: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, on_fail: Callable[[FailReason], None] = lambda _: None) -> None:
+        """`on_fail` is told of the first failure, once."""
         self._on_fail = on_fail
         self.reason: FailReason | None = None
         self._happened = asyncio.Event()
@@ -69,7 +70,7 @@ class FailStop:
             return
         self.reason = reason
         log_events.WORKER_STOPS.tell(reason=reason.value, error=named(error), stack=places(error))
-        self._on_fail()
+        self._on_fail(reason)
         self._happened.set()
 
     def check(self) -> None:

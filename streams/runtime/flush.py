@@ -21,7 +21,7 @@ nor in the log. Any error in it, and cancellation too, is the end of the worker.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
@@ -50,6 +50,9 @@ class FlushNote:
     changes: int
     topics: Mapping[str, int]
     """Outputs by topic."""
+    commit_seconds: float = 0.0
+    fresh: Sequence[tuple[int, str | None]] = ()
+    """As in `Transaction`."""
 
     @property
     def outputs(self) -> int:
@@ -178,10 +181,12 @@ class Flusher:
                 partition.committed = transaction.position
                 partition.flush_waits_since = None
                 partition.flush_took_s = self._clock() - started
-                self._note(_noted(transaction, partition.flush_took_s))
+                self._note(_noted(transaction, partition))
         except BaseException as error:  # noqa: BLE001 - cancellation too leaves captured output in nobody's hands
             self._failure.fail(FailReason.FLUSH, error)
 
 
-def _noted(transaction: Transaction, seconds: float) -> FlushNote:
-    return FlushNote(seconds, len(transaction.changes), Counter(output.topic for output in transaction.outputs))
+def _noted(transaction: Transaction, partition: Partition) -> FlushNote:
+    topics = Counter(output.topic for output in transaction.outputs)
+    commit_s = partition.writer.commit_took_s
+    return FlushNote(partition.flush_took_s, len(transaction.changes), topics, commit_s, transaction.fresh)

@@ -24,6 +24,7 @@ makes of it (``Stage.position``), read together with ``Stage.drain`` without an 
 
 import asyncio
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -39,6 +40,8 @@ from streams.runtime.transaction import Transaction, Writer
 
 BATCHES_UNDER_WAY_MAX: Final = 2
 """Handed out but not yet applied, per partition: keeps the agent busy, and bounds what a saturated stage still gets."""
+SAMPLES_MAX: Final = 8
+"""Records of a flush whose age at its commit is measured, where the stage itself says nothing."""
 
 offset_of = attrgetter("offset")
 
@@ -107,6 +110,12 @@ class Partition:
         self.times_overlooked = 0
         """Times that others no longer waited for it."""
         self._shelf = Shelf()
+        self._under_way_ms: deque[int] = deque()
+        """Of the batches under way: the timestamp of the first record."""
+        self._applied_ms: int | None = None
+        """Timestamp of the last record that was applied."""
+        self._samples: deque[tuple[int, int]] = deque()
+        """Offset and timestamp of some records that were applied and not committed: the first and last of batches."""
         self._silent_since: float | None = None
         self._awaited_since: float | None = None
 
@@ -118,6 +127,7 @@ class Partition:
         self._given_out = self._taken = 0
         self._read_to, self._visible_end = self.next, None
         self._shelf.clear()
+        self._under_way_ms.clear()
         self._silent_since = self._awaited_since = None
         self.waits_for_others = False
 
@@ -131,6 +141,7 @@ class Partition:
         assert records, "nothing may be handed out"
         self._silent_since = self._awaited_since = None
         self._given_out += 1
+        self._under_way_ms.append(records[0].timestamp)
         return Batch(self.number, self._epoch, self._given_out, records)
 
     def place(self, now_s: float) -> Place:
@@ -185,6 +196,7 @@ class Partition:
                 f"partition {self.number}: batch {batch.number} came after {self._taken}; one was lost or repeated"
             )
         self._taken = batch.number
+        self._under_way_ms.popleft()
         records = batch.records
         if records and records[0].offset < self.next:
             records = records[bisect_left(records, self.next, key=offset_of) :]
@@ -192,6 +204,9 @@ class Partition:
             self.stage.apply(records)
             self.next = records[-1].offset + 1
             self.records_applied += len(records)
+            self._applied_ms = records[-1].timestamp
+            if len(self._samples) < SAMPLES_MAX:
+                self._samples += ((one.offset, one.timestamp) for one in (records[0], records[-1]))
         self.has_work()
         return Verdict.APPLIED
 
@@ -212,6 +227,17 @@ class Partition:
             return None
         applied_to = self._read_to if self.under_way == 0 and not self._shelf else self.next
         return max(0, self._visible_end - applied_to)
+
+    def lag_ms(self, now_ms: int) -> int:
+        """Age of the oldest record that can be read but was not applied; 0 if there is none.
+
+        Of a record that was not fetched yet only this is known: it is no older than the last one that was applied.
+        """
+        if not self.lag():
+            return 0
+        oldest = self._under_way_ms[0] if self._under_way_ms else self._shelf.next_ms if self._shelf else None
+        oldest = self._applied_ms if oldest is None else oldest
+        return 0 if oldest is None else max(0, now_ms - oldest)
 
     def caught_up(self) -> bool:
         return self.lag() == 0
@@ -238,4 +264,15 @@ class Partition:
         drained = self.stage.drain()
         if not drained.outputs and not drained.changes and position == self.committed:
             return None
-        return Transaction(drained.outputs, drained.changes, position)
+        samples = self._take_samples(position)
+        if drained.fresh is not None:
+            return Transaction(drained.outputs, drained.changes, position, drained.fresh)
+        led_to_nothing = not drained.outputs and not drained.changes
+        return Transaction(drained.outputs, drained.changes, position, () if led_to_nothing else samples)
+
+    def _take_samples(self, position: int) -> list[tuple[int, None]]:
+        """The timestamps of the sampled records below a position."""
+        samples: list[tuple[int, None]] = []
+        while self._samples and self._samples[0][0] < position:
+            samples.append((self._samples.popleft()[1], None))
+        return samples

@@ -86,6 +86,11 @@ class Drained:
 
     A key is never empty: the empty key is the runtime's own row.
     """
+    fresh: Sequence[tuple[int, str]] | None = None
+    """Of each transition among the outputs that a record led to: when the record arrived, and the transition's id.
+
+    ``None``: the stage does not say how fresh its outputs are, and the runtime takes samples.
+    """
 
 
 class Stage(Protocol):
@@ -100,8 +105,8 @@ class Stage(Protocol):
         ...
 
     @property
-    def gauges(self) -> Mapping[str, int]:
-        """Present levels, by gauge name (``state_rows``, ``name:word``); the runtime exports their sum."""
+    def gauges(self) -> Mapping[str, float]:
+        """Present levels, by gauge name (``state_rows``, ``name:word``); exported is their sum, or the greatest."""
         ...
 
     def restore(self, key: bytes, value: bytes | None) -> None:

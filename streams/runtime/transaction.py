@@ -48,10 +48,17 @@ class Transaction:
     outputs: Sequence[Output]
     changes: Sequence[Row]
     position: int
+    fresh: Sequence[tuple[int, str | None]] = ()
+    """Of some outputs: the timestamp of the record that led to it, ms UTC, and of a transition its id."""
 
 
 class Writer(Protocol):
     """Commits the flushes of one input partition, one at a time."""
+
+    @property
+    def commit_took_s(self) -> float:
+        """How long the commit of the last flush took: the last step, after which it counts."""
+        ...
 
     async def start(self) -> None:
         """Fence every earlier owner and finish what it left open."""
@@ -91,6 +98,7 @@ class BatchingWriter:
         self._input = TopicPartition(input_topic, partition)
         self._changelog = TopicPartition(changelog_topic, partition)
         self._partitions: dict[str, int] = {}
+        self.commit_took_s = 0.0
 
     async def start(self) -> None:
         await self._producer.start()
@@ -186,7 +194,9 @@ class TransactionalWriter(BatchingWriter):
             await self._delivered(packer.batches())
             offsets = {self._input: OffsetAndMetadata(transaction.position, "")}
             await producer.send_offsets_to_transaction(offsets, self._group)
+            began = time.monotonic()
             await producer.commit_transaction()
+            self.commit_took_s = time.monotonic() - began
         except ProducerFenced as error:
             raise RuntimeFailure(
                 f"another process owns partition {self._input.partition} now: this one was silent for longer than the "

@@ -4,13 +4,17 @@ Plain numbers that only grow: no locks are needed to read them, and a thread can
 """
 
 import asyncio
+import time
+from collections.abc import Callable
 from typing import Final
 
 BEAT_S: Final = 0.5
 
 
 class Vitals:
-    def __init__(self) -> None:
+    def __init__(self, note_delay: Callable[[float], None] = lambda _: None) -> None:
+        """`note_delay` is told, at each beat, how much later than it should the loop came back to it."""
+        self._note_delay = note_delay
         self.beats = 0
         """Turns of the event loop."""
         self.polls = 0
@@ -23,4 +27,6 @@ class Vitals:
         """Beat for ever."""
         while True:
             self.beats += 1
+            began = time.monotonic()
             await asyncio.sleep(BEAT_S)
+            self._note_delay(max(0.0, time.monotonic() - began - BEAT_S))

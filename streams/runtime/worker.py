@@ -104,10 +104,16 @@ class _Life:
 
     async def live(self) -> int:
         spec, options = self._spec, self._options
-        failure, stop, vitals = FailStop(logs.hush), StopSignal(options.shutdown_timeout_s), Vitals()
-        stop.install()
         metrics = Metrics(spec.name, {"topic": spec.output_topics, **spec.metric_words})
         exporter = Exporter(metrics)
+        vitals, stop = Vitals(exporter.note_loop_delay), StopSignal(options.shutdown_timeout_s)
+        stop.install()
+
+        def on_fail(reason: FailReason) -> None:
+            logs.hush()
+            exporter.note_failure(reason)
+
+        failure = FailStop(on_fail)
         group = ConsumerGroup(Membership(options.session_timeout_ms, options.instance_id, failure))
         new_writer, loader = durability(spec, options, group)
         assignment = Assignment(

@@ -69,7 +69,7 @@ def days(draw: st.DrawFn) -> list[Step | Control | Look]:
     return [*steps, Look(looked + 200 * DAY), Look(looked + 201 * DAY)]
 
 
-def _erase(account_id: str) -> Callable[[Partition], None]:
+def _erase(account_id: str) -> Callable[[Partition], object]:
     return lambda partition: partition.erase_account(account_id)
 
 

@@ -191,6 +191,9 @@ class SimWorker:
     def note_restored(self, rows: int, seconds: float) -> None:
         self._trace.note(self.name, "restored", rows)
 
+    def note_lost(self, records: int) -> None:
+        assert not records, "no retention here"
+
     def note_dropped(self, partition: Partition) -> None:
         self._trace.note(self.name, "dropped", partition.number)
 

@@ -40,7 +40,7 @@ class FakeStage:
         self.outputs: list[Output] = []
         self.error: Exception | None = None
         self.counts: Mapping[str, int] = {}
-        self.gauges: Mapping[str, int] = {}
+        self.gauges: Mapping[str, float] = {}
         self.ticks: list[bool] = []
 
     def restore(self, key: bytes, value: bytes | None) -> None:
@@ -88,6 +88,7 @@ class FakeWriter:
     error: BaseException | None = None
     gate: asyncio.Event | None = None
     writing: int = 0
+    commit_took_s: float = 0.0
 
     async def start(self) -> None:
         self.events.append("fence")

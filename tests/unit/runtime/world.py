@@ -58,6 +58,10 @@ class World:
     def note_restored(self, rows: int, seconds: float) -> None:
         self.events.append("restored")
 
+    def note_lost(self, records: int) -> None:
+        if records:
+            self.events.append(f"lost {records}")
+
     def note_dropped(self, partition: Partition) -> None:
         self.events.append(f"dropped {partition.number}")
 
