@@ -8,13 +8,16 @@
 A check says the first few places; `pegel topics show` and the groups' own tools have them all.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from streams.doctor.facts import Compared, Facts, Verdict
+from streams.doctor.facts import Compared, Facts, StateFacts, Verdict
+from streams.engine.codec import VERSION
 from streams.limits import RETENTION_DAYS
+from streams.runtime.client_names import version_of_reader
 from streams.topic_admin import Difference, DifferenceKind, differences
 
 PLACES_SHOWN_MAX: Final = 4
@@ -284,6 +287,28 @@ def workers(facts: Facts) -> Finding:
     return ok(", ".join(f"{one.stage} {len(facts.groups[one.stage].members)}" for one in facts.stages))
 
 
+def versions(facts: Facts) -> Finding:
+    """Workers say their version in their names."""
+    found = {
+        one.stage: Counter(version_of_reader(member.client) or "unnamed" for member in facts.groups[one.stage].members)
+        for one in facts.stages
+    }
+    running = sorted({version for counted in found.values() for version in counted})
+    if not running:
+        return ok(f"nobody at work; this is {facts.version}")
+    if running == [facts.version]:
+        return ok(f"all workers are of {facts.version}, as this program")
+    listed = ", ".join(
+        f"{stage} {' and '.join(f'{version} ({count})' for version, count in sorted(counted.items()))}"
+        for stage, counted in found.items()
+        if counted
+    )
+    return warn(
+        f"workers and this program, {facts.version}, are not all of one version: {listed}",
+        "bring the upgrade to its end: courier, router, engagement, intake (docs/operations.md, Upgrade)",
+    )
+
+
 def static_members(facts: Facts) -> Finding:
     nameless = [
         f"{one.stage} ({count})"
@@ -348,8 +373,8 @@ def state_readable(facts: Facts) -> Finding:
     unreadable = sum(one.unreadable for one in state.partitions)
     if unreadable:
         return fail(
-            f"{_counted(unreadable, 'row')} of another version or damaged: no worker can load them",
-            f"run the version that wrote them, or {REBUILD}",
+            f"{_counted(unreadable, 'row')} of another version or damaged: no worker of {facts.version} can load them",
+            f"run the version that wrote them (docs/operations.md, Upgrade), or {REBUILD}",
         )
     stray = [f"{one.stray} in partition {one.partition}" for one in state.partitions if one.stray]
     if stray and _has_transactions(facts):
@@ -357,7 +382,23 @@ def state_readable(facts: Facts) -> Finding:
             f"rows that no flush ended with, so somebody else wrote them: {_some(stray)}; no worker can load them",
             REBUILD,
         )
-    return ok(f"{sum(one.accounts for one in state.partitions)} rows of accounts")
+    return _one_version(facts, state)
+
+
+def _one_version(facts: Facts, state: StateFacts) -> Finding:
+    """Whether all accounts are stored as the settings say: the end of an upgrade, and of the way back."""
+    outdated = sum((Counter(one.outdated) for one in state.partitions), Counter[int]())
+    if outdated:
+        listed = ", ".join(f"{count} in version {version}" for version, count in sorted(outdated.items()))
+        return warn(
+            f"accounts are to be stored in version {state.version}, but are yet: {listed}",
+            "let the engagement workers run: they store them anew; if the number stays, they are of another version of "
+            "pegel, or their engagement.state_version is another",
+        )
+    rows = f"{sum(one.accounts for one in state.partitions)} rows of accounts, all in version {state.version}"
+    if facts.settings.engagement.state_version is not None:
+        return ok(f"{rows}, as engagement.state_version says; without it: {VERSION}")
+    return ok(rows)
 
 
 def catalogs_agree(facts: Facts) -> Finding:
@@ -442,6 +483,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "partitions": partitions_healthy,
     "open-transactions": open_transactions,
     "workers": workers,
+    "versions": versions,
     "static-members": static_members,
     "lag": lag,
     "positions": positions,

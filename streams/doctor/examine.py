@@ -7,6 +7,7 @@ from streams.doctor.facts import Facts
 from streams.doctor.gather import gather
 from streams.doctor.sample import Sample
 from streams.doctor.state import OnTotal, examine_state
+from streams.engagement.agent import state_version_of
 from streams.rebuild.configured import configured_program
 from streams.rebuild.log import LogReader, OnRead
 from streams.settings import Settings
@@ -29,6 +30,6 @@ def _with_state(settings: Settings, facts: Facts, sample: Sample, on_total: OnTo
     if partitions != facts.topics[topics.accounts_changelog].partitions:
         return facts
     with LogReader(settings.kafka, on_read) as reader:
-        return replace(
-            facts, state=examine_state(reader, topics, partitions, sample, configured_program(settings), on_total)
-        )
+        program, version = configured_program(settings), state_version_of(settings)
+        state = examine_state(reader, topics, partitions, sample, program, on_total, version)
+    return replace(facts, state=state)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from streams.engine.codec import VERSION
 from streams.settings import Settings
 from streams.topic_admin import TopicState
 from streams.topics import Topics, TopicSpec
@@ -114,6 +115,8 @@ class StatePartition:
     catalog: tuple[str, str] | None
     """Name and version of the catalog in force."""
     log_begin: int
+    outdated: Mapping[int, int] = field(default_factory=dict)
+    """By version: accounts that are stored in another one than the settings say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,8 @@ class StateFacts:
     partitions: tuple[StatePartition, ...]
     compared: tuple[Compared, ...]
     records_read: int
+    version: int = VERSION
+    """In which the settings say that accounts are stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +136,7 @@ class Facts:
 
     settings: Settings
     version: str
+    """Of this program."""
     brokers: int
     controller: int | None
     features: Mapping[str, int] | None

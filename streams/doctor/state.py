@@ -9,8 +9,9 @@ The membership records are read after the state. One that is behind its account 
 written meanwhile, unless nobody writes.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -44,6 +45,8 @@ class _Changelog:
     unreadable: int = 0
     stray: int = 0
     row: bytes | None = None
+    outdated: dict[bytes, int] = field(default_factory=dict)
+    """Accounts that are stored in another version than they should be, with that version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +59,18 @@ class _Sides:
 
 
 def examine_state(
-    reader: LogReader, topics: Topics, partitions: int, sample: Sample, program: Program, on_total: OnTotal
+    reader: LogReader,
+    topics: Topics,
+    partitions: int,
+    sample: Sample,
+    program: Program,
+    on_total: OnTotal,
+    state_version: int = codec.VERSION,
 ) -> StateFacts:
     """Read everything and compare; `program` is for a log that names no catalog."""
-    changelogs = [_read_changelog(reader, topics, number, sample, on_total) for number in range(partitions)]
+    changelogs = [
+        _read_changelog(reader, topics, number, sample, on_total, state_version) for number in range(partitions)
+    ]
     for one in changelogs:
         on_total(max(0, (one.position or 0) - one.log.begin))
     sides = [_sides(reader, topics, one, partitions, sample, program) for one in changelogs]
@@ -75,10 +86,12 @@ def examine_state(
         compared.append(Compared(account_id, partition, home, verdict, fields, wrong))
     read = sum(one.position or 0 for one, side in zip(changelogs, sides, strict=True) if side.fresh is not None)
     facts = tuple(_facts_of(one, side) for one, side in zip(changelogs, sides, strict=True))
-    return StateFacts(facts, tuple(compared), read)
+    return StateFacts(facts, tuple(compared), read, state_version)
 
 
-def _read_changelog(reader: LogReader, topics: Topics, partition: int, sample: Sample, on_total: OnTotal) -> _Changelog:
+def _read_changelog(
+    reader: LogReader, topics: Topics, partition: int, sample: Sample, on_total: OnTotal, state_version: int
+) -> _Changelog:
     ending = reader.ending(topics.accounts_changelog, partition)
     extent = reader.extent(topics.accounts_changelog, partition)
     found = _Changelog(partition, reader.extent(topics.account_events, partition))
@@ -91,6 +104,10 @@ def _read_changelog(reader: LogReader, topics: Topics, partition: int, sample: S
         elif key.startswith(rows.ACCOUNT):
             found.accounts += 1
             found.unreadable += value is not None and not _is_readable(value)
+            if value is None or codec.version_of(value) == state_version:
+                found.outdated.pop(key, None)
+            else:
+                found.outdated[key] = codec.version_of(value)
             sample.saw_row((partition, key[len(rows.ACCOUNT) :].decode()), value)
     return found
 
@@ -166,7 +183,10 @@ def _memberships(
 
 def _facts_of(one: _Changelog, side: _Sides) -> StatePartition:
     catalog = None if one.row is None else (side.kept.program.catalog.name, side.kept.program.version)
-    return StatePartition(one.partition, one.position, one.accounts, one.unreadable, one.stray, catalog, one.log.begin)
+    return StatePartition(
+        one.partition, one.position, one.accounts, one.unreadable, one.stray, catalog, one.log.begin,
+        Counter(one.outdated.values()),
+    )  # fmt: skip
 
 
 def _held_against(account_id: str, stored: bytes | None, sides: _Sides) -> tuple[Verdict, tuple[str, ...]]:

@@ -30,6 +30,7 @@ from faust.transport.drivers.aiokafka import Transport as FaustTransport
 from faust.types import TP, ConsumerMessage
 
 from streams.runtime.assignor import StickyAssignor
+from streams.runtime.client_names import reader_name
 from streams.runtime.delivery import Delivery
 from streams.runtime.failure import FailReason, RuntimeFailure
 from streams.runtime.partition import Batch, Standing
@@ -88,7 +89,7 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
         options = self.app.options
         return RawConsumer(
             **options.kafka.arguments(),
-            client_id=f"{options.group}-reader",
+            client_id=reader_name(options.group),
             group_id=options.group,
             group_instance_id=options.instance_id,
             partition_assignment_strategy=[StickyAssignor()],

@@ -22,13 +22,14 @@ from streams.topics import Topics, specs
 PARTITIONS = 2
 SETTINGS = Settings(kafka=KafkaSettings(partitions=PARTITIONS, replication_factor=3, min_insync_replicas=2))
 TOPICS = Topics("")
+WORKER = "pegel.stage-reader-1.2.3"
 
 
 def sound() -> Facts:
     wanted = specs(SETTINGS)
     stages = stage_topics(TOPICS)
     offsets = dict.fromkeys(range(PARTITIONS), 90)
-    group = GroupFacts("STABLE", (Member("worker", "one", PARTITIONS),), offsets, offsets)
+    group = GroupFacts("STABLE", (Member(WORKER, "one", PARTITIONS),), offsets, offsets)
     return Facts(
         settings=SETTINGS,
         version="1.2.3",

@@ -7,13 +7,16 @@ import pytest
 from streams.doctor.checks import CHECKS, LAG_WARNED_RECORDS, Level, examined
 from streams.doctor.facts import Ends, Facts, Member, OpenTransaction, Placement, Verdict
 from tests.unit.doctor.facts import (
+    SETTINGS,
     TOPICS,
+    WORKER,
     sound,
     with_compared,
     with_config,
     with_group,
     with_kafka,
     with_partitions,
+    with_state,
     with_state_partition,
 )
 
@@ -29,8 +32,10 @@ def test_a_sound_deployment_passes_every_check() -> None:
     assert [one.name for one in examined(SOUND)] == list(CHECKS)
 
 
-NAMELESS = (Member("worker", None, 2),)
-CROWD = tuple(Member("worker", f"n{number}", 1) for number in range(3))
+NAMELESS = (Member(WORKER, None, 2),)
+CROWD = tuple(Member(WORKER, f"n{number}", 1) for number in range(3))
+MIXED = (Member(WORKER, "one", 1), Member("pegel.engagement-reader-1.2.2", "two", 1))
+UNNAMED = (Member("pegel.engagement-reader", "one", 2),)
 LATE = {number: Ends(0, 90 + LAG_WARNED_RECORDS + 1, 90 + LAG_WARNED_RECORDS + 1) for number in range(2)}
 
 SPOILT: dict[str, tuple[Facts, str, Level, str]] = {
@@ -80,6 +85,15 @@ SPOILT: dict[str, tuple[Facts, str, Level, str]] = {
     "more workers than partitions": (
         with_group(SOUND, "intake", members=CROWD), "workers", Level.WARN, "3 for 2 partitions",
     ),
+    "workers of two versions": (
+        with_group(SOUND, "engagement", members=MIXED), "versions", Level.WARN, "engagement 1.2.2 (1) and 1.2.3 (1)",
+    ),
+    "workers of a version that does not say so": (
+        with_group(SOUND, "engagement", members=UNNAMED), "versions", Level.WARN, "engagement unnamed (1)",
+    ),
+    "workers of another version than the doctor": (
+        replace(SOUND, version="1.3.0"), "versions", Level.WARN, "1.3.0, are not all of one version",
+    ),
     "workers without a name": (
         with_group(SOUND, "courier", members=NAMELESS), "static-members", Level.WARN, "courier (1)",
     ),
@@ -100,6 +114,9 @@ SPOILT: dict[str, tuple[Facts, str, Level, str]] = {
     ),
     "rows of another version": (
         with_state_partition(SOUND, 1, unreadable=3), "state-versions", Level.FAIL, "3 rows",
+    ),
+    "accounts in an older version": (
+        with_state_partition(SOUND, 1, outdated={1: 5}), "state-versions", Level.WARN, "but are yet: 5 in version 1",
     ),
     "rows of a stranger": (with_state_partition(SOUND, 1, stray=2), "state-versions", Level.FAIL, "2 in partition 1"),
     "two catalogs in force": (
@@ -122,6 +139,21 @@ SPOILT: dict[str, tuple[Facts, str, Level, str]] = {
         with_compared(SOUND, membership="there is none"), "memberships", Level.FAIL, "acme: there is none",
     ),
 }  # fmt: skip
+
+
+def test_state_that_is_kept_in_an_older_version_on_purpose_is_well() -> None:
+    engagement = SETTINGS.engagement.model_copy(update={"state_version": 1})
+    facts = replace(SOUND, settings=SETTINGS.model_copy(update={"engagement": engagement}))
+    finding = CHECKS["state-versions"](with_state(facts, version=1))
+    assert finding.level is Level.OK
+    assert "all in version 1, as engagement.state_version says" in finding.reason
+
+
+def test_where_nobody_is_at_work_versions_are_no_matter() -> None:
+    facts = SOUND
+    for stage in facts.stages:
+        facts = with_group(facts, stage.stage, members=())
+    assert CHECKS["versions"](facts).level is Level.OK
 
 
 @pytest.mark.parametrize("what", SPOILT)
