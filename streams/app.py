@@ -5,6 +5,7 @@ is built, so that a worker holds one stage and what that stage needs.
 """
 
 import importlib
+import os
 from typing import Final
 
 from streams.runtime.options import Guarantee, RuntimeOptions
@@ -15,6 +16,7 @@ from streams.security.permissions import Permission
 from streams.security.roles import STAGES, Role, command_permissions, stage_permissions
 from streams.settings import Settings
 from streams.topics import Topics
+from streams.tracing.configured import span_outbox
 
 # Each module has `stage_spec(settings, topics) -> StageSpec`.
 AGENTS: Final = {
@@ -32,7 +34,8 @@ def build_worker(name: str, settings: Settings) -> Worker:
     """Build the worker of a stage, one of ``AGENTS``."""
     topics = Topics(settings.kafka.topic_prefix)
     spec: StageSpec = importlib.import_module(AGENTS[name]).stage_spec(settings, topics)
-    return Worker(spec, runtime_options(spec.name, settings, topics))
+    options = runtime_options(spec.name, settings, topics)
+    return Worker(spec, options, span_outbox(settings.tracing, os.environ, f"pegel-{name}", options.instance_id))
 
 
 def permissions_of(role: Role, settings: Settings) -> tuple[Permission, ...]:

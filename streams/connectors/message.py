@@ -39,7 +39,7 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One attempt. Equal on every attempt, but for `attempt`, `sent_at_ms`, `after_ambiguous` and the two refs."""
+    """One attempt. Equal on every attempt, but for what is said of the attempt itself and for the two refs."""
 
     delivery_id: str
     attempt: int
@@ -64,6 +64,8 @@ class Message:
 
     It is so after an AMBIGUOUS outcome, and after a restart that left no word of how an attempt ended.
     """
+    traceparent: str | None = None
+    """The attempt's W3C trace context, if what it tells of is traced. Only for receivers of the operator's own."""
 
     @property
     def account(self) -> str:

@@ -73,7 +73,9 @@ from streams.runtime.headers import passed_on, require_readable
 from streams.runtime.rejects import UNLIMITED, RejectLimits, RejectWindow
 from streams.runtime.stage import Drained, InputRecord, Output
 from streams.topics import Topics
+from streams.tracing.follow import led_to
 
+STAGE: Final = "engagement"
 PENDING_OUTPUTS_MAX: Final = 20_000
 SLICE_ACCOUNTS: Final = 20
 """Accounts between two looks at the time: a few milliseconds."""
@@ -102,7 +104,7 @@ class EngagementStage:
         self._config = config
         self._topics = config.topics
         log, letters = config.topics.account_events, config.topics.account_events_dlq
-        self._refused_at = RefusedAt("engagement", log, number, letters, frozenset({CONTROL_HEADER}))
+        self._refused_at = RefusedAt(STAGE, log, number, letters, frozenset({CONTROL_HEADER}))
         self._rejects = RejectWindow(config.rejects)
         self._engine = Partition(config.program, config.state_version)
         self._clock = PartitionClock(config.clock, config.clock_hold_ms)
@@ -194,13 +196,18 @@ class EngagementStage:
         if value is None:
             raise Rejected(RejectReason.NULL_VALUE, "the record has no value")
         event = decode_event(value)
+        traced = led_to(record.headers, STAGE, self._number, record.offset) if record.headers else None
+        if traced:
+            self._collect()  # what was found by now was not found by this record
         self._clock.saw_arrival(record.timestamp)
         if self._engine.apply(account_id, event, value, record.timestamp) is Outcome.TOO_LATE:
             headers, at = passed_on(record.headers), record.timestamp
             self._outputs.append(Output(self._topics.account_events_late, record.key, value, headers, timestamp_ms=at))
+        if traced:
+            self._collect(traced)
 
-    def _collect(self) -> None:
-        """Turn what the engine found into outputs."""
+    def _collect(self, traced: Sequence[tuple[str, bytes]] = ()) -> None:
+        """Turn what the engine found into outputs; `traced`: the headers of what a record led to."""
         emitted_at, wanted = self._clock.wall_ms, self.program.catalog.account_facts
         for found in self._engine.take_transitions():
             transition = wire_transition(found, emitted_at)
@@ -210,6 +217,8 @@ class EngagementStage:
             traits = self._engine.traits_of(found.account_id)
             if traits and (facts := facts_header((name, traits[name][1]) for name in wanted if name in traits)):
                 headers.append(facts)
+            if traced and not isinstance(found.trigger, str):
+                headers += traced
             self._outputs.append(Output(self._topics.transitions, found.account_id.encode(), value, headers))
             if log_events.LOGGER.isEnabledFor(log_events.DEBUG):
                 _tell(transition)

@@ -24,7 +24,9 @@ from streams.runtime.dead_letters import RefusedAt, dead_letter
 from streams.runtime.headers import passed_on, require_readable
 from streams.runtime.rejects import RejectWindow
 from streams.runtime.stage import Drained, InputRecord, Output
+from streams.tracing import follow
 
+STAGE: Final = "intake"
 WINDOW_KEY: Final = b"\x00rejects"
 UNDRAINED_RECORDS_MAX: Final = 50_000
 UNDRAINED_BYTES_MAX: Final = 32 << 20
@@ -44,7 +46,8 @@ class IntakeStage:
     """State and logic of one partition of product events; see `streams.runtime.stage.Stage`."""
 
     def __init__(self, partition: int, route: Route, adapt: Adapter, identity: Identity, window: RejectWindow) -> None:
-        self._refused_at = RefusedAt("intake", route.source, partition, route.refused)
+        self._number = partition
+        self._refused_at = RefusedAt(STAGE, route.source, partition, route.refused)
         self._route = route
         self._adapt = adapt
         self._identity = identity
@@ -82,6 +85,7 @@ class IntakeStage:
     def apply(self, records: Sequence[InputRecord]) -> None:
         """Turn a batch into outputs; raises `RejectRatioExceededError`."""
         adapt, take, topic, append = self._adapt, self._identity.take, self._route.accepted, self._outputs.append
+        number = self._number
         noted = 0
         size_bytes = 0
         for index, record in enumerate(records):
@@ -99,7 +103,7 @@ class IntakeStage:
                     rejected = refusal
                 else:
                     size_bytes += len(passed)
-                    kept = passed_on(headers) if headers else ()
+                    kept = follow.passed_on(passed_on(headers), STAGE, number, record.offset) if headers else ()
                     self._headers_cut += len(headers) - len(kept)
                     append(Output(topic, key, passed, kept, None, record.timestamp))
                     continue

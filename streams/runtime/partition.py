@@ -36,7 +36,7 @@ from streams.runtime.alignment import Place
 from streams.runtime.failure import RuntimeFailure
 from streams.runtime.shelf import Shelf
 from streams.runtime.stage import InputRecord, Pressing, Stage
-from streams.runtime.transaction import Transaction, Writer
+from streams.runtime.transaction import Transaction, Watching, Writer
 
 BATCHES_UNDER_WAY_MAX: Final = 2
 """Handed out but not yet applied, per partition: keeps the agent busy, and bounds what a saturated stage still gets."""
@@ -81,6 +81,7 @@ class Partition:
         self.number = number
         self.stage = stage
         self.writer = writer
+        self._watch = writer.applied if isinstance(writer, Watching) else None
         self.next = 0
         self.committed = 0
         self.active = False
@@ -202,6 +203,8 @@ class Partition:
             records = records[bisect_left(records, self.next, key=offset_of) :]
         if records:
             self.stage.apply(records)
+            if self._watch is not None:
+                self._watch(records)
             self.next = records[-1].offset + 1
             self.records_applied += len(records)
             self._applied_ms = records[-1].timestamp
@@ -266,9 +269,10 @@ class Partition:
             return None
         samples = self._take_samples(position)
         if drained.fresh is not None:
-            return Transaction(drained.outputs, drained.changes, position, drained.fresh)
+            return Transaction(drained.outputs, drained.changes, position, drained.fresh, drained.spans)
         led_to_nothing = not drained.outputs and not drained.changes
-        return Transaction(drained.outputs, drained.changes, position, () if led_to_nothing else samples)
+        fresh = () if led_to_nothing else samples
+        return Transaction(drained.outputs, drained.changes, position, fresh, drained.spans)
 
     def _take_samples(self, position: int) -> list[tuple[int, None]]:
         """The timestamps of the sampled records below a position."""

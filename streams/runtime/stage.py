@@ -35,6 +35,7 @@ from typing import Protocol, runtime_checkable
 import msgspec
 
 from streams.runtime.alignment import Alignment
+from streams.tracing.spans import Span
 
 Headers = Sequence[tuple[str, bytes | None]]
 
@@ -91,6 +92,8 @@ class Drained:
 
     ``None``: the stage does not say how fresh its outputs are, and the runtime takes samples.
     """
+    spans: Sequence[Span] = ()
+    """What the stage did beside taking records, of records that are traced."""
 
 
 class Stage(Protocol):

@@ -20,7 +20,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, ProducerFenced
@@ -31,7 +31,8 @@ from streams.runtime.failure import RuntimeFailure
 from streams.runtime.options import RuntimeOptions
 from streams.runtime.partitioner import partition_of
 from streams.runtime.position import POSITION_KEY, Row, encode_position, require_keys_of_stages
-from streams.runtime.stage import Headers, Output
+from streams.runtime.stage import Headers, InputRecord, Output
+from streams.tracing.spans import Span
 
 BATCH_BYTES_MAX: Final = 900_000
 RETRY_BACKOFF_MS: Final = 20
@@ -50,6 +51,7 @@ class Transaction:
     position: int
     fresh: Sequence[tuple[int, str | None]] = ()
     """Of some outputs: the timestamp of the record that led to it, ms UTC, and of a transition its id."""
+    spans: Sequence[Span] = ()
 
 
 class Writer(Protocol):
@@ -73,6 +75,15 @@ class Writer(Protocol):
         ...
 
     async def stop(self) -> None: ...
+
+
+@runtime_checkable
+class Watching(Protocol):
+    """A writer that wants to see what its transactions come from."""
+
+    def applied(self, records: Sequence[InputRecord]) -> None:
+        """Look at records that the stage has just applied."""
+        ...
 
 
 WriterFactory = Callable[[int], Writer]

@@ -41,6 +41,9 @@ from streams.runtime.ticks import tick_for_ever
 from streams.runtime.transaction import TransactionalWriter, WriterFactory
 from streams.runtime.vitals import Vitals
 from streams.runtime.watchdog import Watchdog, end_after, rules_for
+from streams.tracing.outbox import SpanOutbox
+from streams.tracing.spans import Topic
+from streams.tracing.writer import TracedWriter
 
 GOODBYE_S: Final = 5.0
 """After a failure: for leaving the group. Before it, nothing is flushed."""
@@ -52,10 +55,16 @@ class Worker:
 
     spec: StageSpec
     options: RuntimeOptions
+    spans: SpanOutbox | None = None
+    """Where spans go, if records are to be traced."""
 
     def run(self) -> int:
         """Run until a signal or a failure; return the exit code. The caller should exit with it at once."""
-        return asyncio.run(_Life(self.spec, self.options).live())
+        try:
+            return asyncio.run(_Life(self.spec, self.options, self.spans).live())
+        finally:
+            if self.spans is not None:
+                self.spans.close()
 
 
 class StopSignal:
@@ -98,9 +107,10 @@ class StopSignal:
 class _Life:
     """Everything that one worker consists of. Must be used inside of ``asyncio.run``, once."""
 
-    def __init__(self, spec: StageSpec, options: RuntimeOptions) -> None:
+    def __init__(self, spec: StageSpec, options: RuntimeOptions, spans: SpanOutbox | None) -> None:
         self._spec = spec
         self._options = options
+        self._spans = spans
 
     async def live(self) -> int:
         spec, options = self._spec, self._options
@@ -116,6 +126,8 @@ class _Life:
         failure = FailStop(on_fail)
         group = ConsumerGroup(Membership(options.session_timeout_ms, options.instance_id, failure))
         new_writer, loader = durability(spec, options, group)
+        if self._spans is not None:
+            new_writer = traced(new_writer, spec, options, self._spans)
         assignment = Assignment(
             spec.factory,
             new_writer,
@@ -184,6 +196,14 @@ class _Life:
             await asyncio.wait_for(app.stop(), GOODBYE_S)
         except Exception as error:  # noqa: BLE001 - the failure that matters was logged; this one is about manners
             log_events.NOT_LEFT.tell(error=named(error))
+
+
+def traced(new_writer: WriterFactory, spec: StageSpec, options: RuntimeOptions, spans: SpanOutbox) -> WriterFactory:
+    """Writers that say what became of traced records."""
+    topic = Topic(spec.input_topic, options.group)
+    return lambda partition: TracedWriter(
+        new_writer(partition), spec.name, topic, partition, spans.give, spans.lose
+    )
 
 
 def durability(spec: StageSpec, options: RuntimeOptions, group: ConsumerGroup) -> tuple[WriterFactory, ChangelogLoader]:

@@ -40,6 +40,8 @@ class WebhookConnector:
     async def deliver(self, message: Message) -> Outcome:
         body = body_of(message)
         headers = signed_headers(self._key, message.delivery_id, message.sent_at_ms // 1_000, body)
+        if message.traceparent is not None:
+            headers["traceparent"] = message.traceparent
         answer = await self._target.post(body, {"Content-Type": "application/json", **headers})
         if isinstance(answer, Unanswered):
             return answer.outcome()

@@ -35,6 +35,7 @@ from streams.notify.courier.reading import Readings
 from streams.notify.courier.rows import Kind, OperatorRow, UnreadableRowError, key_of, parts_of
 from streams.notify.courier.telling import Told, action_of, dead_letters_of, refused, refused_here
 from streams.notify.courier.threads import Threads
+from streams.notify.courier.tracing import attempt_span, decision_span
 from streams.notify.deliver.breaker import Breaker, BreakerState
 from streams.notify.deliver.desk import Desk
 from streams.notify.deliver.dispatch import Settled
@@ -49,6 +50,7 @@ from streams.notify.playbooks import Playbooks
 from streams.runtime.headers import require_readable
 from streams.runtime.stage import Drained, InputRecord, Output, StageFailure
 from streams.topics import Topics
+from streams.tracing.spans import Span
 
 WAITING_MAX: Final = 20_000
 """Outputs and rows not yet flushed; with more the stage takes no more input."""
@@ -87,6 +89,8 @@ class CourierStage:
         self._orphans: list[bytes] = []
         """Rows of destinations that are gone."""
         self._outputs: list[Output] = []
+        self._spans: list[Span] = []
+        """Of what was decided and attempted since the last flush. Each comes with an output or a row, as do bounds."""
         self._counts: Counter[str] = Counter()
         self._background = Background(config.readings(partition), self._decide)
         self._held = False
@@ -188,10 +192,10 @@ class CourierStage:
         return next_offset
 
     def drain(self) -> Drained:
-        drained = Drained(self._outputs, [(key, None) for key in self._orphans])
+        drained = Drained(self._outputs, [(key, None) for key in self._orphans], spans=self._spans)
         for post in self._posts.values():
             drained.changes.extend(post.changes())
-        self._outputs, self._orphans = [], []
+        self._outputs, self._orphans, self._spans = [], [], []
         return drained
 
     def dirty(self) -> bool:
@@ -257,6 +261,7 @@ class CourierStage:
         post.planned = True
         unsure = arrived_ms < self._began_ms + UNSURE_MS
         for decision in made:
+            self._trace(decision_span(decision, self._clock()))
             delivery, outcome = decision.delivery, decision.outcome
             if outcome is not None:
                 self._count(post.name, decision.reason)
@@ -299,6 +304,7 @@ class CourierStage:
         name, post = delivery.delivery_id, self._posts[delivery.destination]
         if name not in post.outbox:
             return  # it was of an earlier stage of this partition, and is settled
+        self._trace(attempt_span(settled, post.connector, self._clock()))
         if verdict.outcome is ActionOutcome.RETRYING:
             self._count(post.name, verdict.reason)
             if name in post.dropping:
@@ -431,6 +437,10 @@ class CourierStage:
     def _suppress(self, post: Post, delivery: Delivery, reason: Reason) -> None:
         self._count(post.name, reason)
         self._act(post.connector, delivery, Told(ActionOutcome.SUPPRESSED, reason, delivery.attempts))
+
+    def _trace(self, span: Span | None) -> None:
+        if span is not None:
+            self._spans.append(span)
 
     def _act(self, connector: str, delivery: Delivery, told: Told) -> None:
         self._outputs.append(action_of(delivery, connector, told, self._clock(), self._topics))

@@ -19,6 +19,7 @@ from streams.connectors.outcome import Outcome, OutcomeKind
 from streams.notify.deliver.dispatch import Dispatch, Settled, Start, Unsendable
 from streams.notify.plan.delivery import Delivery
 from streams.notify.plan.render import TemplateProblem
+from streams.tracing.follow import at_destination, attempt_at
 
 SLEEP_MAX_S: Final = 1.0
 """The wall clock may jump; nobody waits longer for it than this."""
@@ -114,7 +115,7 @@ class Courier:
         )
         concluded = self.dispatch.concluded(replace(start, deliveries=sent), outcomes, self._clock())
         for settled, outcome in zip(concluded, outcomes, strict=True):
-            self._tell(settled, outcome.detail, outcome.ref)
+            self._tell(replace(settled, began_ms=began_ms), outcome.detail, outcome.ref)
 
     def _written(self, delivery: Delivery) -> Delivery | Unsendable:
         """With its words."""
@@ -127,6 +128,7 @@ class Courier:
 
     def _message(self, delivery: Delivery, now_ms: int) -> Message:
         assert delivery.rendered is not None
+        work = at_destination(delivery.source, delivery.destination)
         return Message(
             delivery.delivery_id,
             delivery.attempts + 1,
@@ -141,6 +143,7 @@ class Courier:
             thread_ref=None if self.owner is None else self.owner.thread_ref(delivery),
             edit_ref=None if self.owner is None else self.owner.edit_ref(delivery),
             after_ambiguous=delivery.unsure,
+            traceparent=None if work is None else attempt_at(work, delivery.delivery_id, now_ms).header().decode(),
         )
 
     async def _deliver(self, messages: Sequence[Message]) -> Sequence[Outcome]:

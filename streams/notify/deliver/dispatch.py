@@ -64,6 +64,8 @@ class Settled:
 
     delivery: Delivery
     verdict: Verdict
+    began_ms: int | None = None
+    """When the attempt began that it comes from, if it comes from one."""
 
 
 class Dispatch:
