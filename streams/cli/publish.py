@@ -1,5 +1,6 @@
 """`pegel publish`: files of events into Kafka."""
 
+import os
 import signal
 import sys
 import threading
@@ -52,6 +53,12 @@ def publish(
             metavar="NAME", help="Topic, with or without prefix; default product.events.v1.", show_default=False
         ),
     ] = None,
+    trace: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, metavar="SHARE", help="Trace so many of the records, as 0.01 or 1 (docs/logs-and-traces.md)."
+        ),
+    ] = 0.0,
     config: ConfigOption = None,
     bootstrap: BootstrapOption = None,
 ) -> None:
@@ -62,17 +69,31 @@ def publish(
     from streams.publish.publisher import PublishOrder  # noqa: PLC0415
     from streams.publish.publisher import publish as publish_files  # noqa: PLC0415
     from streams.topics import Topics  # noqa: PLC0415
+    from streams.tracing.configured import span_outbox  # noqa: PLC0415
 
     settings = settings_for(config, bootstrap)
     topics = Topics(settings.kafka.topic_prefix)
     name = topics.product_events if topic is None else topics.named(topic)
     order = PublishOrder(
-        files, name, key=_key_kind(key), pace=_pace(speed, pace_last, shift_to_now), shift_to_now=shift_to_now
+        files,
+        name,
+        key=_key_kind(key),
+        pace=_pace(speed, pace_last, shift_to_now),
+        shift_to_now=shift_to_now,
+        trace_share=trace,
     )
+    spans = span_outbox(settings.tracing, os.environ, "pegel-publish") if trace else None
     with _progress(order) as on_progress:
         result = publish_files(
-            settings.kafka, order, on_progress=on_progress, on_bad_line=_reporter(), stop=_stopped_by_signal()
+            settings.kafka,
+            order,
+            on_progress=on_progress,
+            on_bad_line=_reporter(),
+            stop=_stopped_by_signal(),
+            spans=spans,
         )
+    if spans is not None:
+        spans.close()
     _summarise(result, order.topic)
     raise typer.Exit(0 if result.complete else 1)
 
@@ -171,6 +192,8 @@ def _summarise(result: "PublishResult", topic: str) -> None:
         f"published {result.delivered} records to {topic} in {result.elapsed_s:.1f} s "
         f"({_rate(result.delivered, result.elapsed_s)} records/s, {mib_per_s:.1f} MiB/s)"
     )
+    if result.traces:
+        say(f"traces, the first ones: {', '.join(result.traces)}")
     if result.bad_lines:
         say(f"bad lines: {result.bad_lines.total()} ({_counts(result.bad_lines)})")
     if result.failed:

@@ -5,6 +5,8 @@ like Java's clients and Pegel's own stages do (murmur2), so a key's records are 
 queue is bounded: when it is full, reading waits. A record counts as published when its delivery report says so.
 """
 
+import random
+import secrets
 import sys
 import time
 from collections import Counter
@@ -17,6 +19,7 @@ from tempfile import TemporaryDirectory
 from threading import Event
 from typing import Any, Final
 
+from schemas.trace import TraceContext, carried
 from streams.errors import SettingsError
 from streams.kafka_client import Complaints, absent, is_mock_cluster, producer, reaching, timeout_s
 from streams.publish.pace import Pace, Schedule, Survey, schedule
@@ -25,6 +28,8 @@ from streams.publish.shift import shifted
 from streams.replay.lines import STDIN, Line, LineReader, UnreadableError
 from streams.settings import KafkaSettings
 from streams.topics import CLOCK_AHEAD_MAX_MS, EVENT_BATCH_BYTES_MAX
+from streams.tracing.outbox import SpanOutbox
+from streams.tracing.spans import Span, SpanKind, Topic, place
 
 QUEUED_RECORDS_MAX: Final = 100_000
 QUEUED_KIB_MAX: Final = 64 * 1024
@@ -35,6 +40,7 @@ FLUSH_SLICE_S: Final = 0.2
 # How long records may wait for a broker that is gone before they count as failed.
 DELIVERY_TIMEOUT_MS: Final = 120_000
 FAILURE_REASONS_MAX: Final = 20
+TRACES_KEPT_MAX: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,8 @@ class PublishOrder:
     key: KeyKind = KeyKind.USER
     pace: Pace = field(default_factory=Pace)
     shift_to_now: bool = False
+    trace_share: float = 0.0
+    """Of the records, how many begin a trace: 0 to 1, drawn by lot."""
 
     @property
     def needs_survey(self) -> bool:
@@ -73,6 +81,8 @@ class PublishResult:
     bytes_delivered: int = 0
     bad_lines: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
+    traces: list[str] = field(default_factory=list)
+    """Ids of the first traces that were begun."""
     elapsed_s: float = 0.0
     stopped: bool = False
     broken_off: str | None = None
@@ -89,6 +99,7 @@ def publish(
     on_progress: Callable[[Progress], None] = lambda _: None,
     on_bad_line: Callable[[str, str], None] = lambda _place, _reason: None,
     stop: Event | None = None,
+    spans: SpanOutbox | None = None,
 ) -> PublishResult:
     """Publish all lines and wait for their delivery; blocks. `stop` ends it early, with what was sent delivered."""
     with _readable(order) as (readable, names):
@@ -96,7 +107,7 @@ def publish(
         with reaching(kafka) as complaints:
             client = producer(kafka, complaints, producer_config())
             require_topic(client, kafka, complaints, readable.topic)
-            run = _Run(client, readable, plan, stop or Event(), on_progress)
+            run = _Run(client, readable, plan, stop or Event(), on_progress, spans)
             return run.run(lambda place, reason: on_bad_line(_shown(place, names), reason))
 
 
@@ -110,8 +121,10 @@ class _Run:
         plan: Schedule | None,
         stop: Event,
         on_progress: Callable[[Progress], None],
+        spans: SpanOutbox | None,
     ) -> None:
         self._client = client
+        self._spans = spans
         self._order = order
         self._plan = plan
         self._stop = stop
@@ -167,10 +180,11 @@ class _Run:
                 value = shifted(event.fields, self._plan.shift_ms)
                 arrival_ms += self._plan.shift_ms
         self._arrival_ms = arrival_ms
+        headers, on_delivery = self._traced()
         while True:
             try:
                 self._client.produce(
-                    self._order.topic, value, event.key, timestamp=arrival_ms, on_delivery=self._delivered
+                    self._order.topic, value, event.key, timestamp=arrival_ms, headers=headers, on_delivery=on_delivery
                 )
                 break
             except BufferError:  # the queue is full: let the network catch up
@@ -178,6 +192,23 @@ class _Run:
                 self._tell()
         self._client.poll(0)
         self._tell()
+
+    def _traced(self) -> tuple[list[tuple[str, bytes]], Callable[[Any, Any], None]]:
+        """The headers of a record, and who takes its delivery report; most records begin no trace."""
+        order, spans = self._order, self._spans
+        if not order.trace_share or random.random() >= order.trace_share:  # noqa: S311 - a sample is no secret
+            return [], self._delivered
+        context = TraceContext(secrets.token_hex(16), secrets.token_hex(8))
+        if len(self._result.traces) < TRACES_KEPT_MAX:
+            self._result.traces.append(context.trace_id)
+        began_ns = time.time_ns()
+
+        def delivered(error: Any, message: Any) -> None:
+            self._delivered(error, message)
+            if spans is not None:
+                spans.give([_sent(order.topic, context, began_ns, error, message)])
+
+        return carried(context, None), delivered
 
     def _await_due(self, due_ms: int | None) -> None:
         while due_ms is not None and not self._stop.is_set():
@@ -215,6 +246,16 @@ class _Run:
                 arrival_ms=self._arrival_ms,
             )
         )
+
+
+def _sent(topic: str, context: TraceContext, began_ns: int, error: Any, message: Any) -> Span:
+    """The span that everything else in the trace comes from."""
+    attributes = Topic(topic).attributes("send")
+    if error is None:
+        attributes |= place(message.partition(), message.offset())
+    failed = None if error is None else "not_taken"
+    ended_ns = max(time.time_ns(), began_ns)
+    return Span(f"send {topic}", SpanKind.PRODUCER, context, None, began_ns, ended_ns, attributes, failed=failed)
 
 
 def producer_config() -> dict[str, Any]:
