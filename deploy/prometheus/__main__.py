@@ -1,6 +1,6 @@
 """`python -m deploy.prometheus`: write what is committed beside this file, or the rules of another site.
 
-python -m deploy.prometheus                       rules/*.yml and cases/*.yml, here
+python -m deploy.prometheus                       rules/*.yml and cases/*.yml here, and the list of runbooks
 python -m deploy.prometheus --out FOLDER ...      the rules alone, for a site of your own
 """
 
@@ -14,6 +14,7 @@ from deploy.prometheus.pace import Pace
 from deploy.prometheus.rules import Site
 
 HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
 
 
 def main() -> None:
@@ -25,7 +26,7 @@ def main() -> None:
         )  # fmt: skip
         _write(given.out, rules_files(site))
     else:
-        _write(HERE, committed())
+        _write(ROOT, committed())
 
 
 def _write(folder: Path, files: Iterable[tuple[str, str]]) -> None:
