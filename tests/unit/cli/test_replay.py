@@ -145,6 +145,8 @@ def test_until_leaves_out_and_says_so(shell: Shell) -> None:
         (("--catalog", "defualt"), ExitStatus.INVALID, "did you mean 'default'?"),
         (("missing.ndjson",), ExitStatus.USAGE, "missing.ndjson: No such file or directory"),
         (("--nonsense",), ExitStatus.USAGE, "--nonsense"),
+        (("--jobs", "0"), ExitStatus.USAGE, "--jobs"),
+        (("-", "--jobs", "2"), ExitStatus.USAGE, "--jobs 2 reads the files 2 times: name files, or use --jobs 1"),
     ],
 )
 def test_arguments_that_cannot_be_used_are_told_in_a_line(
@@ -200,3 +202,20 @@ def test_standard_input_is_a_file_like_others(tmp_path: Path) -> None:
 def test_the_built_in_catalog_is_the_default(shell: Shell) -> None:
     shell.replay(shell.events("f", event(START)))
     assert {"new_trial", "not_activated", "new"} <= {one["segment"] for one in shell.out}
+
+
+def test_several_processes_write_what_one_writes_and_say_the_same(
+    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    events = [event(START + place % 7 * DAY + place, f"account{place % 11}") for place in range(300)]
+    (tmp_path / "f").write_text("".join(f"{json.dumps(one)}\n" for one in events) + "{\n" * 150)
+    (tmp_path / "c.yaml").write_text(CATALOG)
+    written = []
+    for jobs in ("1", "2", "5"):
+        assert (
+            run(["replay", str(tmp_path / "f"), "--catalog", str(tmp_path / "c.yaml"), "--jobs", jobs]) == ExitStatus.OK
+        )
+        written.append(capfdbinary.readouterr())
+    assert written[0] == written[1] == written[2]
+    assert written[0].out.count(b"\n") > 20
+    assert written[0].err.count(b"not_json") == REPORTED_LINES_MAX + 1

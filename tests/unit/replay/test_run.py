@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+import streams.replay.run
 from schemas.catalog import Catalog
 from schemas.dead_letter import Rejected, RejectReason
 from schemas.timestamps import format_ms
@@ -296,3 +297,34 @@ def test_a_look_is_taken_when_arrival_passes_midnight_by_the_grace() -> None:
     assert run.story() == []
     run = Run(program).feed(event(START), event(MIDNIGHT + GRACE, account="bolt"))
     assert run.story() == [("acme", "entered", MIDNIGHT), ("bolt", "entered", MIDNIGHT + GRACE)]
+
+
+# --- memory ---
+
+
+def test_accounts_beyond_what_a_worker_keeps_decoded_rest_as_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes out is the same; only where accounts are ranked, and looked at every day, do all stay decoded."""
+    monkeypatch.setattr(streams.replay.run, "LIVE_ACCOUNTS_MAX", 5)
+    lines = [event(START + place * HOUR, account=f"account{place % 9}") for place in range(60)]
+    rested = Run(until=START + 20 * DAY)
+    for line in lines:
+        rested.feed(line)
+        rested.replay.rest()
+    assert not rested.replay.partitions[0].has_changes(), "all of them were stored"
+    kept = Run(until=START + 20 * DAY).feed(*lines)
+    assert kept.replay.partitions[0].has_changes()
+    assert told(rested.replay.finish()) == told(kept.replay.finish()) != []
+    ranked = Run(program_of('top_percent("load", 50)', definitions={"load": 'count("a")'})).feed(*lines)
+    ranked.replay.rest()
+    assert ranked.replay.partitions[0].has_changes()
+
+
+def test_transitions_may_be_taken_on_the_way() -> None:
+    lines = [event(START + place * DAY, account=f"account{place % 5}") for place in range(30)]
+    late = told(Run(until=START + 60 * DAY).feed(*lines).replay.finish())
+    run = Run(until=START + 60 * DAY)
+    early: list[tuple[Any, ...]] = []
+    for line in lines:
+        early += told(run.feed(line).replay.take_transitions())
+    assert 0 < len(early) < len(late)
+    assert sorted(early + told(run.replay.finish())) == sorted(late)
