@@ -71,7 +71,7 @@ from streams.engine.rules.errors import CatalogError
 from streams.runtime.dead_letters import RefusedAt, dead_letter
 from streams.runtime.headers import passed_on, require_readable
 from streams.runtime.rejects import UNLIMITED, RejectLimits, RejectWindow
-from streams.runtime.stage import Drained, InputRecord, Output
+from streams.runtime.stage import Drained, InputRecord, Output, StateUnreadable
 from streams.topics import Topics
 from streams.tracing.follow import led_to
 
@@ -138,9 +138,18 @@ class EngagementStage:
     # State
 
     def restore(self, key: bytes, value: bytes | None) -> None:
-        """Take one changelog row."""
+        """Take one changelog row.
+
+        Raises:
+            StateUnreadable: another version wrote it, or it is damaged.
+        """
         engine = self._engine
-        if key == rows.PARTITION:
+        if key.startswith(rows.ACCOUNT):
+            try:
+                engine.restore(key[len(rows.ACCOUNT) :].decode(), value)
+            except codec.StateError as error:
+                raise StateUnreadable(f"partition {self._number}: an account cannot be read: {error}") from None
+        elif key == rows.PARTITION:
             self._row = value
         elif key == rows.REJECTS:
             self._rejects.restore(value)
@@ -152,17 +161,22 @@ class EngagementStage:
             measures = None if value is None else msgspec.msgpack.decode(value, type=dict[str, str])
             self._coordinator.restore(rows.SketchKey.of(key), measures)
         else:
-            engine.restore(key[len(rows.ACCOUNT) :].decode(), value)
+            raise StateUnreadable(f"partition {self._number}: a row of a kind that this version does not know")
 
     def restored(self) -> None:
         if self._row is None:
             return
-        row = msgspec.msgpack.decode(self._row, type=rows.PartitionRow)
+        try:
+            row = msgspec.msgpack.decode(self._row, type=rows.PartitionRow)
+            program = stored_program(bytes(row.catalog))
+        except (msgspec.DecodeError, ValidationError, CatalogError) as error:
+            raise StateUnreadable(
+                f"partition {self._number}: its catalog, or what else it remembers, cannot be used by this version"
+            ) from error
         engine = self._engine
         self._clock.newest_arrival = row.newest_arrival
         self._announced = row.announced
         self._looks.day, self._coordinator.decided_day = row.looked_day, row.decided_day
-        program = stored_program(bytes(row.catalog))
         if program.version == engine.program.version:
             program = engine.program
         basis = Basis(program, PopulationThresholds(row.ranked_at, row.percentiles))

@@ -19,7 +19,7 @@ from typing import Final
 from aiokafka.errors import KafkaError
 
 from streams import log_events
-from streams.runtime.stage import StageFailure
+from streams.runtime.stage import StageFailure, StateUnreadable
 
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 70
@@ -33,6 +33,8 @@ class FailReason(StrEnum):
     STAGE = "stage"
     FLUSH = "flush"
     ASSIGNMENT = "assignment"
+    STATE = "state"
+    """Its state cannot be read: mostly that of a newer version."""
     CHAIN = "chain"
     FETCH = "fetch"
     FAUST = "faust"
@@ -68,7 +70,7 @@ class FailStop:
         """Latch the first failure and log it, once."""
         if self.reason is not None:
             return
-        self.reason = reason
+        self.reason = reason = FailReason.STATE if isinstance(error, StateUnreadable) else reason
         log_events.WORKER_STOPS.tell(reason=reason.value, error=named(error), stack=places(error))
         self._on_fail(reason)
         self._happened.set()

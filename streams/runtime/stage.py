@@ -44,6 +44,10 @@ class StageFailure(Exception):  # noqa: N818 - what it says is why the worker st
     """The stage refuses to go on. The text goes to the log and must quote no event and no secret."""
 
 
+class StateUnreadable(StageFailure):
+    """Another version wrote the stage's state, or it is damaged: this one cannot begin with it."""
+
+
 class InputRecord(Protocol):
     """One fetched record, as the client's C extension gives it (nothing is copied per record).
 

@@ -48,7 +48,7 @@ from streams.notify.plan.retry import Verdict
 from streams.notify.plan.silence import TEXT_CHARS_MAX, Silence
 from streams.notify.playbooks import Playbooks
 from streams.runtime.headers import require_readable
-from streams.runtime.stage import Drained, InputRecord, Output, StageFailure
+from streams.runtime.stage import Drained, InputRecord, Output, StageFailure, StateUnreadable
 from streams.topics import Topics
 from streams.tracing.spans import Span
 
@@ -128,7 +128,7 @@ class CourierStage:
                 rows = self._restoring[destination] = Rows(self._window)
             rows.take(kind, rest, value)
         except UnreadableRowError as error:
-            raise StageFailure(f"the courier's changelog cannot be read: {error}") from None
+            raise StateUnreadable(f"the courier's changelog cannot be read: {error}") from None
 
     def restored(self) -> None:
         try:
@@ -143,7 +143,7 @@ class CourierStage:
                 else:
                     self._bury(name, rows)
         except (UnreadableRowError, UnreadablePlanError, Rejected) as error:
-            raise StageFailure(f"the courier's changelog cannot be read: {error}") from None
+            raise StateUnreadable(f"the courier's changelog cannot be read: {error}") from None
         self._restoring.clear()
         for post in self._posts.values():
             self._desk.claim(post.name, self)
