@@ -48,6 +48,7 @@ COMMANDS: Final[dict[str, str]] = {
     "dlq": "streams.cli.dlq",
     "erase": "streams.cli.erase",
     "doctor": "streams.cli.doctor",
+    "size": "streams.cli.size",
     "canary": "streams.cli.canary",
     "rebuild": "streams.cli.rebuild",
     "restore": "streams.cli.restore",
