@@ -88,6 +88,8 @@ class LearnedUsers:
         self._users_max = users_max
         self._changes: dict[str, str | None] = {}
         self.evicted = 0
+        self.stored_bytes = 0
+        """Of all rows."""
 
     def __len__(self) -> int:
         return len(self._accounts)
@@ -103,14 +105,17 @@ class LearnedUsers:
         """Know from now on that the user belongs to the account; not if the id cannot be a key of the changelog."""
         if user is None or len(user) > USER_ID_CHARS_MAX or user.startswith(RESERVED_PREFIX):
             return
-        if self._accounts.get(user) != account:
+        known = self._accounts.get(user)
+        if known != account:
             self._changes[user] = account
+            self.stored_bytes += _row_bytes(user, account) - _row_bytes(user, known)
         self._accounts[user] = account
         self._accounts.move_to_end(user)
         self._evict()
 
     def restore(self, user: str, account: str | None) -> None:
         """Take a row of the changelog; None: forgotten."""
+        self.stored_bytes += _row_bytes(user, account) - _row_bytes(user, self._accounts.get(user))
         if account is None:
             self._accounts.pop(user, None)
             return
@@ -129,9 +134,14 @@ class LearnedUsers:
 
     def _evict(self) -> None:
         while len(self._accounts) > self._users_max:
-            user, _ = self._accounts.popitem(last=False)
+            user, account = self._accounts.popitem(last=False)
             self._changes[user] = None
             self.evicted += 1
+            self.stored_bytes -= _row_bytes(user, account)
+
+
+def _row_bytes(user: str, account: str | None) -> int:
+    return 0 if account is None else len(user.encode()) + len(account.encode())
 
 
 class Identity:

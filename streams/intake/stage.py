@@ -70,7 +70,7 @@ class IntakeStage:
     @property
     def gauges(self) -> Mapping[str, int]:
         """Levels by the names of `streams.metrics`."""
-        return {"state_rows": len(self._identity.users)}
+        return {"state_rows": len(self._identity.users), "state_bytes": self._identity.users.stored_bytes}
 
     def restore(self, key: bytes, value: bytes | None) -> None:
         """Take one row of the changelog."""

@@ -269,7 +269,7 @@ def test_counts_and_gauges_have_the_names_of_the_metrics() -> None:
         "evicted:identities": 0,
         "cut:header": 0,
     }
-    assert dict(one.gauges) == {"state_rows": 1}
+    assert dict(one.gauges) == {"state_rows": 1, "state_bytes": len("u") + len("acme")}
     metrics = Metrics("intake")
     assert metrics.set_stage_levels([one.gauges]) == []
     for name, total in one.counts.items():

@@ -1,0 +1,114 @@
+"""`docs/metrics.md`, made from the table in `metrics`: `python -m streams.metric_page > docs/metrics.md`."""
+
+import sys
+from collections.abc import Iterator
+from typing import Final
+
+from streams import metrics
+from streams.metrics import CANARY, LINK, OTHER, STAGES, Definition, Kind, Label, Over, Whence, series_max, shown_by
+
+SECTIONS: Final = (
+    ("Is it healthy, is it right", metrics.FRESH),
+    ("Records", metrics.RECORDS),
+    ("Flushes and state", metrics.WORK),
+    ("The worker", metrics.WORKER),
+    ("Telling people", metrics.TELLING),
+    ("Services that are no workers", metrics.SERVICES),
+)
+
+INTRODUCTION: Final = """\
+# Metrics
+
+<!-- Made from streams/metrics.py by `python -m streams.metric_page > docs/metrics.md`; a test holds it current. -->
+
+Every worker shows them on `/metrics` of its port (`web.port`), and so do `pegel link serve` and `pegel canary`. Names
+begin with `pegel_`; units are seconds, bytes, and ratios from 0 to 1. A worker process is one stage and says so in the
+label `stage`. No account, user or event name ever is a label.
+
+* Words that are known beforehand are there from the start with 0, so that a rate can be taken before the first time.
+* Partitions and segments come and go. A level vanishes with its word: a partition that has moved to another worker is
+  shown there alone. What is beyond a label's bound is added up as `{other}`.
+* Counts begin at 0 with the process, as Prometheus expects. What is a level - members, state - is exact after a
+  restart, for it is stored with the state; summed over the workers of a stage it is that of the whole deployment.
+* Asked for OpenMetrics, as Prometheus does, `pegel_freshness_seconds_bucket` has exemplars: the `transition_id` of the
+  latest transition of each bucket (Prometheus keeps them with `--enable-feature=exemplar-storage`). There are no
+  `_created` series.
+"""
+
+FRESHNESS: Final = f"""\
+## What freshness is
+
+`pegel_freshness_seconds` ends when the transaction of the flush is committed: from then on readers of what is committed
+see it. Where it begins is the Kafka timestamp of the input record:
+
+| stage | begins with | so it spans | observed |
+|---|---|---|---|
+| intake | the record of `product.events.v1` | intake | samples: up to {{samples}} records of a flush |
+| engagement | the record of `account.events.v1`, whose timestamp is that of `product.events.v1`: intake keeps it | from publishing an event to its transition: **end to end** | once for each transition that an event led to |
+| router | the transition's record, stamped when its flush began | telling whom it concerns | samples, as above |
+| courier | the inbox record, stamped when the router's flush began | until it is planned for its destination, not until it is delivered: `pegel_oldest_undelivered_seconds` is that | samples, as above |
+
+Topics are created with `message.timestamp.type=CreateTime`, so the first timestamp is set by the producer's client when
+it sends. If its clock is ahead, freshness is too good, and never below 0; if it is behind, too bad. What arrived more
+than {metrics.HISTORY_S // 3_600} hours ago is history that somebody publishes or restores, and is left out.
+Transitions that no event led to - deadlines, percentiles, a new catalog - are not in it either: `pegel_overdue_seconds`
+says whether the first of these come in time.
+"""  # noqa: E501 - rows of a table
+
+BOUNDS: Final = """\
+## How many series
+
+At most, by process, with every label at its bound; some ten of Python's own (`process_*`) come with them:
+
+| process | metrics | series |
+|---|---|---|
+"""
+
+
+def page() -> Iterator[str]:
+    from streams.runtime.partition import SAMPLES_MAX  # noqa: PLC0415 - the runtime reads the table too
+
+    yield INTRODUCTION.replace("{other}", OTHER)
+    for title, definitions in SECTIONS:
+        yield f"\n## {title}\n\n"
+        yield "| metric | type | labels | shown by | what it is | what it answers |\n|---|---|---|---|---|---|\n"
+        yield from map(_row, definitions)
+    yield "\n" + FRESHNESS.replace("{samples}", str(SAMPLES_MAX))
+    yield from _labels()
+    yield "\n" + BOUNDS
+    for service in (*STAGES, *LINK, *CANARY):
+        yield f"| {service} | {len(shown_by(service))} | {series_max(service):,} |\n"
+
+
+def _row(one: Definition) -> str:
+    kind = one.kind.value if not one.unit else f"{one.kind.value}, {one.unit}"
+    labels = ", ".join(f"`{label.name}`" for label in one.labels)
+    combined = ""
+    if one.kind is Kind.GAUGE and one.fed_by is metrics.FedBy.STAGE and one.over is Over.MAX and not one.labels:
+        combined = " The greatest of the worker's partitions."
+    who = "every stage" if set(STAGES) <= set(one.shown_by) else ", ".join(one.shown_by)
+    return f"| `{one.metric}` | {kind} | {labels} | {who} | {one.text}{combined} | {one.asks} |\n"
+
+
+def _labels() -> Iterator[str]:
+    yield "\n## Labels\n\n| label | of | words |\n|---|---|---|\n"
+    of: dict[Label, list[str]] = {}
+    for one in metrics.DEFINITIONS:
+        for label in one.labels:
+            of.setdefault(label, []).append(f"`{one.metric}`")
+    for label, names in of.items():
+        yield f"| `{label.name}` | {', '.join(names)} | {_words(label)} |\n"
+
+
+def _words(label: Label) -> str:
+    match label.whence:
+        case Whence.CLOSED:
+            return ", ".join(f"`{word}`" for word in label.words)
+        case Whence.DEPLOYED:
+            return f"{label.means}; {label.words_max} at most"
+        case Whence.FOUND:
+            return f"{label.means}; {label.words_max} at most, and `{OTHER}`"
+
+
+if __name__ == "__main__":
+    sys.stdout.write("".join(page()))
