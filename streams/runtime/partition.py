@@ -81,7 +81,7 @@ class Partition:
         self.number = number
         self.stage = stage
         self.writer = writer
-        self._watch = writer.applied if isinstance(writer, Watching) else None
+        self._watch = writer.applying if isinstance(writer, Watching) else None
         self.next = 0
         self.committed = 0
         self.active = False
@@ -202,9 +202,9 @@ class Partition:
         if records and records[0].offset < self.next:
             records = records[bisect_left(records, self.next, key=offset_of) :]
         if records:
-            self.stage.apply(records)
             if self._watch is not None:
                 self._watch(records)
+            self.stage.apply(records)
             self.next = records[-1].offset + 1
             self.records_applied += len(records)
             self._applied_ms = records[-1].timestamp

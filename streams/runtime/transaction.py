@@ -81,8 +81,8 @@ class Writer(Protocol):
 class Watching(Protocol):
     """A writer that wants to see what its transactions come from."""
 
-    def applied(self, records: Sequence[InputRecord]) -> None:
-        """Look at records that the stage has just applied."""
+    def applying(self, records: Sequence[InputRecord]) -> None:
+        """Look at records that the stage applies now."""
         ...
 
 

@@ -1,6 +1,6 @@
 """Spans of a stage's work on records: from their application to the commit that makes their results visible.
 
-Theory of operation. The writer of a partition sees both ends. `applied` notes which of a batch's records are traced;
+Theory of operation. The writer of a partition sees both ends. `applying` notes which of a batch's records are traced;
 `write` takes what is noted together with the transaction - nothing is awaited between a partition's capture and this
 call, so these are the records that the transaction holds - and hands their spans out once it has committed. A record
 that became a dead letter has a failed span; one that led to transitions names them.
@@ -72,7 +72,7 @@ class TracedWriter:
     async def end_stray(self) -> None:
         await self._writer.end_stray()
 
-    def applied(self, records: Sequence[InputRecord]) -> None:
+    def applying(self, records: Sequence[InputRecord]) -> None:
         """Note what is traced."""
         start_ns = 0
         for record in records:
