@@ -172,8 +172,9 @@ def _see(
 
 
 def _count_day(days: dict[int, int], day: int, amount: int) -> None:
-    if day in days:
-        days[day] += amount
+    known = days.get(day)
+    if known is not None:
+        days[day] = known + amount
         return
     days[day] = amount
     if len(days) > limits.RETENTION_DAYS:

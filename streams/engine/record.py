@@ -40,11 +40,18 @@ def record_of(event: WireEvent, raw: bytes, arrival_ms: int) -> Record:
     known = event.messageId
     if known:
         message_id = known[:MESSAGE_ID_CHARS_MAX]  # every transition repeats it
-        digest = blake2b(known.encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES).digest()
+        digest = blake2b(_bytes_of(known), digest_size=DIGEST_BYTES).digest()
     else:
         digest = _canonical_digest(raw)
         message_id = digest.hex()
     return Record(event, event_time_ms(event, arrival_ms), arrival_ms, digest, message_id)
+
+
+def _bytes_of(message_id: str) -> bytes:
+    try:
+        return message_id.encode()  # names no way to deal with errors: that would cost ten times as much
+    except UnicodeEncodeError:
+        return message_id.encode("utf-8", "surrogatepass")
 
 
 def file_arrival(event: WireEvent) -> int | None:

@@ -13,7 +13,7 @@ its place in one list of numbers per account (`Windows.values`), which rules rea
 All can be rebuilt from the account's state at any time, and a test holds the two equal.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from streams.limits import RETENTION_DAYS
@@ -114,14 +114,14 @@ class WindowPlan:
 
 
 class Windows:
-    """The numbers of one account. `values` is one list for life: who has it may keep it."""
+    """The numbers of one account. `values` is one list for life: who has it may keep it. The rest is for copies."""
 
-    __slots__ = ("_days", "_on_day", "_plan", "values")
+    __slots__ = ("days", "on_day", "plan", "values")
 
     def __init__(
         self,
         plan: WindowPlan,
-        days: list[Mapping[int, int]],
+        days: list[dict[int, int]],
         last_days: Sequence[Iterable[int]],
         today: int,
         source: "Windows | None" = None,
@@ -132,37 +132,37 @@ class Windows:
         With `source` a copy of it for windows that are among its own; `figures` as in `WindowPlan.picks`. A copy shares
         what it reads, and may be rolled but see nothing.
         """
-        self._plan = plan
+        self.plan = plan
         if source is not None:
             held = source.values
-            self.values: list[int] = [held[place] for place in plan.picks(source._plan, figures)]
-            self._days: list[Mapping[int, int]] = [source._days[figure] for figure in figures]
-            self._on_day: list[dict[int, int]] = [*source._on_day]
+            self.values: list[int] = [held[place] for place in plan.picks(source.plan, figures)]
+            self.days: list[dict[int, int]] = [source.days[figure] for figure in figures]
+            self.on_day: list[dict[int, int]] = [*source.on_day]
             return
         self.values = [0] * plan.size
-        self._days = days
-        self._on_day = []
+        self.days = days
+        self.on_day = []
         for figure in range(len(days)):
             self._sum_anew(figure, today)
         for kind in range(len(last_days)):
-            self._on_day.append(_NOTHING)
+            self.on_day.append(_NOTHING)
             self.recount(kind, last_days[kind], today)
 
     def roll(self, before: int, today: int) -> None:
         """Go on from the day `before` to `today`."""
         step = today - before <= _STEPS_MAX
-        plan = self._plan
+        plan = self.plan
         if plan.sums:
-            for number in range(len(self._days)):
+            for number in range(len(self.days)):
                 if not step:
                     self._sum_anew(number, today)
-                elif self._days[number]:
+                elif self.days[number]:
                     self._step(number, before, today)
         if plan.size > plan.sums:
-            for kind in range(len(self._on_day)):
+            for kind in range(len(self.on_day)):
                 if not step:
                     self._count_anew(kind, today)
-                elif self._on_day[kind]:
+                elif self.on_day[kind]:
                     self._let_out(kind, before, today)
 
     # Sums
@@ -170,48 +170,55 @@ class Windows:
     def add(self, figure: int, age: int, amount: int) -> None:
         """Add to the day of this age, which is in reach."""
         values = self.values
-        for place in self._plan.figures[figure].holding[age]:
-            values[place] += amount
+        for place in self.plan.figures[figure].holding[age]:
+            held = values[place]
+            values[place] = held + amount
 
-    def follow(self, figure: int, days: Mapping[int, int], today: int) -> None:
+    def follow(self, figure: int, days: dict[int, int], today: int) -> None:
         """From here on the figure's numbers are these."""
-        self._days[figure] = days
+        self.days[figure] = days
         self._sum_anew(figure, today)
 
     def _step(self, number: int, before: int, today: int) -> None:
-        figure, days, values = self._plan.figures[number], self._days[number], self.values
+        figure, days, values = self.plan.figures[number], self.days[number], self.values
         for day in range(before + 1, today + 1):
             for age, taking, losing in figure.edges:
-                amount = days.get(day - age, 0)
-                if amount:
+                amount = days.get(day - age)
+                if amount is not None:
                     if figure.once:
                         amount = 1
                     for place in taking:
-                        values[place] += amount
+                        held = values[place]
+                        values[place] = held + amount
                     for place in losing:
-                        values[place] -= amount
+                        held = values[place]
+                        values[place] = held - amount
 
     def _sum_anew(self, number: int, today: int) -> None:
-        figure, values = self._plan.figures[number], self.values
+        figure, values = self.plan.figures[number], self.values
         if figure.first == figure.past:
             return
         for place in range(figure.first, figure.past):
             values[place] = 0
-        holding, once = figure.holding, figure.once
-        for day, amount in self._days[number].items():
+        days, holding, once = self.days[number], figure.holding, figure.once
+        if not days:
+            return
+        for day, counted in days.items():
             age = today - day
             if 0 <= age < RETENTION_DAYS:
+                amount = 1 if once else counted
                 for place in holding[age]:
-                    values[place] += 1 if once else amount
+                    held = values[place]
+                    values[place] = held + amount
 
     # Distinct things
 
     def see(self, kind: int, known: int | None, day: int, today: int) -> None:
         """Something whose last day was `known` is seen on `day`, which is later."""
-        lengths = self._plan.lengths[kind]
+        lengths = self.plan.lengths[kind]
         if not lengths:
             return
-        on_day = self._on_day[kind]
+        on_day = self.on_day[kind]
         if known is not None:
             left = on_day.get(known, 0) - 1
             if left > 0:
@@ -219,35 +226,37 @@ class Windows:
             else:
                 on_day.pop(known, None)
         on_day[day] = on_day.get(day, 0) + 1
-        values, place = self.values, self._plan.distinct[kind]
+        values, place = self.values, self.plan.distinct[kind]
         for length in lengths:
             start = today - length
             if (known is None or known <= start) and start < day:
-                values[place] += 1
+                held = values[place]
+                values[place] = held + 1
             place += 1
 
     def recount(self, kind: int, last_days: Iterable[int], today: int) -> None:
         """Count anew: some were evicted or forgotten."""
-        if not self._plan.lengths[kind]:
+        if not self.plan.lengths[kind]:
             return
         on_day: dict[int, int] = {}
         for day in last_days:
             on_day[day] = on_day.get(day, 0) + 1
-        self._on_day[kind] = on_day
+        self.on_day[kind] = on_day
         self._count_anew(kind, today)
 
     def _let_out(self, kind: int, before: int, today: int) -> None:
-        values, on_day, place = self.values, self._on_day[kind], self._plan.distinct[kind]
-        for length in self._plan.lengths[kind]:
+        values, on_day, place = self.values, self.on_day[kind], self.plan.distinct[kind]
+        for length in self.plan.lengths[kind]:
             for day in range(before - length + 1, today - length + 1):
-                gone = on_day.get(day, 0)
-                if gone:
-                    values[place] -= gone
+                gone = on_day.get(day)
+                if gone is not None:
+                    held = values[place]
+                    values[place] = held - gone
             place += 1
 
     def _count_anew(self, kind: int, today: int) -> None:
-        place, on_day = self._plan.distinct[kind], self._on_day[kind]
-        for length in self._plan.lengths[kind]:
+        place, on_day = self.plan.distinct[kind], self.on_day[kind]
+        for length in self.plan.lengths[kind]:
             start, things = today - length, 0
             for day, there in on_day.items():
                 if day > start:

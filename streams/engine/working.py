@@ -8,7 +8,7 @@ its numbers, which rules read by place.
 shifting it against the edges of all windows.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from schemas.catalog import Aggregate
@@ -132,9 +132,7 @@ class Working:
         self.today, self.members = source.today, source.members
         self.counted = source.counted
         slots, known = program.slots, source.program.slots.events
-        figures = [SCORE, ACTIVITY, ACTIVE_DAYS]
-        for name in slots.events:
-            figures.append(NAMED + known.index(name))
+        figures = [SCORE, ACTIVITY, ACTIVE_DAYS, *[NAMED + known.index(name) for name in slots.events]]
         self.windows = Windows(slots.plan, [], [], 0, source.windows, figures)
         self.values = self.windows.values
 
@@ -199,7 +197,7 @@ class Working:
             reach.note((self.program.calendar.day_of(at),))
         self.counted = reach.mask()
         slots = self.program.slots
-        days: list[Mapping[int, int]] = [account.score, account.activity, account.activity]
+        days: list[dict[int, int]] = [account.score, account.activity, account.activity]
         for name in slots.events:
             counted = account.events.get(name)
             days.append(_NONE if counted is None else counted.days)
@@ -298,10 +296,9 @@ class Working:
             self._measured[key] = measures.read(aggregate, series, last_day - days + 1, last_day)
         return self._measured[key]
 
-    def threshold(self, definition: str, percent: int) -> float | None:
-        """A percentile of all accounts; None before the first look at them."""
-        percentiles = self.thresholds.percentiles.get(definition)
-        return percentiles[percent] if percentiles else None
+    def percentiles(self, definition: str) -> Sequence[float | None]:
+        """The percentiles 0 to 100 of all accounts; None before the first look at them."""
+        return self.thresholds.percentiles.get(definition) or _UNKNOWN
 
     @property
     def ranked_at(self) -> int:
@@ -365,5 +362,6 @@ class _Reach:
         return self._low | self._high << _HALF
 
 
+_UNKNOWN: Final[Sequence[float | None]] = (None,) * 101
 _HALF: Final = RETENTION_DAYS // 2
 _NONE: Final[dict[int, int]] = {}

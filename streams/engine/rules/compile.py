@@ -5,16 +5,23 @@ the body of one function
 
     decide(a, w, now, members) -> (when, exits, next)
 
-over the account `a`, its working set `w` and the members so far. Every reading of state is a local variable, computed
-once whichever rules use it; sums and distinct counts over windows are kept by `windows`. `when` and `exits` are bit
-masks over the segments in catalog order. `next` is the first moment after now at which a condition may change by
-itself: comparisons of since() and until() contribute their exact boundaries, the stage its end of trial. Window edges
-are the caller's (they fall on day starts alike for all rules).
+over the account `a`, its working set `w` and the members so far. A reading of state that several rules use is a local
+variable, computed once; what one place alone reads is read there, if it comes to that. Sums and distinct counts over
+windows are kept by `windows`, and read by their place in its list. `when` and `exits` are bit masks over the segments
+in catalog order. `next` is the first moment after now at which a condition may change by itself: comparisons of since()
+and until() contribute their exact boundaries, the stage its end of trial. Window edges are the caller's (they fall on
+day starts alike for all rules).
+
+What is compared most is compared as whole numbers: the milliseconds since a moment with a boundary (`linear`), a score
+in thousandths with the least number of them that will do.
 
 A second function per segment returns what its conditions saw; it runs only when a transition is emitted.
 Only trees made by `parse` come here, and every text in them is written with repr(): no rule can inject code.
 """
 
+import math
+import re
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -43,14 +50,19 @@ class _Emitter:
     slots: Slots
     bits: dict[str, int]
     prologue: dict[str, str] = field(default_factory=dict)  # source -> local
-    boundaries: dict[str, set[int]] = field(default_factory=dict)  # local of a time -> offsets in ms
+    boundaries: dict[tuple[str, str], set[int]] = field(default_factory=dict)  # moment, time since it -> offsets in ms
     flips: list[str] = field(default_factory=list)  # sources of next_flip calls
     uses_stage: bool = False
     uses_values: bool = False  # `v`: the numbers of the windows
     now: str = "now"  # the moment that expressions are of
 
     def local(self, source: str) -> str:
+        """The local of a reading; those that it is made of have lower numbers."""
         return self.prologue.setdefault(source, f"v{len(self.prologue)}")
+
+    def is_nullable(self, local: str) -> bool:
+        """Whether a time since a moment may be unknown."""
+        return any(name == local and source.startswith("None if ") for source, name in self.prologue.items())
 
     # Values
 
@@ -102,14 +114,17 @@ class _Emitter:
             case _:
                 return f"{symbol}({', '.join(args)})"
 
-    def window(self, term: Term) -> str:
-        """The source of one reading of a window: its place among the values that are kept."""
+    def kept(self, term: Term) -> str:
+        """The source of the number that is kept of a window."""
         days, before, plan = term.days, term.before, self.slots.plan
         self.uses_values = True
         if term.name in DISTINCT:
             return f"v[{plan.place_of_distinct(DISTINCT.index(term.name), days)}]"
-        window = f"v[{plan.place_of_sum(self.slots.figure_of(term), (days, before))}]"
-        return f"{window} / 1000" if term.name == "score" else window
+        return f"v[{plan.place_of_sum(self.slots.figure_of(term), (days, before))}]"
+
+    def window(self, term: Term) -> str:
+        """The source of one reading of a window."""
+        return f"{self.local(self.kept(term))} / 1000" if term.name == "score" else self.kept(term)
 
     def term(self, term: Term) -> str:
         """The source of one reading of state."""
@@ -127,7 +142,7 @@ class _Emitter:
             case "measure":
                 return f"w.measure({term.event!r}, {term.days}, {term.before})"
             case "threshold":
-                return f"w.threshold({term.event!r}, {term.percent})"
+                return f"{self.local(f'w.percentiles({term.event!r})')}[{term.percent}]"
             case "property":
                 return f"property_at(p, {tuple(term.event.split('.'))!r})"
             case "sequence":
@@ -183,6 +198,12 @@ class _Emitter:
             return self.moving(node)
         if Kind.ANY in (left.kind, right.kind):
             return f"COMPARE[{symbol!r}]({self.value(left)}, {self.value(right)})"
+        if left.op is Op.CONST and _is_score(right):
+            left, right, symbol = right, left, _SWAPPED[symbol]
+        if _is_score(left) and right.op is Op.CONST and symbol in _FROM and abs(right.value) < _SCORE_MAX:
+            early, strictly = _FROM[symbol]
+            least = _least_thousandths(right.value, strictly=strictly)
+            return f"({self.local(self.kept(left.value))} {'<' if early else '>='} {least})"
         one, other = self.value(left), self.value(right)
         tests = [f"{source} is not None and " for side, source in ((left, one), (right, other)) if side.nullable]
         return f"({''.join(tests)}{one} {symbol} {other})"
@@ -195,12 +216,13 @@ class _Emitter:
         simple = left.op in (Op.SINCE, Op.UNTIL) and right.op is Op.CONST and right.kind is Kind.NUMBER
         if simple and symbol not in ("==", "!="):
             limit = linear.boundary(left.op, symbol, right.value)
-            moment = self.value(left.args[0])
-            self.boundaries.setdefault(moment, set()).add(limit.offset_ms)
-            test = f"now {'<' if limit.early else '>='} {moment} + {limit.offset_ms}"
-            if not left.args[0].nullable:
+            moment, nullable = self.value(left.args[0]), left.args[0].nullable
+            since = self.local(f"None if {moment} is None else now - {moment}" if nullable else f"now - {moment}")
+            self.boundaries.setdefault((moment, since), set()).add(limit.offset_ms)
+            test = f"{since} {'<' if limit.early else '>='} {limit.offset_ms}"
+            if not nullable:
                 return f"({test})"
-            return f"({moment} is None or {test})" if limit.unknown else f"({moment} is not None and {test})"
+            return f"({since} is None or {test})" if limit.unknown else f"({since} is not None and {test})"
         left, right = node.args
         sides = f"{self.value(left)}, {self.value(right)}"
         self.flips.append(f"next_flip(now, {self.line(left)}, {self.line(right)}, lambda now: ({sides}))")
@@ -226,6 +248,26 @@ class _Emitter:
 
 def _is_threshold(node: Node) -> bool:
     return node.op is Op.TERM and node.value.name == "threshold"
+
+
+def _is_score(node: Node) -> bool:
+    return node.op is Op.TERM and node.value.name == "score"
+
+
+def _least_thousandths(score: float, *, strictly: bool) -> int:
+    """The least number of thousandths that, as the float it is divided to, is >= the score (or > it, if strictly)."""
+
+    def reached(thousandths: int) -> bool:
+        return thousandths / 1000 > score if strictly else thousandths / 1000 >= score
+
+    guess = math.ceil(score * 1000)
+    around = range(guess - 2, guess + 3)  # more than the product and the quotient can be off together
+    return around[bisect_left(around, x=True, key=reached)]
+
+
+_FROM: Final = {"<": (True, False), "<=": (True, True), ">": (False, True), ">=": (False, False)}
+"""For each symbol, whether the numbers below a limit satisfy it, and whether the limit is the first one above."""
+_SCORE_MAX: Final = 1 << 30
 
 
 _NAMESPACE: Final[dict[str, Any]] = {
@@ -279,17 +321,17 @@ def compile_decide(rules: Sequence[Rule], slots: Slots, bits: dict[str, int]) ->
             mirrored |= 1 << rule.bit
         else:
             body.append(f"    if {emit.condition(rule.exit_when)}: exits |= {1 << rule.bit}")
-    lines = _opening("decide(a, w, now, members)", emit)
-    lines += ["    when = exits = 0", *body, f"    exits |= ~when & {mirrored}", "    next = NEVER"]
+    lines = ["    when = exits = 0", *body, f"    exits |= ~when & {mirrored}", "    next = NEVER"]
     if emit.uses_stage:
         lines.append("    if now < w.trial_ends_at: next = w.trial_ends_at")
-    for moment, offsets in emit.boundaries.items():
-        lines.append(f"    if {moment} is not None:")
+    for (moment, since), offsets in emit.boundaries.items():
+        opening = f"if {since} is None: pass\n    elif" if emit.is_nullable(since) else "if"
         for offset in sorted(offsets):
-            lines.append(f"        if now < {moment} + {offset} < next: next = {moment} + {offset}")
+            lines.append(f"    {opening} {since} < {offset}: next = at if (at := {moment} + {offset}) < next else next")
+            opening = "elif"
     lines += [f"    next = min(next, {flip})" for flip in emit.flips]
     lines.append("    return when, exits, next")
-    decide: Decide = _build(lines, "decide")
+    decide: Decide = _build("decide(a, w, now, members)", emit, lines)
     return decide
 
 
@@ -300,9 +342,7 @@ def compile_where(node: Node) -> Where:
     """The condition of a named event, as a function of an event's properties."""
     emit = _Emitter(Slots.of([]), {})
     condition = emit.condition(node)
-    lines = _opening("where(p)", emit)
-    lines.append(f"    return bool({condition})")
-    where: Where = _build(lines, "where")
+    where: Where = _build("where(p)", emit, [f"    return bool({condition})"])
     return where
 
 
@@ -315,9 +355,7 @@ def compile_evidence(rule: Rule, slots: Slots, bits: dict[str, int]) -> Evidence
             source = emit.value(node)
             seen.setdefault(node.text, f"time_text({source})" if node.kind is Kind.TIME else source)
     entries = ", ".join(f"{text!r}: {source}" for text, source in seen.items())
-    lines = _opening("evidence(a, w, now, members)", emit)
-    lines.append(f"    return {{{entries}}}")
-    evidence: Evidence = _build(lines, "evidence")
+    evidence: Evidence = _build("evidence(a, w, now, members)", emit, [f"    return {{{entries}}}"])
     return evidence
 
 
@@ -328,9 +366,8 @@ def compile_values(nodes: Mapping[str, Node], slots: Slots, bits: dict[str, int]
         name: f"time_text({emit.value(node)})" if node.kind is Kind.TIME else emit.value(node)
         for name, node in nodes.items()
     }
-    lines = _opening("named_values(a, w, now, members)", emit)
-    lines.append(f"    return {{{', '.join(f'{name!r}: {source}' for name, source in sources.items())}}}")
-    compiled: Evidence = _build(lines, "named_values")
+    entries = ", ".join(f"{name!r}: {source}" for name, source in sources.items())
+    compiled: Evidence = _build("named_values(a, w, now, members)", emit, [f"    return {{{entries}}}"])
     return compiled
 
 
@@ -344,9 +381,8 @@ def compile_ranked(nodes: Sequence[Node], slots: Slots, bits: dict[str, int]) ->
         f"number({emit.value(node)})" if node.nullable or node.linear or node.kind is Kind.ANY else emit.value(node)
         for node in nodes
     ]
-    lines = _opening("ranked(a, w, now, members)", emit)
-    lines.append(f"    return ({''.join(f'{source}, ' for source in sources)})")
-    ranked: Ranked = _build(lines, "ranked")
+    values = "".join(f"{source}, " for source in sources)
+    ranked: Ranked = _build("ranked(a, w, now, members)", emit, [f"    return ({values})"])
     return ranked
 
 
@@ -359,20 +395,27 @@ def compile_parts(rule: Rule, slots: Slots, bits: dict[str, int]) -> Evidence:
             for part in node.parts():
                 parts.setdefault(part.text, f"bool({emit.condition(part)})")
     entries = ", ".join(f"{text!r}: {source}" for text, source in parts.items())
-    lines = _opening("parts(a, w, now, members)", emit)
-    lines.append(f"    return {{{entries}}}")
-    compiled: Evidence = _build(lines, "parts")
+    compiled: Evidence = _build("parts(a, w, now, members)", emit, [f"    return {{{entries}}}"])
     return compiled
 
 
-def _opening(signature: str, emit: _Emitter) -> list[str]:
-    """A function's first lines: its locals in the order of their numbers, for one may use an earlier one."""
-    in_order = sorted(emit.prologue.items(), key=lambda item: int(item[1][1:]))
+_READ_IN_PLACE: Final = re.compile(r"v[0-9]*\[[0-9]+\]|v[0-9]+ / 1000|w\.[a-z_]+")
+"""Readings that say the same wherever in the function they stand; of others, one may stand in a lambda."""
+
+
+def _build(signature: str, emit: _Emitter, body: list[str]) -> Any:
+    """The function of this body, behind the locals that it uses."""
+    lines = [f"    {name} = {source}" for source, name in emit.prologue.items()] + body
+    for source, name in reversed(emit.prologue.items()):
+        place = lines.index(f"    {name} = {source}")
+        word = re.compile(rf"\b{name}\b")
+        uses = sum(len(word.findall(line)) for line in lines) - 1
+        if uses == 0 or (uses == 1 and _READ_IN_PLACE.fullmatch(source)):
+            del lines[place]
+            lines = [word.sub(f"({source})" if "/" in source else source, line) for line in lines]
     values = ["    v = w.values"] if emit.uses_values else []
-    return [f"def {signature}:", *values, *(f"    {name} = {source}" for source, name in in_order)]
-
-
-def _build(lines: list[str], name: str) -> Any:
+    function = signature[: signature.index("(")]
     namespace = dict(_NAMESPACE)
-    exec(compile("\n".join(lines), f"<rules: {name}>", "exec"), namespace)  # noqa: S102 - source made above from checked trees
-    return namespace[name]
+    text = "\n".join([f"def {signature}:", *values, *lines])
+    exec(compile(text, f"<rules: {function}>", "exec"), namespace)  # noqa: S102 - source made above from checked trees
+    return namespace[function]
