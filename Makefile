@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 COMPILE := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
   --custom-compile-command 'make lock'
 
-.PHONY: setup test lint types imports unit laws sim kafka chaos wheel test-compiled bench format run lock clean
+.PHONY: setup test lint types imports unit laws sim kafka chaos wheel test-compiled bench format run manifests lock clean
 
 setup: $(STAMP)
 
@@ -82,6 +82,13 @@ format: $(STAMP)
 # make run ARGS=--once
 run: $(STAMP)
 	@$(BIN)/pegel dev run $(ARGS)
+
+# What the manifests for Kubernetes say of topics, principals and alerts, from where these are defined.
+MANIFESTS := deploy/kubernetes
+manifests: $(STAMP)
+	$(BIN)/pegel topics strimzi --config $(MANIFESTS)/overlays/production/pegel.yaml \
+	  > $(MANIFESTS)/overlays/production/topics.yaml
+	$(BIN)/python -m deploy.kubernetes > $(MANIFESTS)/components/monitoring/rules.yaml
 
 # The newest versions within the bounds of pyproject.toml, for all platforms. No index is written into the files.
 lock:
