@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -32,20 +33,19 @@ def program(name: str, package: str) -> str:
     return shutil.which(name) or missing(f"no {name} on the PATH; install the package {package}")
 
 
-def node_packages(folder: Path) -> Path:
-    """The packages of a folder's package-lock.json, with its own files beside them."""
-    program("node", "nodejs")
-    npm = program("npm", "npm")
-    lock = folder / "package-lock.json"
-    target = cache_folder() / "node" / hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
+def node_program(folder: Path, script: str) -> list[str]:
+    """The command that runs a folder's script with the packages of its package-lock.json beside it."""
+    node, npm = program("node", "nodejs"), program("npm", "npm")
+    names = ("package.json", "package-lock.json", script)
+    target = cache_folder() / "node" / _digest(folder / name for name in names)
     if not target.is_dir():
         with _scratch(target) as scratch:
-            for name in ("package.json", "package-lock.json"):
+            for name in names:
                 shutil.copy(folder / name, scratch)
             command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"]
             _run(command, Path(scratch), "npm did not bring the packages")
             _appear(Path(scratch), target)
-    return target
+    return [node, str(target / script)]
 
 
 def java_classes(folder: Path, classes: str) -> str:
@@ -53,16 +53,19 @@ def java_classes(folder: Path, classes: str) -> str:
     program("javac", "openjdk-17-jdk-headless")
     maven = program("mvn", "maven")
     sources = sorted(path for path in folder.rglob("*") if path.is_file() and "target" not in path.parts)
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
-    target = cache_folder() / "java" / digest
+    target = cache_folder() / "java" / _digest(sources)
     if not target.is_dir():
         with _scratch(target) as scratch:
             project = Path(scratch, "project")
             shutil.copytree(folder, project, ignore=shutil.ignore_patterns("target"))
-            command = [maven, "-q", "-B", "package", "-DskipTests"]
+            command = [maven, "-q", "-B", "compile"]
             _run(command, project, "Maven did not build the project")
             _appear(project / "target", target)
     return os.pathsep.join((str(target / classes), str(target / "libs" / "*")))
+
+
+def _digest(files: Iterable[Path]) -> str:
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
 def _scratch(target: Path) -> "tempfile.TemporaryDirectory[str]":

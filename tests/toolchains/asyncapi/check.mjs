@@ -1,9 +1,8 @@
 // Reads an AsyncAPI document from standard input with the reference parser, and writes what it says of it as JSON.
-import { createRequire } from "node:module";
 import { text } from "node:stream/consumers";
+import asyncapi from "@asyncapi/parser";
 
-const require = createRequire(`${process.argv[2]}/`);
-const { Parser } = require("@asyncapi/parser");
+const { Parser } = asyncapi;
 const { document, diagnostics } = await new Parser().parse(await text(process.stdin));
 process.stdout.write(
   JSON.stringify({

@@ -20,7 +20,7 @@ from streams.security.permissions import Operation, Resource
 from streams.security.roles import Role
 from streams.settings import KafkaSettings, Settings
 from streams.topics import NAMES, Topics, specs
-from tests.toolchains import node_packages
+from tests.toolchains import node_program
 
 CHECK: Final = Path(__file__).parents[2] / "toolchains" / "asyncapi"
 DOCUMENT: Final = document(Settings())
@@ -162,9 +162,8 @@ def test_a_deployment_has_its_own_names_brokers_and_login() -> None:
 
 
 def test_the_reference_parser_accepts_it_without_a_word_of_warning() -> None:
-    packages = node_packages(CHECK)
     run = subprocess.run(
-        ["node", str(CHECK / "check.mjs"), str(packages)],
+        node_program(CHECK, "check.mjs"),
         input=rendered(Settings()), capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
@@ -176,11 +175,10 @@ def test_the_reference_parser_accepts_it_without_a_word_of_warning() -> None:
 
 
 def test_the_reference_parser_refuses_a_document_that_is_wrong() -> None:
-    packages = node_packages(CHECK)
     wrong = document(Settings())
     wrong["channels"]["transitions"]["bindings"]["kafka"]["partitions"] = 0
     run = subprocess.run(
-        ["node", str(CHECK / "check.mjs"), str(packages)],
+        node_program(CHECK, "check.mjs"),
         input=json.dumps(wrong), capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     found = json.loads(run.stdout)
