@@ -1,5 +1,6 @@
 """Which series there are for rules and runbooks to ask for, and what an expression asks that is not among them."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -9,7 +10,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from deploy.prometheus.documents import groups
 from deploy.prometheus.rules import Recording, Site
 from streams.metrics import DEFINITIONS, STAGES, Definition, Kind, Whence
-from tests.unit.deploy.promql import Selector, read
+from tests.unit.deploy.promql import Matcher, Selector, read
 
 SCRAPED: Final = ("job", "instance")
 """The labels that Prometheus adds."""
@@ -71,5 +72,9 @@ def _faults(selector: Selector) -> Iterator[str]:
             yield f"{selector.metric} has no label {matcher.label}"
         elif matcher.label in known.words:
             for word in matcher.words:
-                if word not in known.words[matcher.label]:
+                if not any(_is(matcher, word, one) for one in known.words[matcher.label]):
                     yield f"{selector.metric}: {matcher.label} is never {word}"
+
+
+def _is(matcher: Matcher, wanted: str, word: str) -> bool:
+    return wanted == word or ("~" in matcher.operator and re.fullmatch(wanted, word) is not None)
