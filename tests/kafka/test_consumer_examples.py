@@ -75,9 +75,7 @@ def transition(account: str, sequence: int) -> WireTransition:
 def membership(told: WireTransition) -> WireMembership:
     """Where its account stands after it."""
     entered = told.direction is Direction.ENTERED
-    segments = (
-        [WireSegmentMembership(segment=told.segment, group=None, entered_at=told.effective_at)] if entered else []
-    )
+    segment = WireSegmentMembership(segment=told.segment, group=None, entered_at=told.effective_at)
     return WireMembership(
         account_id=told.account_id,
         as_of=told.effective_at,
