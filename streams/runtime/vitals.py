@@ -12,9 +12,12 @@ BEAT_S: Final = 0.5
 
 
 class Vitals:
-    def __init__(self, note_delay: Callable[[float], None] = lambda _: None) -> None:
+    def __init__(
+        self, note_delay: Callable[[float], None] = lambda _: None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """`note_delay` is told, at each beat, how much later than it should the loop came back to it."""
         self._note_delay = note_delay
+        self._clock = clock
         self.beats = 0
         """Turns of the event loop."""
         self.polls = 0
@@ -27,6 +30,6 @@ class Vitals:
         """Beat for ever."""
         while True:
             self.beats += 1
-            began = time.monotonic()
+            began = self._clock()
             await asyncio.sleep(BEAT_S)
-            self._note_delay(max(0.0, time.monotonic() - began - BEAT_S))
+            self._note_delay(max(0.0, self._clock() - began - BEAT_S))
