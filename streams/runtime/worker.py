@@ -201,9 +201,7 @@ class _Life:
 def traced(new_writer: WriterFactory, spec: StageSpec, options: RuntimeOptions, spans: SpanOutbox) -> WriterFactory:
     """Writers that say what became of traced records."""
     topic = Topic(spec.input_topic, options.group)
-    return lambda partition: TracedWriter(
-        new_writer(partition), spec.name, topic, partition, spans.give, spans.lose
-    )
+    return lambda partition: TracedWriter(new_writer(partition), spec.name, topic, partition, spans.give, spans.lose)
 
 
 def durability(spec: StageSpec, options: RuntimeOptions, group: ConsumerGroup) -> tuple[WriterFactory, ChangelogLoader]:
