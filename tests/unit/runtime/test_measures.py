@@ -248,11 +248,15 @@ async def test_the_first_failure_is_counted_and_no_other() -> None:
 async def test_each_beat_tells_how_late_the_loop_was(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streams.runtime.vitals.BEAT_S", 0.0)
     moments = count(step=0.125)
-    seen: list[float] = []
-    vitals = Vitals(seen.append, lambda: next(moments))
-    beating = asyncio.create_task(vitals.beat())
-    while vitals.beats < 3:
-        await asyncio.sleep(0)
+    seen, done = list[float](), asyncio.Event()
+
+    def note(delay_s: float) -> None:
+        seen.append(delay_s)
+        if len(seen) == 2:
+            done.set()
+
+    beating = asyncio.create_task(Vitals(note, lambda: next(moments)).beat())
+    await done.wait()
     beating.cancel()
     assert seen[:2] == [0.125, 0.125]
 
