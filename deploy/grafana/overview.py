@@ -7,7 +7,7 @@ from deploy.grafana.board import Board, Kind, Limits, Panel, Query, Row, Unit, q
 from deploy.prometheus.canary import UNSEEN_S
 from deploy.prometheus.pipeline import LAG_S
 from deploy.prometheus.rules import Dashboard
-from deploy.prometheus.slos import BUDGET_DAYS, BURNS, FRESH_S, FRESH_STAGE, OBJECTIVES, Objective
+from deploy.prometheus.slos import BUDGET_DAYS, BURNS, FRESH_S, FRESH_STAGE, OBJECTIVES, WINDOWS_S, Objective
 
 NAMES: Final = {
     "PegelFreshnessBudgetBurn": "Transitions in time",
@@ -174,7 +174,6 @@ def _budget(objective: Objective) -> Panel:
 
 
 def _burn(objective: Objective) -> Panel:
-    windows = sorted({window for burn in BURNS for window in (burn.long_s, burn.short_s)})
     budget = f"{1 - objective.share:.4g}"
     return Panel(
         f"{NAMES[objective.alert]}: how fast does the budget burn?",
@@ -182,14 +181,11 @@ def _burn(objective: Objective) -> Panel:
         "somebody is paged.",
         Unit.TIMES,
         tuple(
-            Query(
-                f"max({objective.errors(window)}) / {budget}", objective.errors(window).rpartition("ratio_rate")[2],
-                rare=True,
-            )
-            for window in windows
+            Query(f"max({series}) / {budget}", series.rpartition("ratio_rate")[2])
+            for series in map(objective.errors, WINDOWS_S)
         ),
         limits=Limits(BURNS[0].times, BURNS[1].times),
-    )  # fmt: skip
+    )
 
 
 def _legend(objective: Objective) -> str:
