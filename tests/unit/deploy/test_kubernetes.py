@@ -12,6 +12,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from deploy.kubernetes.__main__ import written
+from deploy.prometheus.rules import Site
 from streams.catalogs.load import load_catalog
 from streams.cli import run
 from streams.notify.playbooks import load_playbooks
@@ -139,6 +141,11 @@ def test_a_pod_has_a_bound_of_memory_and_none_of_processor_time(built: list[Docu
         resources = container(one)["resources"]
         assert resources["requests"].keys() == {"cpu", "memory"}
         assert resources["limits"].keys() == {"memory"}
+
+
+def test_a_worker_may_take_what_its_alert_takes_for_granted(built: list[Document]) -> None:
+    for one in named(built, "StatefulSet").values():
+        assert container(one)["resources"]["limits"] == {"memory": f"{Site().memory_limit_bytes >> 30}Gi"}
 
 
 def test_images_are_pinned(built: list[Document]) -> None:
@@ -293,7 +300,5 @@ def test_topics_and_principals_for_strimzi_are_those_of_the_program(capsys: pyte
 
 
 def test_rules_for_the_prometheus_operator_are_those_that_are_tested() -> None:
-    from deploy.kubernetes.__main__ import written  # noqa: PLC0415
-
     committed = (KUBERNETES / "components" / "monitoring" / "rules.yaml").read_text()
     assert committed == written(), "out of date: make manifests"
