@@ -36,7 +36,7 @@ def program(name: str, package: str) -> str:
 def node_program(folder: Path, script: str) -> list[str]:
     """The command that runs a folder's script with the packages of its package-lock.json beside it."""
     node, npm = program("node", "nodejs"), program("npm", "npm")
-    names = ("package.json", "package-lock.json", script)
+    names = ("package.json", "package-lock.json")
     target = cache_folder() / "node" / _digest(folder / name for name in names)
     if not target.is_dir():
         with _scratch(target) as scratch:
@@ -45,7 +45,10 @@ def node_program(folder: Path, script: str) -> list[str]:
             command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"]
             _run(command, Path(scratch), "npm did not bring the packages")
             _appear(Path(scratch), target)
-    return [node, str(target / script)]
+    placed = target / f"{_digest([folder / script])}-{script}"
+    if not placed.is_file():
+        shutil.copy(folder / script, placed)
+    return [node, str(placed)]
 
 
 def java_classes(folder: Path, classes: str) -> str:
