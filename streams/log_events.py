@@ -101,7 +101,6 @@ FIELDS: Final[Mapping[str, str]] = {
     "attempt": "Which attempt of the delivery it was, from 1.",
     "catalog": "Version of the catalog.",
     "command": "What an operator asked for.",
-    "connector": "Type of a destination.",
     "delivery_id": "The delivery; the same on every attempt.",
     "destination": "Id of a destination, as the playbook calls it.",
     "direction": "entered, exited or moved.",

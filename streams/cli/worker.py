@@ -6,7 +6,6 @@ parent only watches. When one ends, all end, with the exit status of the one tha
 was killed get SIGTERM from the system (Linux).
 """
 
-import logging
 import os
 import sys
 from collections.abc import Mapping
@@ -114,7 +113,7 @@ def worker(
         family.die_with(parent)
     log_events.WORKER_STARTS.tell(version=version("pegel"))
     exit_code = build_worker(stage.value, settings).run()
-    logging.shutdown()
+    log_events.write_out()
     # Not sys.exit: threads that a failed stop left behind must not keep the process alive.
     os._exit(exit_code)
 

@@ -44,6 +44,7 @@ from schemas.control import (
 from schemas.dead_letter import Rejected, RejectReason
 from schemas.membership import encode_membership
 from schemas.timestamps import format_ms
+from schemas.trace import TRACEPARENT
 from schemas.transition import (
     ANNOUNCE_HEADER,
     Direction,
@@ -202,15 +203,18 @@ class EngagementStage:
     def _apply(self, record: InputRecord) -> None:
         value = record.value
         require_readable(record.headers)
+        carries = False
         for name, kind in record.headers:
             if name == CONTROL_HEADER:
                 self._control(decode_control(kind, value), record.timestamp)
                 return
+            if name == TRACEPARENT:
+                carries = True
         account_id = account_of_key(record.key)
         if value is None:
             raise Rejected(RejectReason.NULL_VALUE, "the record has no value")
         event = decode_event(value)
-        traced = led_to(record.headers, STAGE, self._number, record.offset) if record.headers else None
+        traced = led_to(record.headers, STAGE, self._number, record.offset) if carries else None
         if traced:
             self._collect()  # what was found by now was not found by this record
         self._clock.saw_arrival(record.timestamp)

@@ -51,6 +51,11 @@ def attempt_at(work: TraceContext, delivery_id: str, began_ms: int) -> TraceCont
 
 def passed_on(headers: list[tuple[str, bytes]], stage: str, partition: int, offset: int) -> list[tuple[str, bytes]]:
     """A record's headers for the record that it becomes: the same, but that they come from here."""
+    for name, _ in headers:
+        if name == TRACEPARENT:
+            break
+    else:  # most have none
+        return headers
     work = followed(stage, partition, offset, headers)
     if work is None:
         return headers

@@ -312,7 +312,14 @@ class CourierStage:
                 return
             post.outbox.update(delivery)
             if verdict.reason is not Reason.THROTTLED:
-                log_events.NOT_DELIVERED.tell(**_about(delivery, verdict), reason=verdict.reason.value)
+                log_events.NOT_DELIVERED.tell(
+                    delivery_id=name,
+                    transition_id=delivery.news.transition_id,
+                    destination=delivery.destination,
+                    play=delivery.play,
+                    attempt=verdict.attempts,
+                    reason=verdict.reason.value,
+                )
                 told = Told(verdict.outcome, verdict.reason, verdict.attempts, detail, ref)
                 self._act(post.connector, delivery, told)
             return
@@ -323,7 +330,13 @@ class CourierStage:
             self._bury_one(post.connector, delivery, verdict, detail)
             return
         self._count(post.name, verdict.reason)
-        log_events.DELIVERED.tell(**_about(delivery, verdict))
+        log_events.DELIVERED.tell(
+            delivery_id=name,
+            transition_id=delivery.news.transition_id,
+            destination=delivery.destination,
+            play=delivery.play,
+            attempt=verdict.attempts,
+        )
         if ref is not None:
             post.threads.note(delivery, ref, edits=delivery.play in self._editing)
         self._act(post.connector, delivery, Told(verdict.outcome, verdict.reason, verdict.attempts, detail, ref))
@@ -447,17 +460,6 @@ class CourierStage:
 
     def _count(self, destination: str, reason: Reason) -> None:
         self._counts[f"deliveries:{destination}:{reason}"] += 1
-
-
-def _about(delivery: Delivery, verdict: Verdict) -> dict[str, str | int]:
-    """What a line of the log says of an attempt."""
-    return {
-        "delivery_id": delivery.delivery_id,
-        "transition_id": delivery.news.transition_id,
-        "destination": delivery.destination,
-        "play": delivery.play,
-        "attempt": verdict.attempts,
-    }
 
 
 def _text(header: bytes | None) -> str:
