@@ -20,11 +20,14 @@ STARTED_WITHIN_S = 60.0
 PEGEL = [sys.executable, "-c", "from streams.cli import main; main()"]
 
 
-def pegel(settings: Settings, *arguments: str, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
-    """Run a command to its end."""
+def pegel(
+    settings: Settings, *arguments: str, stdin: bytes | None = None, tree: Path | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a command to its end; `tree`: of another version of the program."""
     return subprocess.run(
-        [*PEGEL, *arguments], env=environment(settings), input=stdin, capture_output=True, timeout=180, check=False
-    )
+        [*PEGEL, *arguments],
+        env=environment(settings), input=stdin, capture_output=True, timeout=180, check=False, cwd=tree,
+    )  # fmt: skip
 
 
 def environment(settings: Settings, more: Mapping[str, str] = {}) -> dict[str, str]:
@@ -54,17 +57,26 @@ def readiness_at(address: str) -> dict[str, Any]:
 class WorkerProcess:
     """One worker, which may be killed and started again under the same name."""
 
-    def __init__(self, stage: str, settings: Settings, folder: Path, more: Mapping[str, str]) -> None:
+    def __init__(
+        self, stage: str, settings: Settings, folder: Path, more: Mapping[str, str], name: str | None = None
+    ) -> None:
+        """`name`: its fixed name, where there are several of a stage."""
         self.stage = stage
+        self.name = name or f"test-{stage}"
+        self._settings = settings
         self._environment = environment(settings, more)
-        self._log = folder / f"{stage}.log"
+        self._log = folder / f"{name or stage}.log"
         (self._port,) = free_ports(1)
+        self.address = f"http://127.0.0.1:{self._port}"
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        command = [*PEGEL, "worker", self.stage, "--port", str(self._port), "--instance-id", f"test-{self.stage}"]
+    def start(self, tree: Path | None = None, more: Mapping[str, str] | None = None) -> None:
+        """`tree`: of another version of the program. `more`: other settings than before."""
+        command = [*PEGEL, "worker", self.stage, "--port", str(self._port), "--instance-id", self.name]
+        if more is not None:
+            self._environment = environment(self._settings, more)
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
+            self._process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log, cwd=tree)
 
     def kill(self) -> None:
         """End it as a power cut would."""
@@ -96,7 +108,7 @@ class WorkerProcess:
         assert self._process.poll() is None, f"{self.stage} ended with {self._process.returncode}: {self.log()}"
 
     def readiness(self) -> dict[str, Any]:
-        return readiness_at(f"http://127.0.0.1:{self._port}")
+        return readiness_at(self.address)
 
     def applied(self) -> int | None:
         """Offsets that this worker has passed, summed over its partitions; None while it is not at work or behind."""
