@@ -26,6 +26,7 @@ from schemas.inbox import CommandKind
 from schemas.playbook import DESTINATIONS_MAX
 from streams.limits import OVERDUE_COUNTED_MAX
 from streams.runtime.failure import FailReason
+from streams.tracing.outbox import OUTCOMES
 
 PREFIX: Final = "pegel_"
 
@@ -450,6 +451,13 @@ WORKER: Final = (
         "Failures that end this worker; the log says more.",
         "Why did it end? It is 1 between the failure and the end of the process, which a scrape may miss.",
         (Label("reason", tuple(word.value for word in FailReason), means="why"),),
+    ),
+    Definition(
+        "spans",
+        Kind.COUNTER,
+        "Spans of traced records, by what became of them.",
+        "Does the collector get the traces?",
+        (Label("outcome", OUTCOMES, means="exported, or why it was lost"),),
     ),
     Definition(
         "loop_delay_seconds",

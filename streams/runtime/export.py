@@ -47,6 +47,9 @@ class Exporter:
     def note_failure(self, reason: FailReason) -> None:
         self._metrics.counter("failures", reason.value).inc()
 
+    def note_spans(self, outcome: str, spans: int) -> None:
+        self._metrics.counter("spans", outcome).inc(spans)
+
     def note_loop_delay(self, seconds: float) -> None:
         self._metrics.histogram("loop_delay_seconds").observe(seconds)
 

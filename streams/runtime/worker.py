@@ -127,6 +127,7 @@ class _Life:
         group = ConsumerGroup(Membership(options.session_timeout_ms, options.instance_id, failure))
         new_writer, loader = durability(spec, options, group)
         if self._spans is not None:
+            self._spans.note = exporter.note_spans
             new_writer = traced(new_writer, spec, options, self._spans)
         assignment = Assignment(
             spec.factory,

@@ -6,7 +6,7 @@ are counted, and the log says so once in a while. Nothing else depends on a span
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from typing import Final, Protocol
 
@@ -30,6 +30,14 @@ class LossReason(StrEnum):
     """The process ended before they were sent."""
 
 
+EXPORTED: Final = "exported"
+OUTCOMES: Final = (EXPORTED, *(reason.value for reason in LossReason))
+
+
+def _nobody(_outcome: str, _spans: int) -> None:
+    """Nobody counts."""
+
+
 class Exporter(Protocol):
     """Where spans go. Called from the outbox's thread alone; may block."""
 
@@ -51,6 +59,8 @@ class SpanOutbox:
         self._thread = threading.Thread(target=self._run, name="spans", daemon=True)
         self.exported = 0
         self.lost = dict.fromkeys(LossReason, 0)
+        self.note: Callable[[str, int], None] = _nobody
+        """Told of what becomes of spans, for the metrics: a word of `OUTCOMES`, and of how many. From any thread."""
 
     def start(self) -> None:
         self._thread.start()
@@ -70,6 +80,7 @@ class SpanOutbox:
     def lose(self, spans: int, reason: LossReason = LossReason.TOO_MANY) -> None:
         """Count spans that will not be exported."""
         self.lost[reason] += spans
+        self.note(reason.value, spans)
         log_events.SPANS_LOST.tell(spans=spans, reason=reason.value)
 
     def close(self, timeout_s: float = CLOSE_S) -> None:
@@ -97,5 +108,6 @@ class SpanOutbox:
             taken = False
         if taken:
             self.exported += len(batch)
+            self.note(EXPORTED, len(batch))
         else:
             self.lose(len(batch), LossReason.NOT_TAKEN)

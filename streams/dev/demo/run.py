@@ -135,6 +135,7 @@ class Demo:
             "PEGEL_NOTIFY__MAX_AGE_H": str(options.last_ms / 3_600_000),
             "PEGEL_SLACK_WEBHOOK_URL": slack.url("customer-success"),
             "PEGEL_WEB__PORT": str(ports[STAGES[0]]),
+            "PEGEL_LOG__FORMAT": "text",  # its end is shown if a worker ends
         }
         command = [sys.executable, "-c", "from streams.cli import main; main()", "worker", "all"]
         with self.worker_log.open("wb") as log:

@@ -1,12 +1,13 @@
 """Spans never hold anybody up: what has no room, or no taker, is lost and counted."""
 
 import threading
+from collections import Counter
 from collections.abc import Sequence
 
 import pytest
 
 from schemas.trace import TraceContext
-from streams.tracing.outbox import BATCH_MAX, LossReason, SpanOutbox
+from streams.tracing.outbox import BATCH_MAX, OUTCOMES, LossReason, SpanOutbox
 from streams.tracing.spans import Span, SpanKind
 
 
@@ -49,12 +50,16 @@ def test_a_collector_that_hangs_holds_nobody_up_and_costs_what_has_no_room() -> 
     collector = Collector()
     collector.gate.clear()
     outbox = SpanOutbox(collector, queued_max=10, linger_s=0.001)
-    outbox.start()
+    noted: Counter[str] = Counter()
+    outbox.note = lambda outcome, count: noted.update({outcome: count})
     outbox.give(spans(25))
+    outbox.start()
     assert outbox.lost[LossReason.QUEUE_FULL] == 15
     collector.gate.set()
     outbox.close()
     assert outbox.exported == 10
+    assert noted == {"queue_full": 15, "exported": 10}
+    assert noted.keys() <= set(OUTCOMES)
 
 
 def test_a_process_does_not_wait_long_for_a_collector_that_hangs() -> None:
