@@ -109,7 +109,7 @@ class StatePartition:
     accounts: int
     """Rows of accounts, superseded ones included."""
     unreadable: int
-    """Rows that this version cannot read."""
+    """Accounts whose row this version cannot read."""
     stray: int
     """Rows after the last one that counts: no flush ended with them."""
     catalog: tuple[str, str] | None

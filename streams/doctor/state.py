@@ -42,7 +42,7 @@ class _Changelog:
     log: Extent
     position: int | None = None
     accounts: int = 0
-    unreadable: int = 0
+    unreadable: set[bytes] = field(default_factory=set)
     stray: int = 0
     row: bytes | None = None
     outdated: dict[bytes, int] = field(default_factory=dict)
@@ -103,7 +103,10 @@ def _read_changelog(
             found.row = value
         elif key.startswith(rows.ACCOUNT):
             found.accounts += 1
-            found.unreadable += value is not None and not _is_readable(value)
+            if value is None or _is_readable(value):
+                found.unreadable.discard(key)
+            else:
+                found.unreadable.add(key)
             if value is None or codec.version_of(value) == state_version:
                 found.outdated.pop(key, None)
             else:
@@ -184,7 +187,7 @@ def _memberships(
 def _facts_of(one: _Changelog, side: _Sides) -> StatePartition:
     catalog = None if one.row is None else (side.kept.program.catalog.name, side.kept.program.version)
     return StatePartition(
-        one.partition, one.position, one.accounts, one.unreadable, one.stray, catalog, one.log.begin,
+        one.partition, one.position, one.accounts, len(one.unreadable), one.stray, catalog, one.log.begin,
         Counter(one.outdated.values()),
     )  # fmt: skip
 

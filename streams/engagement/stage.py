@@ -119,6 +119,7 @@ class EngagementStage:
         self._members = Members()
         self._caught_up = False
         self._announced = False
+        self._unreadable: dict[bytes, str] = {}  # rows that no later one took the place of, and why
         self._row: bytes | None = None
         self._row_due = False  # something that only the partition's row remembers has changed
 
@@ -139,17 +140,15 @@ class EngagementStage:
     # State
 
     def restore(self, key: bytes, value: bytes | None) -> None:
-        """Take one changelog row.
-
-        Raises:
-            StateUnreadable: another version wrote it, or it is damaged.
-        """
+        """Take one changelog row. What cannot be read is no matter if a later row takes its place."""
         engine = self._engine
+        if self._unreadable:
+            self._unreadable.pop(key, None)
         if key.startswith(rows.ACCOUNT):
             try:
                 engine.restore(key[len(rows.ACCOUNT) :].decode(), value)
             except codec.StateError as error:
-                raise StateUnreadable(f"partition {self._number}: an account cannot be read: {error}") from None
+                self._unreadable[key] = str(error)
         elif key == rows.PARTITION:
             self._row = value
         elif key == rows.REJECTS:
@@ -161,10 +160,18 @@ class EngagementStage:
         elif key.startswith(rows.SKETCH):
             measures = None if value is None else msgspec.msgpack.decode(value, type=dict[str, str])
             self._coordinator.restore(rows.SketchKey.of(key), measures)
-        else:
-            raise StateUnreadable(f"partition {self._number}: a row of a kind that this version does not know")
+        elif value is not None:
+            self._unreadable[key] = "a row of a kind that this version does not know"
 
     def restored(self) -> None:
+        """Begin with what was restored.
+
+        Raises:
+            StateUnreadable: another version wrote it, or it is damaged.
+        """
+        if self._unreadable:
+            count, first = len(self._unreadable), next(iter(self._unreadable.values()))
+            raise StateUnreadable(f"partition {self._number}: {count} rows of its state cannot be read: {first}")
         if self._row is None:
             return
         try:

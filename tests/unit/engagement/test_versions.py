@@ -41,10 +41,11 @@ def versions_of(world: World) -> set[int]:
     return {codec.version_of(row or b"") for key, row in world.rows[0].items() if key.startswith(rows.ACCOUNT)}
 
 
-def with_row(world: World, key: bytes, row: bytes) -> EngagementStage:
+def restored(world: World, *more: tuple[bytes, bytes | None]) -> EngagementStage:
     stage = EngagementStage(0, world.config)
-    for one in {**world.rows[0], key: row}.items():
+    for one in (*world.rows[0].items(), *more):
         stage.restore(*one)
+    stage.restored()
     return stage
 
 
@@ -94,16 +95,28 @@ def test_a_worker_that_meets_accounts_of_a_newer_version_stops_and_says_which(ve
     world = stored_in(codec.VERSION)
     key = rows.ACCOUNT + b"account-0"
     newer = bytes([version]) + (world.rows[0][key] or b"")[1:]
-    with pytest.raises(StateUnreadable, match=f"has version {version}, this program reads {codec.OLDEST} to") as found:
-        with_row(world, key, newer)
+    words = f"partition 0: 1 rows .* has version {version}, this program reads {codec.OLDEST} to {codec.VERSION}"
+    with pytest.raises(StateUnreadable, match=words) as found:
+        restored(world, (key, newer))
     failure = FailStop()
     failure.fail(FailReason.ASSIGNMENT, found.value)
     assert failure.reason is FailReason.STATE
 
 
+def test_what_a_newer_version_stored_is_no_matter_once_a_later_row_took_its_place() -> None:
+    """Compaction leaves it lying about for as long as it likes, and a deployment may have gone back meanwhile."""
+    world = stored_in(codec.VERSION)
+    one, other = rows.ACCOUNT + b"account-0", rows.ACCOUNT + b"account-1"
+    newer = bytes([codec.VERSION + 1])
+    stage = restored(world, (one, newer), (other, newer), (one, world.rows[0][one]), (other, None))
+    assert stage.gauges["state_rows"] == ACCOUNTS - 1
+    assert not stage.has_backlog()
+
+
 def test_a_worker_that_meets_rows_of_a_kind_from_the_future_stops() -> None:
     with pytest.raises(StateUnreadable, match="of a kind that this version does not know"):
-        with_row(stored_in(codec.VERSION), b"z", b"")
+        restored(stored_in(codec.VERSION), (b"z", b""))
+    assert not restored(stored_in(codec.VERSION), (b"z", b""), (b"z", None)).has_backlog()
 
 
 def test_a_worker_that_meets_a_catalog_from_the_future_stops() -> None:
@@ -112,7 +125,7 @@ def test_a_worker_that_meets_a_catalog_from_the_future_stops() -> None:
     catalog = msgspec.msgpack.encode({**msgspec.msgpack.decode(row.catalog), "moods": ["good"]})
     newer = msgspec.structs.replace(row, catalog=msgspec.Raw(catalog))
     with pytest.raises(StateUnreadable, match="cannot be used by this version"):
-        with_row(world, rows.PARTITION, msgspec.msgpack.encode(newer)).restored()
+        restored(world, (rows.PARTITION, msgspec.msgpack.encode(newer)))
 
 
 def test_the_version_that_is_written_is_the_newest_unless_the_settings_name_one_that_can_be() -> None:
