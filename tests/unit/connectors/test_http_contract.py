@@ -172,3 +172,16 @@ async def test_a_secret_that_the_provider_repeats_is_not_shown(
             rig.server.script(laws(kit).route, status(code, echo))
             shown.append(repr(await connector.deliver(message())))
     assert not [secret for secret in kit.secrets if secret in "\n".join(shown) + caplog.text]
+
+
+async def test_a_trace_leaves_the_house_to_a_receiver_of_our_own_alone(kit: Kit, tmp_path: Path) -> None:
+    traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    async with running(kit, tmp_path) as (rig, connector):
+        await connector.deliver(message(traceparent=traceparent))
+        await connector.deliver(message(2))
+        sent = [ask.headers.get("traceparent") for ask in rig.server.seen]
+        whole = [str(ask.body) + ask.raw_path + str(ask.headers) for ask in rig.server.seen]
+    if kit.name == "webhook":
+        assert sent == [traceparent, None]
+    else:
+        assert not [one for one in whole if "4bf92f3577b3" in one]
