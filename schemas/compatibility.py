@@ -155,7 +155,8 @@ class _Comparison:
             yield Change(place, Reason.CLOSED if after is False else Reason.OPENED)
         elif before is not False and before != after:
             inner = f"{place}.*" if place else "*"
-            yield from self.between(*({} if one is True else one for one in (before, after)), inner)
+            earlier, later = ({} if one is True else one for one in (before, after))
+            yield from self.between(earlier, later, inner)
 
 
 def _by_type(schema: Schema, root: Schema) -> dict[str, Schema] | None:
