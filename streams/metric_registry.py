@@ -33,6 +33,7 @@ from streams.metrics import OTHER, Definition, FedBy, Kind, Label, Over, Whence,
 Words = tuple[str, ...]
 
 EXEMPLAR_LABEL: Final = "transition_id"
+KEYS_KNOWN_MAX: Final = 10_000
 
 
 def build_words() -> dict[str, Words]:
@@ -104,6 +105,8 @@ class Metrics:
         self._gauges: dict[str, Gauge] = {}
         self._histograms: dict[str, Histogram] = {}
         self._batches: dict[str, BatchHistogram] = {}
+        self._known_keys: dict[str, tuple[Definition, Words]] = {}
+        """What stages' keys mean: they are the same again a second later, and for each partition."""
         self._found: dict[str, set[Words]] = {name: set() for name in self._definitions}
         """Words that came up, by metric."""
         for definition in self._definitions.values():
@@ -172,6 +175,14 @@ class Metrics:
         return unknown
 
     def _declared(self, key: str, kind: Kind) -> tuple[Definition, Words]:
+        known = self._known_keys.get(key)
+        if known is None or known[0].kind is not kind:
+            if len(self._known_keys) >= KEYS_KNOWN_MAX:
+                self._known_keys.clear()
+            known = self._known_keys[key] = self._read(key, kind)
+        return known
+
+    def _read(self, key: str, kind: Kind) -> tuple[Definition, Words]:
         name, _, rest = key.partition(":")
         definition = self._definitions[name]
         words = rest.split(":", max(0, len(definition.labels) - 1)) if rest else []

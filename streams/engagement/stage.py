@@ -24,6 +24,7 @@ log and takes effect when it is read there, never before.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, assert_never
 
 import msgspec
@@ -60,7 +61,7 @@ from streams.engagement.clock import ClockMode, ClockReason, PartitionClock
 from streams.engagement.levels import levels
 from streams.engagement.members import Members
 from streams.engagement.population import COORDINATOR, Coordinator, Look, Looks
-from streams.engagement.standing import operations_of, row_of, stored_percentiles, stored_program
+from streams.engagement.standing import PROGRAMS_MAX, operations_of, row_of, stored_percentiles, stored_program
 from streams.engine import codec
 from streams.engine.operations import Basis
 from streams.engine.outgoing import wire_membership, wire_transition
@@ -125,8 +126,11 @@ class EngagementStage:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        shown = {f"transitions:{segment}:{way}": 0 for segment in self.program.ids for way in Direction}
-        return {**shown, **self._counts, **{noted.value: count for noted, count in self._engine.counts.items()}}
+        return {
+            **_none_yet(self.program.ids),
+            **self._counts,
+            **{noted.value: count for noted, count in self._engine.counts.items()},
+        }
 
     @property
     def gauges(self) -> Mapping[str, float]:
@@ -464,6 +468,12 @@ def _tell(transition: WireTransition) -> None:
         segment=transition.segment,
         trigger=trigger if isinstance(trigger, str) else "record",
     )
+
+
+@lru_cache(maxsize=PROGRAMS_MAX)
+def _none_yet(segments: tuple[str, ...]) -> Mapping[str, int]:
+    """A rate can be taken before the first transition if there was a 0."""
+    return {f"transitions:{segment}:{way}": 0 for segment in segments for way in Direction}
 
 
 def _account_rows(changes: Sequence[tuple[str, bytes]]) -> list[tuple[bytes, bytes | None]]:

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families as plain_fam
 
 from schemas.playbook import DESTINATIONS_MAX
 from streams.metric_page import SECTIONS, page
-from streams.metric_registry import BatchHistogram, Metrics, exposition
+from streams.metric_registry import KEYS_KNOWN_MAX, BatchHistogram, Metrics, exposition
 from streams.metrics import (
     CANARY,
     DEFINITIONS,
@@ -175,6 +175,16 @@ def test_what_a_word_beyond_the_bound_counts_is_not_lost() -> None:
         metrics.count("transitions:one_more:entered", 1)
     (line,) = series(metrics, f'pegel_transitions_total{{direction="entered",segment="{OTHER}"')
     assert line.endswith(" 202.0"), "200 beyond the bound, and two more"
+
+
+def test_what_keys_mean_is_remembered_within_a_bound() -> None:
+    metrics = Metrics("engagement")
+    for number in range(KEYS_KNOWN_MAX + 1):
+        metrics.count(f"transitions:s{number}:entered", 0)
+    assert len(metrics._known_keys) == 1
+    with pytest.raises(KeyError):
+        metrics.count("members:trial", 1)
+    assert metrics.set_stage_levels([{"transitions:s0:entered": 1}]) == ["transitions:s0:entered"]
 
 
 def test_levels_of_partitions_are_added_or_the_greatest_counts() -> None:
