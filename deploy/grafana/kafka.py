@@ -124,7 +124,6 @@ def _processes() -> Iterator[Panel]:
         "Lines that fall to 0 together were a roll-out, one that does so again and again is a crash loop.",
         Unit.SECONDS,
         (Query(ours("time() - process_start_time_seconds"), BY_PROCESS),),
-        width=12,
     )
     yield Panel(
         "Do file descriptors run out?",
@@ -132,5 +131,10 @@ def _processes() -> Iterator[Panel]:
         Unit.RATIO,
         (Query(ours("process_open_fds / process_max_fds"), BY_PROCESS),),
         limits=Limits(0.8),
-        width=12,
+    )
+    yield Panel(
+        "Does the collector get the traces?",
+        "Spans by what became of them, where records are traced; lost ones harm nothing else.",
+        Unit.PER_SECOND,
+        (Query(rate("pegel_spans_total", "outcome"), "{{outcome}}"),),
     )

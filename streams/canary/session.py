@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from typing import Any, Final
 
 import msgspec
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 from pydantic import ValidationError
 
 from schemas.canary import is_canary_key
@@ -29,7 +29,7 @@ from streams.canary.watch import Errand, Rhythm, Watch
 from streams.canary.ways import event_of
 from streams.engine.program import compile_catalog
 from streams.engine.rules.errors import CatalogError
-from streams.kafka_client import Complaints, absent, consumer, producer, reaching, timeout_s
+from streams.kafka_client import DENIED_CODES, Complaints, absent, consumer, producer, reaching, timeout_s
 from streams.kafka_reading import is_end, once_led, reader_config
 from streams.publish.publisher import producer_config
 from streams.runtime.options import Guarantee
@@ -58,6 +58,7 @@ class Session:
         self._newest_catalog: bytes | None = None
         self._crossing: Crossing | None = None
         self._published_ms = 0
+        self._denied: KafkaException | None = None
 
     def run(self, going_on: Callable[[], bool]) -> None:
         """As long as `going_on` says so each time round.
@@ -76,6 +77,8 @@ class Session:
                 for errand in watch.due(time.monotonic()):
                     self._publish(events, errand)
                 events.poll(0)
+                if self._denied is not None:
+                    raise self._denied
                 message = client.poll(POLL_S)
                 if message is not None:
                     self._read(message, watch)
@@ -85,7 +88,8 @@ class Session:
     def _begin(self, client: Any, complaints: Complaints) -> None:
         """Take up positions: each partition of the transitions at its end, the catalogs at their beginning."""
         topics = client.list_topics(timeout=timeout_s(self._kafka)).topics
-        for needed in (self._topics.account_events, self._topics.transitions, self._topics.catalogs):
+        own = self._topics
+        for needed in (own.product_events, own.account_events, own.transitions, own.catalogs):
             if needed not in topics:
                 raise absent(self._kafka, complaints, needed)
         self._accounts = accounts(self._name, len(topics[self._topics.account_events].partitions))
@@ -127,6 +131,8 @@ class Session:
             self._report.at_work(up=False)  # the brokers take nothing; what is not sent will be missed
 
     def _delivered(self, error: Any, _message: Any) -> None:
+        if error is not None and error.code() in DENIED_CODES:
+            self._denied = KafkaException(error)  # what is raised here would be lost in the client
         self._report.at_work(up=error is None and self._crossing is not None)
 
     def _read(self, message: Any, watch: Watch) -> None:

@@ -218,6 +218,7 @@ def test_the_whole_pipeline_runs_with_the_least_each_role_needs_each_by_another_
         operator = password(broker, "operator")
         terminal.run(operator, "catalog", "apply", "default", "--yes")
         assert b'"default"' in terminal.run(operator, "catalog", "history", "--json")
+        terminal.run(password(broker, "canary"), "canary", "--once")
         terminal.run(operator, "destination", "pause", "team")
         terminal.run(operator, "deliveries", "list", "--json")
         terminal.run(operator, "deliveries", "list", "--done")

@@ -1,22 +1,26 @@
 """Laws of what the canary crosses."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from schemas.canary import is_canary, is_canary_key
+from schemas.canary import CANARY_PREFIX, is_canary, is_canary_key
 from schemas.catalog import Catalog
 from schemas.event import read_event
 from schemas.wire import decode_event
 from streams.canary.accounts import ONCE, SERVICE, accounts
 from streams.canary.crossing import START_MS, Crossing, advice, choose, crosses
+from streams.canary.watch import Outcome
 from streams.canary.ways import Side, Way, event_of
 from streams.catalogs import load_catalog
 from streams.engine.partition import Partition
 from streams.engine.program import Program, compile_catalog
+from streams.metrics import shown_by
 from streams.runtime.partitioner import partition_of
+from streams.settings import Settings
 
 HOURLY = 3_600_000
 
@@ -91,6 +95,21 @@ def test_the_canary_counts_as_no_activity_and_names_no_user_under_the_default_ca
     account, _ = known
     assert account.total == 0
     assert not account.users
+
+
+def test_the_page_on_operations_says_what_is_so() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
+    section = page[page.index("## Does the whole way work?") : page.index("## Dashboards")]
+    canary = Settings().canary
+    assert f"`canary.interval_s` ({canary.interval_s:g})" in section
+    assert f"`canary.timeout_s` ({canary.timeout_s:g})" in section
+    assert f"`{CANARY_PREFIX}`" in section
+    for outcome in Outcome:
+        assert f"| `{outcome}` |" in section
+    for definition in shown_by("canary"):
+        assert definition.metric in section or definition.name == "build_info"
+    (given,) = yaml.safe_load(section[section.index("```yaml\n") + 8 : section.index("\n```\n\n| `")])
+    assert choose(program(given)) is not None
 
 
 def test_a_rule_on_the_canarys_own_trait_is_preferred() -> None:

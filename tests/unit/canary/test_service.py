@@ -174,6 +174,14 @@ def test_it_is_at_work_while_brokers_take_its_events(monkeypatch: pytest.MonkeyP
     assert shown.up
 
 
+def test_what_the_brokers_do_not_allow_ends_the_session_and_is_no_mere_miss(monkeypatch: pytest.MonkeyPatch) -> None:
+    events, _ = published(monkeypatch, [5_000])
+    stay = events.taken[0]["on_delivery"].__self__
+    events.taken[0]["on_delivery"](KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED), None)
+    assert stay._denied is not None
+    assert stay._denied.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+
+
 # -- by hand -----------------------------------------------------------------------------------------------------------
 
 

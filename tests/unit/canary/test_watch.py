@@ -117,7 +117,8 @@ def test_a_transition_in_the_other_direction_is_wrong() -> None:
     *_, errand = world.watch.due(0.0)
     verdict = world.watch.take(world.transition(errand.account, errand.message_id, errand.side.other), 0.1)
     assert verdict is not None
-    assert (verdict.reason, verdict.seconds) == (Reason.OTHER_DIRECTION, pytest.approx(0.1))
+    assert verdict.reason is Reason.OTHER_DIRECTION
+    assert verdict.seconds == pytest.approx(0.1)
     assert list(world.watch.expired(100.0)) == []
 
 

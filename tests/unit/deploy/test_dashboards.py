@@ -69,6 +69,12 @@ def test_every_dashboard_that_an_alert_leads_to_is_there() -> None:
     assert len({board.uid for board in BOARDS}) == len(BOARDS)
 
 
+def test_the_page_on_operations_lists_the_boards() -> None:
+    page = (HERE.parents[1] / "docs" / "operations.md").read_text()
+    listed = re.findall(r"^\| `(pegel-[a-z]+)` \|", page, re.MULTILINE)
+    assert listed == [board.uid for board in BOARDS]
+
+
 def test_every_metric_is_on_some_board() -> None:
     asked = {one.metric for *_, query in QUERIES for one in read(query.expr).selectors}
     unasked = {one.family for one in DEFINITIONS if not asked & {*one.samples}}
