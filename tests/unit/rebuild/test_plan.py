@@ -1,5 +1,6 @@
 """A rebuilt partition writes what was wrong and nothing else, and tells what was not told and nothing else."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -150,6 +151,24 @@ def test_an_account_that_was_erased_stays_so_though_the_log_no_longer_says_it() 
     plan = planned(world, 0, old)
     assert (b"aaccount-0", None) in plan.changes
     assert [(one.topic, one.key, one.value) for one in plan.outputs] == [(TOPICS.membership, b"account-0", None)]
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("lost", [0, 2, 5], ids=["nothing lost", "two lost", "all lost"])
+@pytest.mark.parametrize("start", [0, 30], ids=["whole log", "part of it"])
+def test_members_are_counted_as_accounts_come_out(seed: int, lost: int, start: int) -> None:
+    world = lived(seed)
+    gone = {rows.ACCOUNT + b"account-%d" % number for number in range(lost)}
+    for partition in range(2):
+        old = {key: row for key, row in world.rows[partition].items() if key not in gone}
+        after = {**old, **dict(planned(world, partition, old, start=start).changes)}
+        members: Counter[str] = Counter()
+        for key, stored in after.items():
+            if key.startswith(rows.ACCOUNT) and stored is not None:
+                members.update([*codec.decode(stored).members])
+        row = partition_row(after)
+        assert row is not None
+        assert row.members == members
 
 
 def test_numbers_of_operations_and_looks_go_on_where_they_were() -> None:
