@@ -153,7 +153,7 @@ def test_an_account_that_was_erased_stays_so_though_the_log_no_longer_says_it() 
     assert [(one.topic, one.key, one.value) for one in plan.outputs] == [(TOPICS.membership, b"account-0", None)]
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("lost", [0, 2, 5], ids=["nothing lost", "two lost", "all lost"])
 @pytest.mark.parametrize("start", [0, 30], ids=["whole log", "part of it"])
 def test_members_are_counted_as_accounts_come_out(seed: int, lost: int, start: int) -> None:
