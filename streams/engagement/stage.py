@@ -58,6 +58,7 @@ from schemas.wire import decode_event
 from streams import log_events
 from streams.engagement import rows
 from streams.engagement.clock import ClockMode, ClockReason, PartitionClock
+from streams.engagement.grouping import grouped
 from streams.engagement.levels import levels
 from streams.engagement.members import Members
 from streams.engagement.population import COORDINATOR, Coordinator, Look, Looks
@@ -199,7 +200,7 @@ class EngagementStage:
 
     def apply(self, records: Sequence[InputRecord]) -> None:
         noted = 0
-        for index, record in enumerate(records):
+        for index, record in enumerate(grouped(records)):
             try:
                 self._apply(record)
             except Rejected as rejected:
