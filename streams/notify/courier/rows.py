@@ -18,6 +18,9 @@ A key is a kind, the destination, and what tells rows of a kind apart:
     t:DESTINATION:SUBJECT    what the first message about an account is called there, and the last ones (`threads`)
     p:DESTINATION:KEY        what the destination's plan remembers
 
+A row's array may grow at its end, by values that have a default: older versions leave out what they do not know, newer
+ones read what older ones wrote (`tests/data/rows`). Any other change is another kind of row, or another `FORMAT`.
+
 A delivery's row holds the original bytes of all transitions that it tells of, for the dead letters that it may become,
 and names the play, template and destination, which are looked up when it is restored: no secret is written to Kafka.
 Its words are, from the first attempt on, where the destination knows a repeat by its bytes.
@@ -119,10 +122,17 @@ class ThreadRow(msgspec.Struct, array_like=True, frozen=True):
     last: dict[str, str]
 
 
+class _AnyThreadRow(msgspec.Struct, array_like=True, frozen=True):
+    """Of the first versions too, which kept a time where the last messages are now."""
+
+    ref: str
+    last: dict[str, str] | int
+
+
 _encoder: Final = msgspec.msgpack.Encoder()
 _deliveries: Final = msgspec.msgpack.Decoder(DeliveryRow)
 
-Row = TypeVar("Row", SpillRow, OperatorRow, ThreadRow)
+Row = TypeVar("Row", SpillRow, OperatorRow, _AnyThreadRow)
 
 
 def encode(row: SpillRow | OperatorRow | ThreadRow) -> bytes:
@@ -134,6 +144,11 @@ def decode(row: bytes, kind: type[Row]) -> Row:
         return msgspec.msgpack.decode(row, type=kind)
     except msgspec.DecodeError:
         raise UnreadableRowError("a row cannot be decoded") from None
+
+
+def decode_thread(row: bytes) -> ThreadRow:
+    known = decode(row, _AnyThreadRow)
+    return ThreadRow(known.ref, {} if isinstance(known.last, int) else known.last)
 
 
 def encode_delivery(delivery: Delivery, *, with_words: bool) -> bytes:

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from streams.connectors.message import MessageKind
-from streams.notify.courier.rows import Kind, ThreadRow, decode, encode, key_of
+from streams.notify.courier.rows import Kind, ThreadRow, decode_thread, encode, key_of
 from streams.notify.plan.delivery import SEPARATOR, Delivery
 
 THREADS_MAX: Final = 20_000
@@ -76,7 +76,7 @@ class Threads:
     def restore(self, subject: str, row: bytes | None) -> None:
         self._known.pop(subject, None)
         if row is not None:
-            self._known[subject] = decode(row, ThreadRow)
+            self._known[subject] = decode_thread(row)
 
     def dirty(self) -> bool:
         return bool(self._changed)
