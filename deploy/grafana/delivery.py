@@ -54,8 +54,8 @@ def _arrival() -> Iterator[Panel]:
 
 def _reasons() -> Iterator[Panel]:
     yield Panel(
-        "Is a destination left alone because it fails?",
-        "1 while its breaker is open or probing.",
+        "Is a destination left alone?",
+        "1 while its breaker is open or probing, because too many attempts failed in a row.",
         Unit.TIMES,
         (Query('max by (destination, state) (pegel_breaker{state=~"open|probing"})', "{{destination}} {{state}}"),),
         limits=Limits(1),

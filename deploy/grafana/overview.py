@@ -34,7 +34,7 @@ def board() -> Board:
 
 def _health() -> Iterator[Panel]:
     yield Panel(
-        "Since when does a canary account wait for its transition?",
+        "How long ago did the canary cross?",
         "Age of the last transition of the canary in the partition where that is longest ago. It sees what no worker "
         "says of itself: that events go in and transitions come out. No value: no canary runs.",
         Unit.SECONDS,
@@ -44,7 +44,7 @@ def _health() -> Iterator[Panel]:
         5,
     )
     yield Panel(
-        "Is the canary itself at work?",
+        "Is the canary at work?",
         "1 while its events are taken and the catalog has a segment that it can cross; else its log says why.",
         Unit.TIMES,
         (Query("min(pegel_canary_up)"),),

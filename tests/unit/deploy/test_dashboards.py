@@ -19,6 +19,8 @@ from tests.unit.deploy.promql import read
 BOARDS = boards()
 PANELS = [(board, panel) for board in BOARDS for panel in board.panels]
 QUERIES = [(board, panel, query) for board, panel in PANELS for query in panel.queries]
+TITLE_CHARS_PER_COLUMN = 7
+"""On a screen of 1,440 points."""
 FOREIGN = "ALERTS"
 """A series of Prometheus' own that no process shows."""
 
@@ -53,6 +55,7 @@ def test_a_legend_says_what_the_query_tells_apart(board: Board, panel: Panel, qu
 def test_a_panel_is_a_question_and_says_how_to_read_the_answer(board: Board, panel: Panel) -> None:
     assert panel.title.endswith("?")
     assert panel.description.endswith(".")
+    assert len(panel.title) <= TITLE_CHARS_PER_COLUMN * panel.width, "Grafana cuts what does not fit"
     assert panel.unit
     assert panel.queries
     assert len({query.legend for query in panel.queries}) == len(panel.queries)
