@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from schemas.catalog import Catalog
 from schemas.transition import encode_transition
-from streams.engagement import stage
+from streams.engagement import grouping, stage
+from streams.engagement.rows import ACCOUNT
 from streams.engine.outgoing import wire_transition
 from streams.engine.program import compile_catalog
 from streams.replay.lines import Line
@@ -143,6 +144,29 @@ def test_slices_and_restarts_between_them_take_the_steps_of_a_replay(
         world = play(given_steps, restarts, slices)
     assert by_account(replayed(world)) == by_account(world.transitions())
     assert [one.has_backlog() for one in world.stages] == [False, False]
+
+
+batches = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 3 * DAY)), min_size=1, max_size=80)
+
+
+@settings(max_examples=60, deadline=None)
+@given(batches, st.integers(2, 80))
+def test_it_makes_no_difference_in_how_large_batches_the_log_is_applied(sent: list[tuple[int, int]], size: int) -> None:
+    """Large batches are applied account by account (`grouping`)."""
+    worlds = [World(config(RANKED, clock="off")), World(config(RANKED, clock="off"))]
+    for world, step, grouped_from in zip(worlds, (1, size), (len(sent) + 2, 2), strict=True):
+        with patch.object(grouping, "GROUPED_FROM_RECORDS", grouped_from):
+            now = START
+            for number, (account, delay_ms) in enumerate(sent):
+                now += delay_ms
+                world.publish(f"account-{account}", f"m{number - number % 7}" if account == 6 else f"m{number}", now)
+            for first in range(0, len(sent), step):
+                world.stages[0].apply(world.logs[0][first : first + step])
+            world.flush(0)
+    one_by_one, together = worlds
+    assert by_account(together.transitions()) == by_account(one_by_one.transitions())
+    rows = [{key: row for key, row in world.rows[0].items() if key.startswith(ACCOUNT)} for world in worlds]
+    assert rows[0] == rows[1]
 
 
 @settings(max_examples=60, deadline=None)
