@@ -9,6 +9,9 @@ WINDOW: Final = "$__rate_interval"
 """Grafana's word for a window that has some scrapes in it at every zoom."""
 
 
+COLUMNS: Final = 24
+
+
 class Kind(StrEnum):
     NUMBER = "number"
     """One figure now, coloured by its limits."""
@@ -72,6 +75,17 @@ class Panel:
 class Row:
     title: str
     panels: Sequence[Panel]
+
+    @property
+    def lines(self) -> Iterator[list[Panel]]:
+        """The panels that stand side by side."""
+        line: list[Panel] = []
+        for panel in self.panels:
+            line.append(panel)
+            if sum(one.width for one in line) >= COLUMNS:
+                yield line
+                line = []
+        assert not line, f"{self.title}: the last line is not full"
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,8 +54,10 @@ def _drawn(board: Board) -> Any:
     numbers = count(1)
     for row in board.rows:
         drawn.with_row(dashboard.Row(row.title).id(next(numbers)))
-        for panel in row.panels:
-            drawn.with_panel(_panel(panel).id(next(numbers)))
+        for line in row.lines:
+            height = max(HEIGHTS[panel.kind] for panel in line)
+            for panel in line:
+                drawn.with_panel(_panel(panel).height(height).id(next(numbers)))
     return drawn
 
 
@@ -74,7 +76,7 @@ def _alerts_annotation() -> Any:
 def _panel(panel: Panel) -> Any:
     drawn = _DRAWN[panel.kind](panel)
     drawn.title(panel.title).description(panel.description).unit(panel.unit.value).datasource(DATASOURCE)
-    drawn.span(panel.width).height(HEIGHTS[panel.kind])
+    drawn.span(panel.width)
     drawn.thresholds(_thresholds(panel.limits))
     if panel.words:
         drawn.mappings([_words(panel)])

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from deploy.grafana.__main__ import HERE
-from deploy.grafana.board import Board, Kind, Panel, Query
+from deploy.grafana.board import COLUMNS, Board, Kind, Panel, Query
 from deploy.grafana.documents import boards, committed
 from deploy.prometheus.rules import Dashboard
 from streams.metrics import DEFINITIONS
@@ -64,7 +64,7 @@ def test_a_panel_is_a_question_and_says_how_to_read_the_answer(board: Board, pan
 def test_panels_of_a_row_fill_lines_and_none_is_wider_than_the_screen() -> None:
     for board in BOARDS:
         for row in board.rows:
-            assert sum(panel.width for panel in row.panels) % 24 == 0, (board.uid, row.title)
+            assert {sum(panel.width for panel in line) for line in row.lines} == {COLUMNS}, (board.uid, row.title)
 
 
 def test_every_dashboard_that_an_alert_leads_to_is_there() -> None:
@@ -108,7 +108,7 @@ def test_a_file_is_a_dashboard_as_grafana_has_it(name: str) -> None:
             for y in range(place["y"], place["y"] + place["h"])
         }
         assert not cells & taken, panel["title"]
-        assert max(x for x, _ in cells) < 24
+        assert max(x for x, _ in cells) < COLUMNS
         taken |= cells
     for panel in board["panels"]:
         for target in panel.get("targets", ()):
