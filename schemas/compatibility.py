@@ -80,7 +80,7 @@ class Change:
 
 _LOWER: Final = ("minimum", "minLength", "minItems", "minProperties")
 _UPPER: Final = ("maximum", "maxLength", "maxItems", "maxProperties")
-_WORDS: Final = frozenset({"$schema", "$id", "$defs", "title", "description", "examples", "default"})
+_WORDS: Final = frozenset({"$schema", "$id", "$defs", "definitions", "title", "description", "examples", "default"})
 _COMPARED: Final = frozenset(
     {*_LOWER, *_UPPER, *_WORDS, "type", "enum", "const", "properties", "required", "additionalProperties", "items",
      "propertyNames", "anyOf", "$ref"}
@@ -182,7 +182,10 @@ def _by_type(schema: Schema, root: Schema) -> dict[str, Schema] | None:
 def _resolved(schema: Schema, root: Schema) -> Schema:
     while "$ref" in schema:
         own = {name: value for name, value in schema.items() if name != "$ref"}
-        schema = {**root["$defs"][schema["$ref"].removeprefix("#/$defs/")], **own}
+        target: Any = root
+        for part in schema["$ref"].removeprefix("#/").split("/"):
+            target = target[part]
+        schema = {**target, **own}
     return schema
 
 

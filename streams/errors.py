@@ -21,5 +21,9 @@ class KafkaRefusedError(KafkaUnreachableError):
     """A broker answered, and does not let us in or does not let us do what we must: trying again is no use."""
 
 
+class RegistryUnreachableError(ExpectedError):
+    """No schema registry answered in time."""
+
+
 class InvalidSchemaError(ExpectedError):
     """A schema, catalog or playbook is invalid."""

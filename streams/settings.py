@@ -473,6 +473,25 @@ class CanarySettings(_Section):
     )
 
 
+class RegistrySettings(_Section):
+    url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$",
+        description="Where a schema registry with Confluent's API is, for 'pegel schemas register' and 'check'. "
+        "Workers ask none.",
+    )
+    username: str | None = Field(None, min_length=1, description="User name or key for it, if it asks for one.")
+    password: SecretStr | None = Field(None, min_length=1, description="Password or secret of that user.")
+    ca_file: ReadableFile = Field(None, description="PEM file of the authorities to trust; without it public ones.")
+    timeout_s: float = Field(10, gt=0, le=300, description="How long one request to it may take.")
+
+    @model_validator(mode="after")
+    def _login(self) -> "RegistrySettings":
+        if (self.username is None) != (self.password is None):
+            raise ValueError("username and password go together; give both or none")
+        return self
+
+
 class Settings(BaseSettings):
     """All settings. `Settings()` is the defaults; `load` reads the sources."""
 
@@ -496,7 +515,10 @@ class Settings(BaseSettings):
     engagement: EngagementSettings = Field(EngagementSettings(), description="Segments and time.")
     notify: NotifySettings = Field(NotifySettings(), description="Delivery of transitions.")
     links: LinkSettings = Field(LinkSettings(), description="Signed links in messages.")
-    canary: CanarySettings = Field(CanarySettings(), description="Accounts that cross a segment to show that all works.")
+    registry: RegistrySettings = Field(RegistrySettings(), description="A schema registry, where there is one.")
+    canary: CanarySettings = Field(
+        CanarySettings(), description="Accounts that cross a segment to show that all works."
+    )
 
     @classmethod
     def settings_customise_sources(

@@ -4,7 +4,7 @@ Each module has a typer application named `app`: a group has a callback, a plain
 is slow to import (Faust, confluent-kafka, the settings) inside their functions, so that `pegel --help` answers at once.
 
 Data goes to standard output, everything else to standard error. Exit status: 0 done, 1 something was found or failed,
-2 usage or configuration, 3 Kafka cannot be reached, 4 an invalid schema, catalog or playbook.
+2 usage or configuration, 3 Kafka or the schema registry cannot be reached, 4 an invalid schema, catalog or playbook.
 """
 
 import importlib
@@ -19,7 +19,13 @@ from typing import Annotated, Final
 import typer
 from typer.main import get_command
 
-from streams.errors import ExpectedError, InvalidSchemaError, KafkaUnreachableError, SettingsError
+from streams.errors import (
+    ExpectedError,
+    InvalidSchemaError,
+    KafkaUnreachableError,
+    RegistryUnreachableError,
+    SettingsError,
+)
 
 
 class ExitStatus(IntEnum):
@@ -85,7 +91,7 @@ def exit_status_of(error: ExpectedError) -> ExitStatus:
     match error:
         case SettingsError():
             return ExitStatus.USAGE
-        case KafkaUnreachableError():
+        case KafkaUnreachableError() | RegistryUnreachableError():
             return ExitStatus.UNREACHABLE
         case InvalidSchemaError():
             return ExitStatus.INVALID

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +12,7 @@ from streams.cli.options import BootstrapOption, ConfigOption, JsonOption, say, 
 
 if TYPE_CHECKING:
     from streams.replay.lines import Line
+    from streams.schema_registry.standing import Verdict
 
     Finding = tuple[str, str]
     """Reason and detail."""
@@ -66,6 +68,28 @@ def generate(
 
 
 @app.command()
+def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Say how the contracts stand in the schema registry (registry.url), and change nothing.
+
+    Exits with 1 if any is missing or another one, with 4 if one may not follow what is registered.
+    """
+    _registry(config, as_json=as_json, register=False)
+
+
+@app.command()
+def register(
+    config: ConfigOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done, as `check` does.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Register the contracts in the schema registry, under the level FORWARD_TRANSITIVE; all of them or none.
+
+    Exits with 4 if one may not follow what is registered.
+    """
+    _registry(config, as_json=as_json, register=not dry_run)
+
+
+@app.command()
 def asyncapi(config: ConfigOption = None, bootstrap: BootstrapOption = None) -> None:
     """Write the AsyncAPI document of a deployment: its topics, messages, and who sends and receives them."""
     from streams.asyncapi.document import rendered  # noqa: PLC0415
@@ -100,6 +124,48 @@ def validate(
     if bad:
         raise InvalidSchemaError(f"{bad} of {lines} lines do not keep to the contract {name}")
     say(f"{lines} lines keep to the contract {name}")
+
+
+def _registry(config: Path | None, *, as_json: bool, register: bool) -> None:
+    from streams.errors import InvalidSchemaError  # noqa: PLC0415
+    from streams.schema_registry.client import Registry  # noqa: PLC0415
+    from streams.schema_registry.desired import subjects  # noqa: PLC0415
+    from streams.schema_registry.standing import Standing  # noqa: PLC0415
+    from streams.topics import Topics  # noqa: PLC0415
+
+    settings = settings_for(config)
+    registry = Registry(settings.registry)
+    verdicts = [registry.examine(subject) for subject in subjects(Topics(settings.kafka.topic_prefix))]
+    refused = [one.subject.name for one in verdicts if one.refused]
+    due = [one for one in verdicts if one.standing is not Standing.REGISTERED]
+    if register and not refused:
+        verdicts = [registry.register(one.subject) if one in due else one for one in verdicts]
+        due = [one for one in verdicts if one.standing is not Standing.REGISTERED]
+    for one in verdicts:
+        sys.stdout.write((json.dumps(_standing_row(one)) if as_json else _standing_line(one)) + "\n")
+    if refused:
+        raise InvalidSchemaError(f"{', '.join(refused)}: may not follow what is registered; nothing was changed")
+    say(f"{len(verdicts)} subjects at {settings.registry.url}, {len(due)} not as they should be")
+    raise typer.Exit(1 if due else 0)
+
+
+def _standing_row(verdict: "Verdict") -> dict[str, object]:
+    found = verdict.found
+    return {
+        "subject": verdict.subject.name,
+        "contract": verdict.subject.contract,
+        "standing": verdict.standing.value,
+        "id": found.schema_id if found else None,
+        "version": found.version if found else None,
+        "level": found.level if found else None,
+        "details": list(verdict.details),
+    }
+
+
+def _standing_line(verdict: "Verdict") -> str:
+    found = verdict.found
+    place = f"  version {found.version}, id {found.schema_id}" if found else ""
+    return f"{verdict.standing:<20}  {verdict.subject.name}{place}" + "".join(f"\n  {one}" for one in verdict.details)
 
 
 def _known(name: str) -> str:
