@@ -53,8 +53,9 @@ def overlay(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     """A folder to build: each overlay, and production with every component there is."""
     if request.param != EVERYTHING:
         return KUBERNETES / "overlays" / str(request.param)
-    copy = tmp_path_factory.mktemp("everything") / "kubernetes"
-    shutil.copytree(KUBERNETES, copy)
+    copy = tmp_path_factory.mktemp("everything") / "deploy"
+    shutil.copytree(KUBERNETES.parent, copy, ignore=shutil.ignore_patterns("*.py", "__pycache__", "demo"))
+    copy /= "kubernetes"
     file = copy / "overlays" / "production" / "kustomization.yaml"
     content = yaml.safe_load(file.read_text())
     mentioned = content["components"]
@@ -250,6 +251,17 @@ def test_every_pod_is_shut_in_and_the_courier_alone_may_leave_the_cluster(built:
         for block in blocks:
             private = ("10.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16")
             assert set(private) <= set(block["except"]) or ":" in block["cidr"]
+
+
+def test_every_dashboard_is_taken_to_grafana(built: list[Document]) -> None:
+    maps = [
+        one for one in named(built, "ConfigMap").values() if "grafana_dashboard" in one["metadata"].get("labels", {})
+    ]
+    there = {file.name for file in (KUBERNETES.parent / "grafana" / "dashboards").iterdir()}
+
+    assert {name for one in maps for name in one["data"]} == (there if maps else set())
+    assert bool(maps) is bool(named(built, "PodMonitor"))
+    assert all(len(text) < 1 << 20 for one in maps for text in one["data"].values()), "a ConfigMap holds a megabyte"
 
 
 def test_every_pod_that_has_metrics_is_asked_for_them(built: list[Document]) -> None:
