@@ -41,7 +41,7 @@ PACE: Final = {
 }
 POLL_S: Final = 0.5
 STILL_LOOKS: Final = 3
-ADDRESS: Final = r"health and metrics of \w+ at (http://\S+)"
+ADDRESS: Final = r'"address":"(http://[^"]+)"'
 
 
 @dataclass(frozen=True, slots=True)

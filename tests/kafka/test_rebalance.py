@@ -35,7 +35,7 @@ def toy(kafka: Broker, topic_prefix: str) -> Iterator[Toy]:
 
 def share(worker: ToyProcess) -> list[int]:
     """What a worker said last that it is at work on."""
-    said = re.findall(r"ready: partitions \[(.*)\]", "".join(worker.lines))
+    said = re.findall(r"ready: partitions \[(.*?)\]", "".join(worker.lines))
     return [int(number) for number in said[-1].split(", ") if number] if said else []
 
 

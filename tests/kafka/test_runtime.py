@@ -109,7 +109,7 @@ def test_sigterm_while_state_is_loading_is_no_failure(toy: Toy) -> None:
     worker.wait_for("loading partitions")
     worker.kill(signal.SIGTERM)
     assert worker.wait(10) == 0
-    assert "ERROR" not in "".join(line for line in worker.lines if "coordinator" not in line)
+    assert '"level":"error"' not in "".join(line for line in worker.lines if "coordinator" not in line)
 
 
 def test_a_second_signal_ends_a_worker_at_once(toy: Toy) -> None:
@@ -160,7 +160,7 @@ def test_an_error_in_the_stage_ends_the_worker_and_a_restart_resumes(toy: Toy) -
 def test_a_saturated_stage_gets_no_more_than_what_is_under_way(toy: Toy) -> None:
     toy.produce(40_000)
     worker = toy.worker(saturated_after=1)
-    address = worker.wait_for(r"health and metrics of toy at (\S+)").group(1)
+    address = worker.wait_for(r'"address":"([^"]+)"').group(1)
     worker.ready()
     time.sleep(3)
     applied = sum(map(len, toy.totals().values()))
@@ -174,7 +174,7 @@ def test_a_saturated_stage_gets_no_more_than_what_is_under_way(toy: Toy) -> None
 def test_health_pages_tell_what_a_worker_does(toy: Toy) -> None:
     toy.produce(300)
     worker = toy.worker()
-    address = worker.wait_for(r"health and metrics of toy at (\S+)").group(1)
+    address = worker.wait_for(r'"address":"([^"]+)"').group(1)
     with urllib.request.urlopen(f"{address}/livez") as answer:
         assert answer.status == 200
     worker.ready()

@@ -64,11 +64,11 @@ class ToyProcess:
 
     def ready(self) -> list[int]:
         """Wait until partitions are at work, and return which."""
-        return json.loads(self.wait_for(r"ready: partitions (\[.*\])").group(1))  # type: ignore[no-any-return]
+        return json.loads(self.wait_for(r"ready: partitions (\[.*?\])").group(1))  # type: ignore[no-any-return]
 
     def wait_for_applied(self, offsets: int, timeout_s: float = READY_S) -> None:
         """Wait until a worker that is ready has passed so many offsets."""
-        (address,) = {found for line in self.lines for found in re.findall(r"health and metrics of toy at (\S+)", line)}
+        (address,) = {found for line in self.lines for found in re.findall(r'"address":"([^"]+)"', line)}
         end = time.monotonic() + timeout_s
         passed = 0
         while passed < offsets:
