@@ -7,6 +7,7 @@ python -m deploy.prometheus --out FOLDER ...      the rules alone, for a site of
 import argparse
 import sys
 from collections.abc import Iterable
+from fractions import Fraction
 from pathlib import Path
 
 from deploy.prometheus.documents import committed, rules_files
@@ -21,7 +22,7 @@ def main() -> None:
     given = _arguments().parse_args()
     if given.out is not None:
         site = Site(
-            Pace(given.factor, given.window_min_s), given.runbooks.rstrip("/"), given.dashboards.rstrip("/"),
+            Pace(float(given.factor), given.window_min_s), given.runbooks.rstrip("/"), given.dashboards.rstrip("/"),
             given.jobs, round(given.memory_limit_mib * 2**20),
         )  # fmt: skip
         _write(given.out, rules_files(site))
@@ -49,7 +50,9 @@ def _arguments() -> argparse.ArgumentParser:
         "--memory-limit-mib", type=float, default=usual.memory_limit_bytes / 2**20, metavar="N",
         help="what a worker may take",
     )  # fmt: skip
-    parser.add_argument("--factor", type=float, default=1.0, metavar="X", help="1/60: an hour's window is a minute")
+    parser.add_argument(
+        "--factor", type=Fraction, default=Fraction(1), metavar="X", help="1/60: an hour's window is a minute"
+    )
     parser.add_argument(
         "--window-min-s", type=float, default=0.0, metavar="S", help="no window is below it: some scrapes must fall in"
     )
