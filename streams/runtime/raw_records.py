@@ -9,6 +9,7 @@ All of it belongs to one consumer: no other one is changed. Pinned to aiokafka 0
 ``tests/unit/runtime/test_raw_records.py`` notices when a new version moves the seam.
 """
 
+import asyncio
 from collections import OrderedDict
 from typing import Any
 
@@ -17,6 +18,7 @@ from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.protocol.fetch import FetchRequest
 
 from streams.runtime.batches import Batches
+from streams.runtime.trickle import Trickle
 from streams.runtime.unpack import Unpacker
 
 
@@ -25,20 +27,28 @@ def _as_it_is(_tp: Any, record: Any) -> Any:
 
 
 class RawResponses:
-    """The bytes of the fetch response that is being looked at; the client's reader of them keeps its own hidden."""
+    """The bytes of the fetch response that is being looked at; the client's reader of them keeps its own hidden.
 
-    def __init__(self, client: Any) -> None:
+    Fetches go through here, so here is also where one waits its turn (``trickle.py``). It may be cancelled meanwhile,
+    as it may while it waits for its answer.
+    """
+
+    def __init__(self, client: Any, trickle: Trickle | None = None) -> None:
         self._send = client.send
+        self._trickle = trickle or Trickle()
         self._latest: dict[Any, bytes] = {}
         client.send = self._sent
 
     async def _sent(self, node_id: Any, request: Any, **options: Any) -> Any:
+        if not isinstance(request, FetchRequest):
+            return await self._send(node_id, request, **options)
+        wait_s = self._trickle.wait_s(node_id)
+        if wait_s:
+            await asyncio.sleep(wait_s)
         response = await self._send(node_id, request, **options)
-        if isinstance(request, FetchRequest):
-            # The fetcher puts all of it on the shelf before it awaits anything, so one response at a time is enough.
-            self._latest = {
-                TopicPartition(topic, part[0]): part[-1] for topic, parts in response.topics for part in parts
-            }
+        # The fetcher puts all of it on the shelf before it awaits anything, so one response at a time is enough.
+        self._latest = {TopicPartition(topic, part[0]): part[-1] for topic, parts in response.topics for part in parts}
+        self._trickle.brought(node_id, sum(len(raw or b"") for raw in self._latest.values()))
         return response
 
     def take(self, tp: Any) -> bytes:

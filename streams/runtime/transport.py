@@ -43,17 +43,8 @@ POLL_S: Final = 0.25
 """How long a fetch waits for records: also how old the knowledge of the log's end may get."""
 HELD_BACK_POLL_S: Final = 0.05
 """The same while a partition is held back, so that it is asked again soon."""
-TRICKLE_RECORDS: Final = 200
-TRICKLE_S: Final = 0.006
-"""Fetches that bring little are this far apart. At 2,000 records a second most of the time went into handing on batches
-of a few records each."""
 MAX_POLL_INTERVAL_MS: Final = 300_000
 TIMESTAMP_TYPE_CREATE: Final = 0
-
-
-def trickles(records: int) -> bool:
-    """Whether a fetch brought so little that the next one had better wait: an empty one has waited already."""
-    return 0 < records < TRICKLE_RECORDS
 
 
 class DeliveredOffsets:
@@ -148,8 +139,6 @@ class BatchConsumer(FaustConsumer):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._delivered: dict[Any, DeliveredOffsets] = {}
-        self._trickles = False
-        """The last fetch brought something, but little: a batch costs much the same whatever it holds."""
         self._fetching = asyncio.Lock()
         """A fetch that is under way during a seek would move the consumer away from where it was sought to."""
         super().__init__(*args, **kwargs)
@@ -172,8 +161,6 @@ class BatchConsumer(FaustConsumer):  # type: ignore[misc]
         active = self.app.assignment.active()
         wanted = {TP(self.app.input_topic, one.number) for one in active if one.wants_records()}
         hurry = delivery.waits_for_commit or delivery.ready()
-        if wanted and self._trickles and not hurry:
-            await asyncio.sleep(TRICKLE_S)
         if wanted:
             everybody = len(wanted) == len(active)
             await self._fetch(wanted, 0.0 if hurry else POLL_S if everybody else HELD_BACK_POLL_S)
@@ -198,7 +185,6 @@ class BatchConsumer(FaustConsumer):  # type: ignore[misc]
             for number, standing in fetched.standings.items():
                 if (partition := assignment.get(number)) is not None and partition.active:
                     partition.observe(standing)
-            self._trickles = trickles(sum(map(len, fetched.records.values())))
             now_ms = int(time.time() * 1000)
             for tp, records in fetched.records.items():
                 if records:
