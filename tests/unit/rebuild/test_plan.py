@@ -13,6 +13,7 @@ from schemas.transition import WireTransition, decode_transition
 from streams.engagement import rows
 from streams.engine import codec
 from streams.engine.account import Account
+from streams.rebuild.compare import differing_fields
 from streams.rebuild.plan import Plan, Planner, Rebuilt, has_work_in_hand, merged_row, partition_row, seed_of
 from streams.rebuild.recompute import Rows
 from tests.unit.doctor.test_state import lived, recomputation
@@ -33,12 +34,19 @@ def memberships(world: World) -> dict[str, WireMembership]:
 
 
 def planned(
-    world: World, partition: int, old: Rows, told: dict[str, WireMembership] | None = None, *, start: int = 0
+    world: World,
+    partition: int,
+    old: Rows,
+    told: dict[str, WireMembership] | None = None,
+    *,
+    start: int = 0,
+    state_version: int = codec.VERSION,
 ) -> Plan:
     told = memberships(world) if told is None else told
     fresh = recomputation(world, partition, {account: one.sequence for account, one in told.items()}, old, start)
     rebuilt = Rebuilt(fresh.rows, fresh.program, fresh.untold, cut=start > 0)
-    return Planner(TOPICS, {key: value for key, value in old.items() if value is not None}, rebuilt, NOW).plan(told)
+    kept: Rows = {key: value for key, value in old.items() if value is not None}
+    return Planner(TOPICS, kept, rebuilt, NOW, state_version).plan(told)
 
 
 def transitions(plan: Plan) -> list[WireTransition]:
@@ -67,6 +75,24 @@ def test_a_row_that_is_wrong_is_written_again_and_nobody_is_told() -> None:
     plan = planned(world, 0, spoilt(world.rows[0], "account-0", lambda account: account.events.clear()))
     assert plan.outputs == []
     assert [key for key, _ in plan.changes if key != rows.PARTITION] == [b"aaccount-0"]
+
+
+@pytest.mark.parametrize("start", [0, 79])
+def test_rows_of_another_version_are_written_in_the_one_of_the_settings_and_nobody_is_told(start: int) -> None:
+    """Whether the log says what the accounts are or has lost them, and in either direction."""
+    world = lived(0)
+    now = {key for key in world.rows[0] if key.startswith(rows.ACCOUNT)}
+    standing = partition_row(world.rows[0])
+    assert standing is not None
+    for written, wanted in ((1, codec.VERSION), (codec.VERSION, 1)):
+        stored = {key: codec.encode(codec.decode(world.rows[0][key] or b""), written) for key in now}
+        plan = planned(world, 0, {**world.rows[0], **stored}, start=start, state_version=wanted)
+        assert plan.outputs == []
+        changed = {key: codec.version_of(row or b"") for key, row in plan.changes if key in now}
+        assert changed == dict.fromkeys(now, wanted)
+        for key, row in plan.changes:
+            if key in now:
+                assert differing_fields(codec.decode(row or b""), codec.decode(stored[key]), standing.floor) == ()
 
 
 def test_a_row_that_is_lost_is_written_again_and_its_story_goes_on() -> None:
