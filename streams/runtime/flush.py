@@ -7,8 +7,9 @@ Theory of operation. Each partition has a task that waits for work, then for the
 * while flushes follow each other, one begins every ``flush_interval_ms``: under load a transaction holds thousands of
   records and its fixed cost vanishes;
 * a stage may tell what others wait for from what is only its own state (``Pressing``). The former goes as soon as
-  flushes leave the worker most of its time, judged by how long the last one took: at low load that is long before the
-  interval is over, under load it is the interval. State alone takes its time, for only a crash would ask for it;
+  flushes leave the worker most of its time, judged by how long the last one took and by how many partitions flush: at
+  low load that is long before the interval is over, under load it is the interval. State alone takes its time, for only
+  a crash would ask for it;
 * a partition that is far behind takes its time with everything: what it has is seconds old, and an account that many
   records touch costs one row a flush. A stage that takes nothing more until it is flushed is flushed in any case;
 * if only the offset moved - nothing was written - once a second: it saves no work but a little re-reading.
@@ -35,6 +36,8 @@ from streams.runtime.transaction import Transaction
 GATHER_S: Final = 0.002
 PRESSING_SHARE: Final = 3
 """What presses is flushed after so many times the time that the last flush took, counted from its beginning."""
+PRESSING_S: Final = 0.0125
+"""And not before so long for each partition of the worker: a flush costs much the same however little it writes."""
 STATE_INTERVALS: Final = 4
 """State alone is flushed after so many intervals."""
 OFFSET_ONLY_INTERVAL_S: Final = 1.0
@@ -76,13 +79,15 @@ def urgency_of(stage: Stage) -> Urgency:
     return Urgency.OUTPUTS if stage.dirty() else Urgency.OFFSET
 
 
-def pause_s(urgency: Urgency, interval_s: float, last_took_s: float, *, behind: bool = False) -> float:
-    """How long after a flush began the next one should."""
+def pause_s(
+    urgency: Urgency, interval_s: float, last_took_s: float, *, partitions: int = 1, behind: bool = False
+) -> float:
+    """How long after a flush began the next one should, where so many partitions flush."""
     if behind and urgency is not Urgency.OFFSET:
         return STATE_INTERVALS * interval_s
     match urgency:
         case Urgency.PRESSING:
-            return min(interval_s, PRESSING_SHARE * last_took_s)
+            return min(interval_s, max(PRESSING_SHARE * last_took_s, PRESSING_S * partitions))
         case Urgency.OUTPUTS:
             return interval_s
         case Urgency.STATE:
@@ -146,7 +151,8 @@ class Flusher:
         while True:
             urgency = urgency_of(partition.stage)
             behind = (partition.lag() or 0) > BEHIND_RECORDS and not partition.stage.saturated()
-            pause = pause_s(urgency, self._interval_s, partition.flush_took_s, behind=behind)
+            took_s, partitions = partition.flush_took_s, len(self._timers)
+            pause = pause_s(urgency, self._interval_s, took_s, partitions=partitions, behind=behind)
             wait_s = partition.flush_started_at + pause - self._clock()
             if wait_s <= 0 or (urgency is Urgency.PRESSING and not behind):
                 await asyncio.sleep(max(wait_s, GATHER_S))

@@ -8,6 +8,7 @@ from streams.runtime.flush import (
     BEHIND_RECORDS,
     GATHER_S,
     OFFSET_ONLY_INTERVAL_S,
+    PRESSING_S,
     PRESSING_SHARE,
     STATE_INTERVALS,
     Flusher,
@@ -200,6 +201,13 @@ def test_the_pause_between_flushes(urgency: Urgency, last_took_s: float, expecte
     assert pause_s(urgency, 0.1, last_took_s) == pytest.approx(expected)
     if urgency is not Urgency.OFFSET:
         assert pause_s(urgency, 0.1, last_took_s, behind=True) == pytest.approx(0.4)
+
+
+def test_what_presses_waits_a_little_for_each_partition_that_flushes_too() -> None:
+    """So that the flushes of a worker cost the same however many partitions it has."""
+    pauses = [pause_s(Urgency.PRESSING, 0.1, 0.001, partitions=partitions) for partitions in (1, 4, 8, 100)]
+    assert pauses == pytest.approx([PRESSING_S, 4 * PRESSING_S, 0.1, 0.1])
+    assert pause_s(Urgency.PRESSING, 0.1, 0.02, partitions=4) == pytest.approx(PRESSING_SHARE * 0.02)
 
 
 class PressingStage(FakeStage):
