@@ -3,7 +3,7 @@ from collections import Counter, OrderedDict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.runtime.transport import TRICKLE_RECORDS, DeliveredOffsets, serve_last, trickles
+from streams.runtime.transport import DeliveredOffsets, serve_last
 
 
 def test_nothing_is_processed_before_its_turn() -> None:
@@ -56,9 +56,3 @@ def test_a_partition_of_which_nothing_is_left_waits_for_its_next_fetch() -> None
     fetched = OrderedDict([(1, "more")])
     serve_last(fetched, [0, 1])
     assert [*fetched] == [1]
-
-
-def test_fetches_that_bring_little_are_apart_and_others_follow_at_once() -> None:
-    assert [trickles(records) for records in (0, 1, TRICKLE_RECORDS - 1, TRICKLE_RECORDS, 10**6)] == [
-        False, True, True, False, False,
-    ]  # fmt: skip
