@@ -149,7 +149,7 @@ class Assignment:
         if fresh:
             log_events.LOADING.tell(partitions=[partition.number for partition in fresh])
             started = self.loading_since = time.monotonic()
-            self.loadings = [Loading(one.number, one.stage, one.writer.end_stray) for one in fresh]
+            self.loadings = [Loading(one.number, one.stage, self._end_stray(one, is_current)) for one in fresh]
             async with self._fencing:
                 if not is_current():
                     raise Superseded
@@ -169,6 +169,17 @@ class Assignment:
             memory.settle()
         if not is_current():
             raise Superseded
+
+    def _end_stray(self, partition: Partition, is_current: Callable[[], bool]) -> Callable[[], Awaitable[None]]:
+        """As a fence: the group waits until it is done, for after the next owner's fence it would be refused."""
+
+        async def end_stray() -> None:
+            async with self._fencing:
+                if not is_current():
+                    raise Superseded
+                await partition.writer.end_stray()
+
+        return end_stray
 
     def restart_delivery(self) -> dict[int, int]:
         """Begin a new chain of batches; return where to seek, by partition."""

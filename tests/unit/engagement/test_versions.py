@@ -49,7 +49,6 @@ def restored(world: World, *more: tuple[bytes, bytes | None]) -> EngagementStage
     return stage
 
 
-@pytest.mark.interpreted
 def test_accounts_of_an_older_version_are_stored_anew_in_slices_and_nobody_is_told() -> None:
     world = stored_in(1)
     stage, written = world.stages[0], []
