@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from streams.cli.options import BootstrapOption, ConfigOption, JsonOption, say, settings_for
+from streams.cli.bad_lines import BadLines
+from streams.cli.options import BootstrapOption, ConfigOption, JsonOption, settings_for
 from streams.cli.progress import PROGRESS_EVERY_LINES, reading
 from streams.cli.simulation import time_of
 from streams.errors import ExpectedError, InvalidSchemaError, SettingsError
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 DEFAULT_CATALOG: Final = "default"
-REPORTED_LINES_MAX: Final = 20
 
 
 @app.command()
@@ -168,15 +168,11 @@ def _lines(settings: "Settings", topic: str, partitions: list[int]) -> "Iterator
 def _take(run: "Replay", lines: "Iterable[Line]", advance: "Callable[[], None]" = lambda: None) -> None:
     from schemas.dead_letter import Rejected  # noqa: PLC0415
 
-    bad = 0
+    bad = BadLines()
     for count, line in enumerate(lines):
         if count % PROGRESS_EVERY_LINES == 0:
             advance()
         try:
             run.feed(line)
         except Rejected as rejected:
-            bad += 1
-            if bad <= REPORTED_LINES_MAX:
-                say(f"{line.place}: {rejected}")
-    if bad > REPORTED_LINES_MAX:
-        say(f"{bad} lines cannot be used; the first {REPORTED_LINES_MAX} are shown")
+            bad.refused(line.place, str(rejected))

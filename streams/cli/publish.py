@@ -7,17 +7,17 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from streams.cli.bad_lines import BadLines
 from streams.cli.options import BootstrapOption, ConfigOption, say, settings_for
 
 if TYPE_CHECKING:
     from streams.publish.publisher import Progress, PublishOrder, PublishResult
     from streams.publish.record import KeyKind
 
-REPORTED_LINES_MAX: Final = 100
 
 app = typer.Typer()
 
@@ -88,7 +88,7 @@ def publish(
             settings.kafka,
             order,
             on_progress=on_progress,
-            on_bad_line=_reporter(),
+            on_bad_line=BadLines().refused,
             stop=_stopped_by_signal(),
             spans=spans,
         )
@@ -124,21 +124,6 @@ def _pace(speed: str, pace_last: str | None, shift_to_now: bool) -> Any:
         return Pace(factor, parse_duration_ms(pace_last))
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--pace-last") from None
-
-
-def _reporter() -> Callable[[str, str], None]:
-    """Report bad lines, the first ones one by one."""
-    reported = 0
-
-    def report(place: str, reason: str) -> None:
-        nonlocal reported
-        reported += 1
-        if reported <= REPORTED_LINES_MAX:
-            say(f"{place}: {reason}")
-        elif reported == REPORTED_LINES_MAX + 1:
-            say("further lines like these are counted, not shown")
-
-    return report
 
 
 def _stopped_by_signal() -> threading.Event:

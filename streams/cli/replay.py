@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from streams.cli.bad_lines import BadLines
 from streams.cli.options import ConfigOption, say, settings_for
 from streams.cli.progress import shown
 from streams.errors import InvalidSchemaError, SettingsError
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-REPORTED_LINES_MAX: Final = 100
 JOBS_MAX: Final = 64
 DEFAULT_CATALOG: Final = "default"
 
@@ -123,19 +123,12 @@ def _shared(
     return taken, merged(runs)
 
 
-class _Watch:
+class _Watch(BadLines):
     """Shows how far it is, and says which lines cannot be used."""
 
     def __init__(self, read_to: Callable[[int], None]) -> None:
+        super().__init__()
         self.read_to = read_to
-        self._bad = 0
-
-    def refused(self, place: str, why: str) -> None:
-        self._bad += 1
-        if self._bad <= REPORTED_LINES_MAX:
-            say(f"{place}: {why}")
-        elif self._bad == REPORTED_LINES_MAX + 1:
-            say("further lines like these are counted, not shown")
 
 
 def _write(entries: "Iterable[Entry]") -> "Counter[tuple[str, str]]":

@@ -13,7 +13,7 @@ import pytest
 from schemas.generate import json_schema
 from schemas.timestamps import format_ms
 from streams.cli import ExitStatus, run
-from streams.cli.replay import REPORTED_LINES_MAX
+from streams.cli.bad_lines import SHOWN_MAX
 from tests.unit.engine.building import DAY, HOUR, START, catalog_of
 from tests.unit.replay.dumps import catalog_change, clock, envelope
 
@@ -124,9 +124,9 @@ def test_strict_stops_at_the_first_of_them_and_fails(shell: Shell) -> None:
 
 
 def test_a_flood_of_bad_lines_is_counted_not_shown(shell: Shell) -> None:
-    shell.replay(shell.events("f", *["{"] * (REPORTED_LINES_MAX + 50)), "--catalog", "c.yaml")
-    assert shell.err.count("f:") == REPORTED_LINES_MAX
-    assert f"rejected: {REPORTED_LINES_MAX + 50} (not_json {REPORTED_LINES_MAX + 50})" in shell.err
+    shell.replay(shell.events("f", *["{"] * (SHOWN_MAX + 50)), "--catalog", "c.yaml")
+    assert shell.err.count("f:") == SHOWN_MAX
+    assert f"rejected: {SHOWN_MAX + 50} (not_json {SHOWN_MAX + 50})" in shell.err
     assert "no events; 0 accounts; 0 transitions" in shell.err
 
 
@@ -218,4 +218,4 @@ def test_several_processes_write_what_one_writes_and_say_the_same(
         written.append(capfdbinary.readouterr())
     assert written[0] == written[1] == written[2]
     assert written[0].out.count(b"\n") > 20
-    assert written[0].err.count(b"not_json") == REPORTED_LINES_MAX + 1
+    assert written[0].err.count(b"not_json") == SHOWN_MAX + 1
