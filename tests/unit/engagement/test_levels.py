@@ -140,6 +140,16 @@ def test_a_deadline_that_events_have_moved_is_not_overdue() -> None:
     assert stage.gauges["overdue_deadlines"] == 0
 
 
+def test_a_deadline_that_came_nearer_is_overdue_once() -> None:
+    world = World(config())
+    world.publish("acme", "m1", START)
+    world.run(START)
+    stage = world.stages[0]
+    stage._engine._schedule("acme", START + 3 * DAY)  # as a record does after which something ends sooner
+    stage.on_tick(START + 10 * DAY, caught_up=False)
+    assert stage.gauges["overdue_deadlines"] == 1
+
+
 def test_only_so_many_overdue_deadlines_are_looked_at() -> None:
     world = World(config())
     for number in range(OVERDUE_COUNTED_MAX + 50):
