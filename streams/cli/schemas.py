@@ -82,9 +82,9 @@ def register(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done, as `check` does.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Register the contracts in the schema registry, under the level FORWARD_TRANSITIVE; all of them or none.
+    """Register the contracts in the schema registry, under the level FORWARD_TRANSITIVE.
 
-    Exits with 4 if one may not follow what is registered.
+    If one may not follow what is registered, none is, and it exits with 4.
     """
     _registry(config, as_json=as_json, register=not dry_run)
 

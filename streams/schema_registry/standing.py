@@ -63,5 +63,6 @@ def judge(subject: Subject, found: Found | None) -> Verdict:
     if harm:
         return Verdict(subject, Standing.REFUSED_BY_US, found, harm)
     if not found.accepts:
-        return Verdict(subject, Standing.REFUSED_BY_REGISTRY, found, (f"its level is {found.level}",))
+        hint = f"its level is {found.level}" + ("" if found.level == LEVEL else f"; set it to {LEVEL}")
+        return Verdict(subject, Standing.REFUSED_BY_REGISTRY, found, (hint,))
     return Verdict(subject, Standing.COMPATIBLE, found)

@@ -140,7 +140,10 @@ async def test_a_contract_that_the_registry_does_not_take_is_refused(
     registry.put(NAMES[3], without_optional(SUBJECTS[3].schema), "FULL_TRANSITIVE")
     assert await pegel("register", "--json") == ExitStatus.INVALID
     row = rows(capsys)[NAMES[3]]
-    assert (row["standing"], row["details"]) == ("refused_by_registry", ["its level is FULL_TRANSITIVE"])
+    assert (row["standing"], row["details"]) == (
+        "refused_by_registry",
+        ["its level is FULL_TRANSITIVE; set it to FORWARD_TRANSITIVE"],
+    )
 
 
 async def test_another_level_is_told_and_set(
