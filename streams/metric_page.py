@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from streams import metrics
+from streams.limits import GRACE_MS, OVERDUE_COUNTED_MAX
 from streams.metrics import CANARY, LINK, OTHER, STAGES, Definition, Kind, Label, Over, Whence, series_max, shown_by
 
 SECTIONS: Final = (
@@ -55,6 +56,29 @@ Transitions that no event led to - deadlines, percentiles, a new catalog - are n
 says whether the first of these come in time.
 """  # noqa: E501 - rows of a table
 
+MEASURED: Final = f"""\
+## How the others are measured
+
+* **Lag.** `pegel_lag_records` counts up to the end of what readers of committed records may see, so an open transaction
+  of a producer is no lag here: the check `open-transactions` of `pegel doctor` finds it. `pegel_lag_seconds` is the age
+  of the oldest record that was fetched and not applied; where none was fetched yet, it is taken to be as old as the
+  last one that was applied, which is at most too much. Both begin when the partition is loaded and has been fetched
+  once; `pegel_restore_progress_ratio` and `pegel_ready` tell of the time before.
+* **Overdue deadlines.** A deadline fires when the clock is {GRACE_MS // 1_000} s past it: as long records may be late.
+  From then on it is overdue, and up to two seconds are usual, for the clock goes through the log, once a second. Of a
+  partition at most {OVERDUE_COUNTED_MAX:,} are looked at. With `engagement.clock: off`, and while history is published
+  (`engagement.clock_hold_s`), none is overdue.
+* **Watermark delay.** The clock of a partition is the arrival of its latest record, or the clock that was written to it.
+* **Members** are counted from transitions and stored with the state, so a worker has them as soon as it has loaded.
+  State that a version before this one wrote is counted once while it is loaded. Between a new catalog and the moment
+  when it has reached all accounts, those that it has not reached count where they were.
+* **State in bytes** is that of the rows in the changelog, when it is compacted. In memory a decoded account takes more.
+* **Lost records** are seen when a worker loads a partition whose log begins behind the place where its state ends. The
+  count starts above 0 then, so ask for its value and not for its growth.
+* **Failures**: the first one alone counts, the others are its consequences. What the watchdog ends is in the log only.
+* **Catalog and build**: join other metrics with these to see by catalog or version.
+"""
+
 BOUNDS: Final = """\
 ## How many series
 
@@ -74,6 +98,7 @@ def page() -> Iterator[str]:
         yield "| metric | type | labels | shown by | what it is | what it answers |\n|---|---|---|---|---|---|\n"
         yield from map(_row, definitions)
     yield "\n" + FRESHNESS.replace("{samples}", str(SAMPLES_MAX))
+    yield "\n" + MEASURED
     yield from _labels()
     yield "\n" + BOUNDS
     for service in (*STAGES, *LINK, *CANARY):
