@@ -68,7 +68,7 @@ MEASURED: Final = f"""\
   From then on it is overdue, and up to two seconds are usual, for the clock goes through the log, once a second. Of a
   partition at most {OVERDUE_COUNTED_MAX:,} are looked at. With `engagement.clock: off`, and while history is published
   (`engagement.clock_hold_s`), none is overdue.
-* **Watermark delay.** The clock of a partition is the arrival of its latest record, or the clock that was written to it.
+* **Watermark delay.** The clock of a partition is the arrival of its latest record, or its latest clock record.
 * **Members** are counted from transitions and stored with the state, so a worker has them as soon as it has loaded.
   State that a version before this one wrote is counted once while it is loaded. Between a new catalog and the moment
   when it has reached all accounts, those that it has not reached count where they were.
