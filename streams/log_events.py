@@ -41,6 +41,10 @@ class Pauses:
     def __len__(self) -> int:
         return len(self._kinds)
 
+    def clear(self) -> None:
+        """Let every kind pass again."""
+        self._kinds.clear()
+
     def pass_on(self, kind: Hashable, pause_s: float) -> int | None:
         """How many lines of the kind were left out before this one, which passes; None: it is left out too."""
         now = self._clock()
@@ -55,7 +59,8 @@ class Pauses:
         return left_out
 
 
-_PAUSES: Final = Pauses()
+PAUSES: Final = Pauses()
+"""Of this process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,7 @@ class LogEvent:
         if not LOGGER.isEnabledFor(self.level):
             return
         if self.pause_s:
-            left_out = _PAUSES.pass_on((self.name, *(fields[name] for name in self.per)), self.pause_s)
+            left_out = PAUSES.pass_on((self.name, *(fields[name] for name in self.per)), self.pause_s)
             if left_out is None:
                 return
             if left_out:
@@ -97,7 +102,7 @@ def write_out() -> None:
 
 
 FIELDS: Final[Mapping[str, str]] = {
-    "address": "Where the worker's pages are.",
+    "address": "Where pages are served, or spans go to.",
     "attempt": "Which attempt of the delivery it was, from 1.",
     "catalog": "Version of the catalog.",
     "command": "What an operator asked for.",

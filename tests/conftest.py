@@ -10,6 +10,7 @@ from hypothesis import settings
 
 from streams.dev.broker import Broker, BrokerKind, UnavailableError, broker_for
 from streams.engine import partition
+from streams.log_events import PAUSES
 from streams.settings import KafkaSettings, Settings
 from streams.topic_admin import TopicAdmin
 from streams.topics import specs
@@ -48,6 +49,12 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("PEGEL_"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses_from_before() -> None:
+    """What an earlier test made the log say keeps no line of this one back."""
+    PAUSES.clear()
 
 
 @pytest.fixture(scope="session")
