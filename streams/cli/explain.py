@@ -10,14 +10,13 @@ import typer
 from streams.cli.bad_lines import BadLines
 from streams.cli.options import BootstrapOption, ConfigOption, JsonOption, settings_for
 from streams.cli.progress import PROGRESS_EVERY_LINES, reading
-from streams.cli.simulation import time_of
-from streams.errors import ExpectedError, InvalidSchemaError, SettingsError
+from streams.cli.simulation import program_of_catalog, time_of
+from streams.errors import ExpectedError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from streams.engine.account import Account
-    from streams.engine.program import Program
     from streams.engine.working import Working
     from streams.replay.lines import Line
     from streams.replay.run import Replay
@@ -67,7 +66,7 @@ def explain(
         raise SettingsError("name files to read, or --from-kafka: one of the two")
     at_ms = time_of(at, "--at")
     settings = settings_for(config, bootstrap)
-    program = _program(catalog or DEFAULT_CATALOG)
+    program = program_of_catalog(catalog or DEFAULT_CATALOG)
     # Where accounts are ranked among all and nobody has written the percentiles down, all accounts are needed.
     alone = from_kafka or not program.slots.ranked
     run = Replay(
@@ -120,15 +119,6 @@ def _unknown(run: "Replay", account_id: str) -> ExpectedError:
     close = get_close_matches(account_id, sorted(known), n=1, cutoff=0)
     others = f"but {len(known)} others; did you mean {close[0]!r}?" if close else "nor any other"
     return ExpectedError(f"there is no account {account_id!r} in what was read, {others}")
-
-
-def _program(reference: str) -> "Program":
-    from streams.catalogs import InvalidCatalogError, load_program  # noqa: PLC0415
-
-    try:
-        return load_program(reference)
-    except InvalidCatalogError as error:
-        raise InvalidSchemaError(str(error)) from None
 
 
 def _read_files(run: "Replay", files: list[str]) -> None:

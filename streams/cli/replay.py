@@ -12,10 +12,10 @@ import typer
 from streams.cli.bad_lines import BadLines
 from streams.cli.options import ConfigOption, say, settings_for
 from streams.cli.progress import shown
-from streams.errors import InvalidSchemaError, SettingsError
+from streams.cli.simulation import program_of_catalog, time_of
+from streams.errors import SettingsError
 
 if TYPE_CHECKING:
-    from streams.engine.program import Program
     from streams.replay.lines import LineReader
     from streams.replay.peers import Peers, Takes
     from streams.replay.run import Replay
@@ -61,7 +61,7 @@ def replay(
     """
     from streams.replay.lines import LineReader  # noqa: PLC0415 - as all imports here: `--help` needs none of it
 
-    made = _Made(settings_for(config).intake, catalog, _until(until))
+    made = _Made(settings_for(config).intake, catalog, time_of(until, "--until"))
     try:
         reader = LineReader(files)
     except OSError as error:
@@ -84,7 +84,7 @@ class _Made:
 
     def __init__(self, intake: "IntakeSettings", catalog: str | None, until_ms: int | None) -> None:
         self._intake = intake
-        self._program = _program(catalog or DEFAULT_CATALOG)
+        self._program = program_of_catalog(catalog or DEFAULT_CATALOG)
         self._follow_catalog = catalog is None
         self._until_ms = until_ms
 
@@ -141,28 +141,6 @@ def _write(entries: "Iterable[Entry]") -> "Counter[tuple[str, str]]":
         out.write(b"\n")
     out.flush()
     return told
-
-
-def _program(reference: str) -> "Program":
-    from streams.catalogs import load_catalog  # noqa: PLC0415
-    from streams.engine.program import compile_catalog  # noqa: PLC0415
-    from streams.engine.rules.errors import CatalogError  # noqa: PLC0415
-
-    try:
-        return compile_catalog(load_catalog(reference), reference)
-    except CatalogError as error:
-        raise InvalidSchemaError(str(error)) from None
-
-
-def _until(text: str | None) -> int | None:
-    from schemas.timestamps import parse_ms  # noqa: PLC0415
-
-    if text is None:
-        return None
-    until = parse_ms(text)
-    if until is None:
-        raise SettingsError(f"--until: {text!r} is no RFC 3339 time; write it like 2026-03-01T00:00:00Z")
-    return until
 
 
 def _summarise(taken: "Taken", told: "Counter[tuple[str, str]]") -> None:
