@@ -36,6 +36,7 @@ MODULES = (
     "streams/engine/record.py",
     "streams/engine/rules/slots.py",
     "streams/engine/rules/values.py",
+    "streams/engine/shared.py",
     "streams/engine/sleepers.py",
     "streams/engine/switch.py",
     "streams/engine/transitions.py",

@@ -16,6 +16,7 @@ from streams.engine.account import Account, EventSeries
 from streams.engine.naming import NAMELESS, NamePlan, Naming
 from streams.engine.record import ACTIVITY_TYPES, Record, team_of
 from streams.engine.rules.values import number, property_at
+from streams.engine.shared import shared
 from streams.engine.working import Working
 
 NPS_MAX: Final = 10
@@ -164,7 +165,8 @@ def _count_activity(
 def _see(
     last_days: dict[str, int], key: str, day: int, limit: int, evicted: Noted, working: Working, counts: Counts
 ) -> None:
-    last_days[key] = day
+    held: dict[str, Any] = last_days
+    held[key] = shared(day)
     if len(last_days) > limit:
         del last_days[min(last_days, key=last_days.__getitem__)]
         working.recount()
@@ -172,11 +174,12 @@ def _see(
 
 
 def _count_day(days: dict[int, int], day: int, amount: int) -> None:
+    held: dict[Any, Any] = days
     known = days.get(day)
     if known is not None:
-        days[day] = known + amount
+        held[day] = shared(known + amount)
         return
-    days[day] = amount
+    held[shared(day)] = shared(amount)
     if len(days) > limits.RETENTION_DAYS:
         newest = max(days)
         for old in [known for known in days if known <= newest - limits.RETENTION_DAYS]:

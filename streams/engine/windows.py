@@ -14,8 +14,9 @@ All can be rebuilt from the account's state at any time, and a test holds the tw
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
+from streams.engine.shared import shared
 from streams.limits import RETENTION_DAYS
 
 Window = tuple[int, int]
@@ -225,7 +226,8 @@ class Windows:
                 on_day[known] = left
             else:
                 on_day.pop(known, None)
-        on_day[day] = on_day.get(day, 0) + 1
+        there: dict[Any, int] = on_day
+        there[shared(day)] = on_day.get(day, 0) + 1
         values, place = self.values, self.plan.distinct[kind]
         for length in lengths:
             start = today - length

@@ -19,6 +19,7 @@ from streams.engine.population import NO_THRESHOLDS, Thresholds
 from streams.engine.program import Program
 from streams.engine.rules.linear import NEVER
 from streams.engine.rules.values import number, text, time_of
+from streams.engine.shared import shared
 from streams.engine.windows import ACTIVE_DAYS, ACTIVITY, CORES, NAMED, SCORE, TEAMS, USERS, Windows
 from streams.limits import RESOURCES_MAX, RETENTION_DAYS
 
@@ -202,7 +203,7 @@ class Working:
             counted = account.events.get(name)
             days.append(_NONE if counted is None else counted.days)
         # A name never seen has a last day before every window.
-        self._core_days = [self._last_day(account.events.get(name)) for name in self.program.core_features]
+        self._core_days = [shared(self._last_day(account.events.get(name))) for name in self.program.core_features]
         last_days = (account.users.values(), account.teams.values(), self._core_days)
         self.windows = Windows(slots.plan, days, last_days, today)
         self.values = self.windows.values
@@ -257,7 +258,8 @@ class Working:
         """The core feature at a place was used on a day."""
         known = self._core_days[place]
         if day > known:
-            self._core_days[place] = day
+            held: list[Any] = self._core_days
+            held[place] = shared(day)
             self.windows.see(CORES, known, day, self.today)
 
     def add_user(self, known: int | None, day: int) -> None:
