@@ -23,6 +23,7 @@ from streams.engagement import rows as engagement
 from streams.engine.program import compile_catalog, version_of
 from streams.notify.courier import rows as courier
 from streams.notify.plan import memory, waiting
+from tests.unit.engine.logs import RULES
 
 ROWS = (
     engagement.PartitionRow, engagement.PendingRow, engagement.SketchKey, courier.DeliveryRow,
@@ -94,12 +95,16 @@ def test_every_part_of_a_catalog_has_its_defaults_on_record() -> None:
     assert {model.__name__ for model in MODELS} == DEFAULTS.keys()
 
 
-@pytest.mark.parametrize("name", ["default", "oss"])
-def test_a_catalog_that_is_sent_without_its_defaults_is_the_same_catalog(name: str) -> None:
-    program = compile_catalog(load_catalog(name))
+@pytest.mark.parametrize(
+    "catalog", [load_catalog("default"), load_catalog("oss"), RULES], ids=["default", "oss", "all"]
+)
+def test_a_catalog_is_the_same_with_its_defaults_as_it_was_stored_first_and_without(catalog: Catalog) -> None:
+    program = compile_catalog(catalog)
     assert "account_facts" not in program.content, "an entry that an older version would not know"
-    assert Catalog.model_validate(program.content) == program.catalog
-    assert version_of(Catalog.model_validate(program.content)) == program.version
+    for content in (program.content, catalog.model_dump(mode="json")):
+        read = Catalog.model_validate(msgspec.json.decode(msgspec.json.encode(content)))
+        assert read == catalog
+        assert version_of(read) == program.version
 
 
 def test_the_first_rows_of_threads_kept_a_time_and_are_read() -> None:
