@@ -170,6 +170,11 @@ WORKER_STOPS: Final = LogEvent(
     "restart goes on from what was committed.",
     more=("stack",),
 )  # fmt: skip
+UNHANDLED: Final = LogEvent(
+    "unhandled", CRITICAL, "ends by an error that nobody expected: %(error)s",
+    "A fault of the program, before a worker is at work or in a thread of a library. Nothing is committed after it.",
+    more=("stack",),
+)  # fmt: skip
 WORKER_REFUSED: Final = LogEvent(
     "worker_refused", CRITICAL, "why, as far as the brokers say: %(reason)s",
     "After `worker_stops`: the login or permission that is missing by now.",

@@ -9,6 +9,8 @@ for eyes (`text`); `auto` takes text at a terminal.
 Whatever a field holds, a line is a line: control characters are escaped, and texts, lists and the line itself are cut
 at a limit. What was cut short ends in an ellipsis.
 
+An error that nobody caught, and a warning of Python's, are lines too.
+
 Libraries (Faust, mode, aiokafka, asyncio, OpenTelemetry) speak up only when something is wrong: at a lower level they
 describe every step, and Faust prints messages it waits for. Theirs is the event `client`, with the logger's name. Of
 their text the first line is kept, and an exception in it is named by its type, unless nothing in its text can be an
@@ -20,10 +22,13 @@ import json
 import logging
 import math
 import sys
+import threading
 from collections.abc import Mapping
+from types import TracebackType
 from typing import Any, Final
 
 from schemas.timestamps import format_ms
+from streams import log_events
 from streams.log_events import CLIENT, LEFT_OUT, PAUSE_S, LogEvent, Pauses
 from streams.runtime.failure import named, places
 from streams.settings import LogFormat, LogLevel
@@ -161,6 +166,17 @@ def hush() -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
+def _on_unhandled(kind: type[BaseException], error: BaseException, _trace: TracebackType | None) -> None:
+    """What would be a traceback of many lines, with a text that may quote an event."""
+    if not issubclass(kind, KeyboardInterrupt):
+        log_events.UNHANDLED.tell(error=named(error), stack=places(error))
+
+
+def _on_unhandled_in_thread(seen: threading.ExceptHookArgs) -> None:
+    if seen.exc_value is not None:
+        _on_unhandled(seen.exc_type, seen.exc_value, seen.exc_traceback)
+
+
 def configure(stage: str, wanted: LogFormat = LogFormat.AUTO, level: LogLevel = LogLevel.INFO) -> None:
     """Write this process's log to standard error."""
     eyes = wanted is LogFormat.TEXT or (wanted is LogFormat.AUTO and sys.stderr.isatty())
@@ -168,6 +184,8 @@ def configure(stage: str, wanted: LogFormat = LogFormat.AUTO, level: LogLevel = 
     out.setFormatter(TextFormatter(stage) if eyes else JsonFormatter(stage))
     out.addFilter(PauseFilter())
     logging.basicConfig(level=logging.INFO, handlers=[out], force=True)
+    logging.captureWarnings(capture=True)
+    sys.excepthook, threading.excepthook = _on_unhandled, _on_unhandled_in_thread
     logging.getLogger("streams").setLevel(level.upper())
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -3,7 +3,10 @@
 import io
 import json
 import logging
+import subprocess
 import sys
+import threading
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -43,10 +46,12 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def restored() -> Iterator[None]:
-    root = logging.getLogger()
+    root, hooks = logging.getLogger(), (sys.excepthook, threading.excepthook)
     handlers, level, own = root.handlers[:], root.level, log_events.LOGGER.level
     yield
     root.handlers[:], root.level = handlers, level
+    sys.excepthook, threading.excepthook = hooks
+    logging.captureWarnings(capture=False)
     log_events.LOGGER.setLevel(own)
     for name in logs.CHATTY:
         logging.getLogger(name).setLevel(logging.NOTSET)
@@ -194,3 +199,30 @@ def test_transitions_and_deliveries_are_told_at_debug_alone(restored: None, monk
         logs.configure("engagement", LogFormat.JSON, level)
         log_events.TRANSITION.tell(**told)
         assert len(out.getvalue().splitlines()) == lines
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "{}['jane@example.com']",
+        "import threading as t; t.Thread(target={}.pop, args=['jane@example.com']).start(); raise SystemExit(1)",
+        "__import__('asyncio').run(__import__('asyncio').sleep({}['jane@example.com']))",
+    ],
+)
+def test_an_error_that_nobody_caught_is_one_line_that_quotes_nothing(code: str) -> None:
+    program = f"from streams.runtime import logs; logs.configure('intake'); {code}"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    [line] = [json.loads(line) for line in done.stderr.splitlines()]
+    assert done.returncode == 1
+    assert (line["event"], line["error"]) == ("unhandled", "KeyError")
+    assert line["stack"]
+    assert "jane" not in done.stderr
+
+
+def test_a_warning_of_pythons_is_one_line(restored: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", out)
+    logs.configure("intake")
+    warnings.warn("old", DeprecationWarning, stacklevel=1)
+    [line] = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert (line["logger"], "old" in line["message"]) == ("py.warnings", True)
