@@ -71,6 +71,12 @@ def test_a_row_grows_at_its_end_and_by_values_that_have_a_default(row: type[msgs
     assert not row.__struct_config__.forbid_unknown_fields, "a later version's further values are left out"
 
 
+def test_what_a_later_version_adds_to_a_row_is_left_out() -> None:
+    row = memory.Account(3, {"hot": 1}, {"hot": 2}, {"greet": 3}, {"morning": 4}, {"name": "Acme"})
+    values = msgspec.msgpack.decode(msgspec.msgpack.encode(row))
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode([*values, "later"]), type=memory.Account) == row
+
+
 def test_every_row_has_its_beginning_on_record() -> None:
     assert {name_of(row) for row in ROWS} == BEGAN.keys()
     kept = {
