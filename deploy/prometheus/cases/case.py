@@ -20,7 +20,10 @@ class Firing:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Samples, and what fires at `at_s`: nothing, in the near miss."""
+    """Samples, and what fires at `at_s`: nothing, in the near miss.
+
+    Where something fires, `at_s` is the first moment at which it does: so a case says how long it takes, too.
+    """
 
     alert: str
     law: str
@@ -30,6 +33,8 @@ class Case:
     at_s: int
     fires: Sequence[Firing] = ()
     step_s: int = MINUTE
+    before: Sequence[Firing] | None = ()
+    """What fires one step earlier, where something fires at all; None: that is another case's matter."""
 
     def document(self, alerts: Sequence[Alert], site: Site) -> dict[str, Any]:
         return {
@@ -38,12 +43,18 @@ class Case:
             "input_series": [{"series": series, "values": values} for series, values in self.series.items()],
             "alert_rule_test": [
                 {
-                    "eval_time": duration(self.at_s),
+                    "eval_time": duration(at_s),
                     "alertname": self.alert,
-                    "exp_alerts": [_expected(firing, self._rule(firing, alerts), site) for firing in self.fires],
+                    "exp_alerts": [_expected(firing, self._rule(firing, alerts), site) for firing in firings],
                 }
+                for at_s, firings in self._moments()
             ],
         }
+
+    def _moments(self) -> Iterator[tuple[int, Sequence[Firing]]]:
+        if self.fires and self.before is not None:
+            yield self.at_s - self.step_s, self.before
+        yield self.at_s, self.fires
 
     def _rule(self, firing: Firing, alerts: Sequence[Alert]) -> Alert:
         (rule,) = (

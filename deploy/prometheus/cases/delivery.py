@@ -18,11 +18,17 @@ CASES: Final = (
     Case(
         "PegelUndelivered",
         "pages when messages wait for longer than half an hour",
-        {OLDEST % "a": "0+60x60", OPEN % "a": level((60, 7)), HELD % "a": level((60, 0)), OLDEST % "b": level((60, 0))},
-        40 * MINUTE,
+        {
+            OLDEST % "a": "0+60x60",
+            OPEN % "a": level((60, 7)),
+            HELD % "a": level((60, 0)),
+            OLDEST % "b": level((60, 0)),
+            OPEN % "b": level((60, 0)),
+        },
+        36 * MINUTE,
         [
             Firing(
-                "The oldest message for team has waited for 40m 0s. It is tried again until give_up_h of the "
+                "The oldest message for team has waited for 36m 0s. It is tried again until give_up_h of the "
                 "playbook is over, then it becomes a dead letter.",
                 TEAM,
             )
@@ -31,7 +37,7 @@ CASES: Final = (
     Case(
         "PegelUndelivered",
         "is silent where an operator holds them",
-        {OLDEST % "a": "0+60x60", OPEN % "a": level((60, 7)), HELD % "a": level((60, 1))},
+        {OLDEST % "a": "0+60x60", OPEN % "a": level((60, 7)), HELD % "a": level((60, 1)), HELD % "b": level((60, 0))},
         40 * MINUTE,
     ),
     Case(
@@ -50,13 +56,13 @@ CASES: Final = (
         "PegelBreakerOpen",
         "files a ticket when tries do not close it",
         {
-            BREAKER % ("a", "closed"): level((60, 0)),
-            BREAKER % ("a", "open"): level((20, 1), (1, 0), (39, 1)),
-            BREAKER % ("a", "probing"): level((20, 0), (1, 1), (39, 0)),
-            BREAKER % ("b", "closed"): level((60, 0)),
-            HELD % "a": level((60, 0)),
+            BREAKER % ("a", "closed"): level((10, 1), (60, 0)),
+            BREAKER % ("a", "open"): level((10, 0), (10, 1), (1, 0), (49, 1)),
+            BREAKER % ("a", "probing"): level((20, 0), (1, 1), (49, 0)),
+            BREAKER % ("b", "closed"): level((70, 0)),
+            HELD % "a": level((70, 0)),
         },
-        45 * MINUTE,
+        40 * MINUTE,
         [
             Firing(
                 "The breaker of team has been open or probing for 30m: nothing but a try now and then is sent. Other "
@@ -77,9 +83,25 @@ CASES: Final = (
         45 * MINUTE,
     ),
     Case(
+        "PegelBreakerOpen",
+        "is silent where an operator holds the destination",
+        {
+            BREAKER % ("a", "closed"): level((60, 0)),
+            BREAKER % ("a", "open"): level((60, 1)),
+            BREAKER % ("a", "probing"): level((60, 0)),
+            HELD % "a": level((60, 1)),
+            HELD % "b": level((60, 0)),
+        },
+        45 * MINUTE,
+    ),
+    Case(
         "PegelDestinationHeld",
         "files a ticket after two days, though the courier moved meanwhile",
-        {HELD % "a": f"{level((20, 1))} {gone(60)}", HELD % "b": f"{gone(20)} {level((60, 1))}"},
+        {
+            HELD % "a": f"{level((3, 0), (20, 1))} {gone(60)}",
+            HELD % "b": f"{gone(23)} {level((60, 1))}",
+            HELD % "c": level((80, 0)),
+        },
         2 * DAY + 3 * HOUR,
         [
             Firing(
@@ -107,8 +129,8 @@ CASES: Final = (
     Case(
         "PegelDeadLetters",
         "files a ticket for messages that were given up",
-        {ENDED % "rejected": counter((80, 0.1)), ENDED % "delivered": counter((80, 5))},
-        70 * MINUTE,
+        {ENDED % "rejected": counter((80, 0), (1, 6), (70, 0)), ENDED % "delivered": counter((150, 5))},
+        81 * MINUTE,
         [
             Firing(
                 "6 messages for team became dead letters within 1h (rejected). They are kept and can be sent again.",

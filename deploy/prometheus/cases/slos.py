@@ -2,16 +2,14 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from deploy.prometheus.cases.case import Case, Firing
 from deploy.prometheus.cases.samples import counter
-from deploy.prometheus.pace import DAY, HOUR, MINUTE
+from deploy.prometheus.pace import MINUTE
+from deploy.prometheus.slos import OBJECTIVES
 
 Pieces = tuple[tuple[int, float], ...]
-
-QUIET: Final = 240
-"""Minutes before it begins: twelve bad ones are then less than 6 %."""
 
 HOUR_RULE: Final = {"window": "1h"}
 HOURS_RULE: Final = {"window": "6h"}
@@ -26,11 +24,12 @@ class Indicator:
     series: Callable[[Pieces, Pieces], Mapping[str, str]]
     says: str
     labels: Mapping[str, str] = field(default_factory=dict)
-    few: float = 0.5
-    """A minute: below the minimum volume over an hour."""
 
-    def case(self, law: str, good: Pieces, bad: Pieces, at_s: int, step_s: int, *fires: Firing) -> Case:
-        return Case(self.alert, law, self.series(good, bad), at_s, fires, step_s)
+    @property
+    def few(self) -> float:
+        """A little below the minimum volume."""
+        (volume,) = (objective.volume_min for objective in OBJECTIVES if objective.alert == self.alert)
+        return 0.9 * volume
 
     def firing(self, share: str, rule: Mapping[str, str]) -> Firing:
         pace = {
@@ -87,43 +86,60 @@ INDICATORS: Final = (
         _delivery,
         "of the messages for team were given up and became dead letters",
         {"destination": "team"},
-        few=0.25,
     ),
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Course:
+    """Quiet for so many steps, then a share is bad, then perhaps all is well again."""
+
+    of: Indicator
+    step_s: int
+    quiet: int
+    a_step: float = 100
+
+    def case(self, law: str, bad: float, steps: int, *fires: Firing, **more: Any) -> Case:
+        """`over`: it ended so many steps ago. `few`: so many come in a step. What else is given is the case's."""
+        over, a_step = more.pop("over", 0), more.pop("few", self.a_step)
+        shares = [(self.quiet, 0.0), (steps, bad), *([(over, 0.0)] if over else [])]
+        good = tuple((count, (1 - share) * a_step) for count, share in shares)
+        spoilt = tuple((count, share * a_step) for count, share in shares)
+        at_s = (self.quiet + steps + over) * self.step_s
+        return Case(self.of.alert, law, self.of.series(good, spoilt), at_s, fires, self.step_s, **more)
+
+
 def _cases(of: Indicator) -> Iterator[Case]:
-    yield of.case(
-        "pages when all is bad for twelve minutes", ((QUIET, 10), (12, 0)), ((QUIET, 0), (12, 10)),
-        (QUIET + 12) * MINUTE, MINUTE, of.firing("20%", HOUR_RULE),
+    hour = Course(of, MINUTE, 195)
+    yield hour.case("pages after eleven minutes when all is bad", 1, 11, of.firing("18.33%", HOUR_RULE))
+    yield hour.case("is silent about eight bad minutes", 1, 8)
+    yield hour.case("is silent about thirteen in a hundred for twenty minutes", 0.13, 20)
+    yield hour.case("is silent when twelve bad minutes are over", 1, 12, over=6)
+    yield hour.case("is silent where an hour has few", 1, 14, few=of.few / 60)
+
+    hours = Course(of, 5 * MINUTE, 96)
+    yield hours.case(
+        "pages after three hours when fourteen in a hundred are bad", 0.14, 34,
+        of.firing("6.611%", HOURS_RULE), of.firing("3.662%", DAYS_RULE), before=[of.firing("3.581%", DAYS_RULE)],
     )  # fmt: skip
-    yield of.case(
-        "is silent about eight bad minutes", ((QUIET, 10), (8, 0)), ((QUIET, 0), (8, 10)), (QUIET + 8) * MINUTE, MINUTE
+    yield hours.case(
+        "leaves eleven in a hundred for three hours to a ticket", 0.11, 38,
+        of.firing("3.119%", DAYS_RULE), before=None,
+    )  # fmt: skip
+    yield hours.case(
+        "leaves three hours that are over to a ticket", 0.14, 34, of.firing("3.474%", DAYS_RULE), over=7, before=None
     )
-    yield of.case(
-        "is silent when twelve bad minutes are over",
-        ((QUIET, 10), (12, 0), (6, 10)), ((QUIET, 0), (12, 10), (6, 0)), (QUIET + 18) * MINUTE, MINUTE,
+    yield hours.case(
+        "leaves three hours that have few to a ticket", 1, 40,
+        of.firing("29.41%", DAYS_RULE), few=of.few / 72, before=None,
     )  # fmt: skip
-    yield of.case(
-        "is silent where there are few",
-        ((QUIET, of.few), (12, 0)),
-        ((QUIET, 0), (12, of.few)),
-        (QUIET + 12) * MINUTE,
-        MINUTE,
-    )
-    yield of.case(
-        "pages when eight in a hundred are bad for hours", ((96, 92),), ((96, 8),), 8 * HOUR, 5 * MINUTE,
-        of.firing("8%", HOURS_RULE), of.firing("8%", DAYS_RULE),
-    )  # fmt: skip
-    yield of.case(
-        "leaves five in a hundred for hours to a ticket", ((96, 95),), ((96, 5),), 8 * HOUR, 5 * MINUTE,
-        of.firing("5%", DAYS_RULE),
-    )  # fmt: skip
-    yield of.case(
-        "leaves two in a hundred for days to a ticket", ((288, 98),), ((288, 2),), 3 * DAY, 15 * MINUTE,
-        of.firing("2%", DAYS_RULE),
-    )  # fmt: skip
-    yield of.case("is silent about nine in a thousand for days", ((288, 991),), ((288, 9),), 3 * DAY, 15 * MINUTE)
+
+    days = Course(of, 30 * MINUTE, 144)
+    yield days.case("files a ticket after a day and a half when two in a hundred are bad", 0.02, 75,
+                    of.firing("1.042%", DAYS_RULE))  # fmt: skip
+    yield days.case("is silent about nine in a thousand for days", 0.009, 150)
+    yield days.case("is silent when a bad day and a half are over", 0.02, 80, over=13)
+    yield days.case("is silent where days have few", 1, 144, few=of.few / 144)
 
 
 CASES: Final = tuple(case for indicator in INDICATORS for case in _cases(indicator))
