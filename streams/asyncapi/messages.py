@@ -19,6 +19,7 @@ from schemas.dead_letter import (
     DeadLetter,
 )
 from schemas.inbox import COMMAND_HEADER, ORIGINAL_KEY_HEADER, CommandKind
+from schemas.trace import TRACEPARENT, TRACESTATE
 from schemas.transition import (
     ANNOUNCE_HEADER,
     CE_SOURCE,
@@ -81,7 +82,16 @@ class Message:
     content_type: str = JSON
 
 
-_TRACING: Final = Headers(
+_TRACE: Final[Mapping[str, Schema]] = {
+    TRACEPARENT: {
+        "type": "string",
+        "pattern": "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$",
+        "description": "Where a producer traces its events: W3C trace context.",
+    },
+    TRACESTATE: {"type": "string", "description": "The same, what vendors add."},
+}
+_PASSED_ON: Final = Headers(
+    sometimes=_TRACE,
     description=f"Passed on to account.events.v1 as they are, up to {HEADERS_MAX} headers and {HEADERS_BYTES_MAX} "
     "bytes, but for names that begin with pegel-, which are dropped.",
     closed=False,
@@ -120,9 +130,10 @@ _TRANSITION: Final = Headers(
             "description": f"What is known of the account, for those who tell people of it: a JSON object of at most "
             f"{FACTS_MAX} texts of at most {FACT_CHARS_MAX} characters, by trait.",
         },
+        **_TRACE,
         **_RETRIED,
     },
-    "A CloudEvent in Kafka's binary mode. Headers of the record whose event made it, as traceparent, may follow.",
+    "A CloudEvent in Kafka's binary mode.",
     closed=False,
 )
 
@@ -195,10 +206,11 @@ _MARK: Final[Schema] = {
 MESSAGES: Final[Mapping[str, Message]] = {
     "productEvent": Message(
         "Product event", "A call of the Segment spec, as producers send it.", "event",
-        {"type": ["string", "null"], "description": "Any; the user is usual. It decides the order."}, _TRACING,
+        {"type": ["string", "null"], "description": "Any; the user is usual. It decides the order."}, _PASSED_ON,
     ),
     "accountEvent": Message(
-        "Account event", "A product event whose account is known: the producer's bytes.", "event", ACCOUNT_KEY, _TRACING
+        "Account event", "A product event whose account is known: the producer's bytes.", "event", ACCOUNT_KEY,
+        _PASSED_ON,
     ),
     "clock": _control(ControlKind.CLOCK, "Arrival time has reached a moment: deadlines may fire."),
     "thresholds": _control(ControlKind.THRESHOLDS, "Percentiles of the measures over all accounts."),

@@ -17,6 +17,7 @@ from schemas.control import CONTROL_HEADER, Erase, encode_control
 from schemas.dead_letter import DeadLetter, Rejected, RejectReason
 from schemas.inbox import COMMAND_HEADER, Command, CommandKind, command_record
 from schemas.timestamps import DAY_MS, format_ms
+from schemas.trace import TRACEPARENT
 from streams.asyncapi.messages import CHANNELS
 from streams.dead_letters.marks import Action as MarkAction
 from streams.dead_letters.marks import Mark, Place, encode
@@ -61,6 +62,8 @@ EVENTS: Final[tuple[tuple[int, dict[str, Any]], ...]] = (
     (240_000, {"type": "page", "messageId": "m5", "userId": "u-20", "name": "home", "context": {"groupId": "zeta"}}),
 )
 """Milliseconds after the start, and the event. `m4` is of nobody's account."""
+TRACED: Final = "m3"
+TRACE: Final = (TRACEPARENT, b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,8 @@ def _told(topics: Topics) -> list[Seen]:
 def _event(after_ms: int, fields: dict[str, Any]) -> _Fetched:
     at = format_ms(START_MS + after_ms)
     value = json.dumps({**fields, "timestamp": at, "receivedAt": at}).encode()
-    return _Fetched(after_ms // 60_000, START_MS + after_ms, fields["userId"].encode(), value)
+    headers: list[tuple[str, bytes | None]] = [TRACE] if fields["messageId"] == TRACED else []
+    return _Fetched(after_ms // 60_000, START_MS + after_ms, fields["userId"].encode(), value, headers)
 
 
 def _published(event: _Fetched, topics: Topics) -> Output:

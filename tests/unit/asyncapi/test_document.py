@@ -98,6 +98,18 @@ def test_what_the_stages_write_is_what_the_document_says(name: str) -> None:
         validator(message["payload"]).validate(text if message["contentType"] == BYTES else json.loads(text))
 
 
+@pytest.mark.parametrize("name", ["productEvent", "accountEvent", "transition", "routed", "command", "action"])
+def test_every_header_that_the_stages_write_is_named(name: str) -> None:
+    named = DOCUMENT["components"]["messages"][name]["headers"]["properties"].keys()
+    for seen in (seen for seen in STORY if seen.message == name):
+        assert {header for header, _ in seen.headers} <= named
+
+
+def test_a_trace_goes_from_an_event_to_what_it_led_to() -> None:
+    traced = {seen.message for seen in STORY if "traceparent" in dict(seen.headers)}
+    assert traced >= {"productEvent", "accountEvent", "transition", "routed"}
+
+
 @pytest.mark.parametrize("name", [name for name in MESSAGES if name != "row"])
 def test_every_example_keeps_to_its_schemas(name: str) -> None:
     message = DOCUMENT["components"]["messages"][name]
