@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from typing import Final
 
 LOGGER: Final = logging.getLogger("streams")
+for_machines = False
+"""Whether all that this process says to standard error is to be a line of the log."""
 
 PAUSE_S: Final = 10.0
 KINDS_MAX: Final = 500
@@ -169,6 +171,11 @@ WORKER_STOPS: Final = LogEvent(
     "Fail stop: nothing more is committed, exit status 70. `reason` is the word of `pegel_failures_total`; the "
     "restart goes on from what was committed.",
     more=("stack",),
+)  # fmt: skip
+CANNOT_GO_ON: Final = LogEvent(
+    "cannot_go_on", CRITICAL, "%(reason)s",
+    "The cause lies outside the program; the line names the place, the reason and the fix. Several lines where there "
+    "are several faults. Exit status 1 to 4.",
 )  # fmt: skip
 UNHANDLED: Final = LogEvent(
     "unhandled", CRITICAL, "ends by an error that nobody expected: %(error)s",

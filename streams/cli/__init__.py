@@ -19,6 +19,7 @@ from typing import Annotated, Final
 import typer
 from typer.main import get_command
 
+from streams import log_events
 from streams.errors import (
     ExpectedError,
     InvalidSchemaError,
@@ -82,9 +83,18 @@ def run(arguments: Sequence[str]) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else ExitStatus.OK
     except ExpectedError as error:
-        sys.stderr.write(f"pegel: {error}\n")
+        _tell(str(error))
         return exit_status_of(error)
     return ExitStatus.OK
+
+
+def _tell(fault: str) -> None:
+    """In words for whoever typed the command, or in the log of a process whose log is read by machines."""
+    if not log_events.for_machines:
+        sys.stderr.write(f"pegel: {fault}\n")
+        return
+    for line in fault.splitlines():
+        log_events.CANNOT_GO_ON.tell(reason=line)
 
 
 def exit_status_of(error: ExpectedError) -> ExitStatus:

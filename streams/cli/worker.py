@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping
 from enum import StrEnum
 from importlib.metadata import version
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import typer
 
@@ -62,10 +62,9 @@ def worker(
         ),
     ] = None,
     log_format: Annotated[
-        str | None,
+        Literal["auto", "json", "text"] | None,
         typer.Option(
             "--log-format",
-            metavar="auto|json|text",
             help="How to write the log (also PEGEL_LOG__FORMAT).",
             show_default=False,
         ),
@@ -107,12 +106,18 @@ def worker(
 
     from streams import log_events  # noqa: PLC0415
     from streams.app import build_worker  # noqa: PLC0415
+    from streams.engine.rules.errors import CatalogError  # noqa: PLC0415
+    from streams.errors import InvalidSchemaError  # noqa: PLC0415
     from streams.runtime import family  # noqa: PLC0415
 
     if parent is not None:
         family.die_with(parent)
     log_events.WORKER_STARTS.tell(version=version("pegel"))
-    exit_code = build_worker(stage.value, settings).run()
+    try:
+        ready = build_worker(stage.value, settings)
+    except CatalogError as error:
+        raise InvalidSchemaError(str(error)) from None
+    exit_code = ready.run()
     log_events.write_out()
     # Not sys.exit: threads that a failed stop left behind must not keep the process alive.
     os._exit(exit_code)

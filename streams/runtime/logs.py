@@ -180,6 +180,7 @@ def _on_unhandled_in_thread(seen: threading.ExceptHookArgs) -> None:
 def configure(stage: str, wanted: LogFormat = LogFormat.AUTO, level: LogLevel = LogLevel.INFO) -> None:
     """Write this process's log to standard error."""
     eyes = wanted is LogFormat.TEXT or (wanted is LogFormat.AUTO and sys.stderr.isatty())
+    log_events.for_machines = not eyes
     out = logging.StreamHandler()
     out.setFormatter(TextFormatter(stage) if eyes else JsonFormatter(stage))
     out.addFilter(PauseFilter())

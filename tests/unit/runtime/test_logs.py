@@ -3,11 +3,13 @@
 import io
 import json
 import logging
+import os
 import subprocess
 import sys
 import threading
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,11 +48,12 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def restored() -> Iterator[None]:
-    root, hooks = logging.getLogger(), (sys.excepthook, threading.excepthook)
+    root, hooks, for_machines = logging.getLogger(), (sys.excepthook, threading.excepthook), log_events.for_machines
     handlers, level, own = root.handlers[:], root.level, log_events.LOGGER.level
     yield
     root.handlers[:], root.level = handlers, level
     sys.excepthook, threading.excepthook = hooks
+    log_events.for_machines = for_machines
     logging.captureWarnings(capture=False)
     log_events.LOGGER.setLevel(own)
     for name in logs.CHATTY:
@@ -226,3 +229,18 @@ def test_a_warning_of_pythons_is_one_line(restored: None, monkeypatch: pytest.Mo
     warnings.warn("old", DeprecationWarning, stacklevel=1)
     [line] = [json.loads(line) for line in out.getvalue().splitlines()]
     assert (line["logger"], "old" in line["message"]) == ("py.warnings", True)
+
+
+def test_a_worker_that_cannot_start_says_so_in_its_log_each_fault_in_a_line(tmp_path: Path) -> None:
+    catalog = tmp_path / "ours.yaml"
+    catalog.write_text("format: 1\nname: ours\nsegments: [{id: a, when: nothing}, {id: b, when: nobody}]\n")
+    command = [sys.executable, "-c", "from streams.cli import main; main()", "worker", "engagement", "--log-format"]
+    variables = {**os.environ, "PEGEL_ENGAGEMENT__CATALOG": str(catalog)}
+    for shape in ("json", "text"):
+        done = subprocess.run([*command, shape], capture_output=True, text=True, env=variables, check=False)
+        assert done.returncode == 4
+        if shape == "json":
+            faults = [one for line in done.stderr.splitlines() if (one := json.loads(line))["event"] == "cannot_go_on"]
+            assert len([one for one in faults if str(catalog) in one["reason"]]) == 2
+        else:
+            assert "\npegel: " in done.stderr
