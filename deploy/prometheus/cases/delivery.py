@@ -129,7 +129,11 @@ CASES: Final = (
     Case(
         "PegelDeadLetters",
         "files a ticket for messages that were given up",
-        {ENDED % "rejected": counter((80, 0), (1, 6), (70, 0)), ENDED % "delivered": counter((150, 5))},
+        {
+            ENDED % "rejected": counter((80, 0), (1, 4), (70, 0)),
+            ENDED.replace("'a'", "'b'") % "rejected": counter((80, 0), (1, 2), (70, 0)),
+            ENDED % "delivered": counter((150, 5)),
+        },
         81 * MINUTE,
         [
             Firing(
@@ -140,9 +144,9 @@ CASES: Final = (
     ),
     Case(
         "PegelDeadLetters",
-        "is silent about what is tried again, held back or dropped by hand",
+        "is silent about what is tried again or dropped by hand, and about an hour ago",
         {
-            ENDED % "rejected": level((80, 3)),
+            ENDED % "rejected": counter((3, 0), (1, 3), (90, 0)),
             ENDED % "retry_destination": counter((80, 5)),
             ENDED % "dropped": counter((80, 5)),
             ENDED % "delivered": counter((80, 5)),

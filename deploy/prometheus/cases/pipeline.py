@@ -89,7 +89,11 @@ SYMPTOMS: Final = (
     Case(
         "PegelRecordsLost",
         "pages when a worker that starts finds records gone",
-        {LOST % "a": f"{level((30, 0))} {gone(90)}", LOST % "b": f"{gone(33)} {level((87, 250))}"},
+        {
+            LOST % "a": f"{level((30, 0))} {gone(90)}",
+            LOST % "b": f"{gone(33)} {level((87, 200))}",
+            LOST % "c": f"{gone(33)} {level((87, 50))}",
+        },
         33 * MINUTE,
         [
             Firing(
@@ -154,6 +158,12 @@ CAUSES: Final = (
         "is silent about a sixth",
         {RECORDS: counter((40, 120)), REJECTED: counter((40, 20))},
         20 * MINUTE,
+    ),
+    Case(
+        "PegelRejectsFlood",
+        "is silent a quarter of an hour after it is over",
+        {RECORDS: counter((80, 100)), REJECTED: counter((40, 0), (20, 90), (20, 0))},
+        75 * MINUTE,
     ),
     Case(
         "PegelRejectsFlood",

@@ -30,7 +30,7 @@ START_S = 20
 
 def run(*command: str | Path) -> str:
     done = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, timeout=120, check=False, env=os.environ
+        [str(part) for part in command], capture_output=True, text=True, timeout=240, check=False, env=os.environ
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -60,12 +60,13 @@ def test_prometheus_takes_the_rules_of_a_quicker_site(promtool: str, tmp_path: P
     run(promtool, "check", "rules", rules)
 
 
-def test_every_alert_fires_when_it_should_and_is_silent_when_it_nearly_should(promtool: str) -> None:
-    files = sorted((HERE / "cases").glob("*.yml"))
+@pytest.mark.parametrize("rules", [group.file for group in groups(Site())])
+def test_every_alert_fires_when_it_should_and_is_silent_when_it_nearly_should(promtool: str, rules: str) -> None:
+    files = [path for path in sorted((HERE / "cases").glob("*.yml")) if f"/rules/{rules}\n" in path.read_text()]
 
     said = run(promtool, "test", "rules", *files)
 
-    assert said.count("SUCCESS") == len(files)
+    assert said.count("SUCCESS") == len(files) > 0
 
 
 def test_prometheus_takes_its_configuration(promtool: str) -> None:
