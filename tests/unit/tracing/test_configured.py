@@ -4,10 +4,14 @@ import subprocess
 import sys
 
 import pytest
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from schemas.trace import TraceContext
 from streams.errors import SettingsError
 from streams.settings import TracingSettings
 from streams.tracing.configured import address_of, span_outbox
+from streams.tracing.otlp import OtlpExporter
+from streams.tracing.spans import Span, SpanKind
 
 COLLECTOR = "http://collector:4318"
 ON = {"OTEL_EXPORTER_OTLP_ENDPOINT": COLLECTOR}
@@ -59,3 +63,19 @@ def test_who_traces_nothing_imports_nothing_of_opentelemetry() -> None:
         "sys.exit(any(name.startswith('opentelemetry') for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_who_we_are_may_be_overruled_by_opentelemetrys_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    def resource() -> dict[str, object]:
+        memory = InMemorySpanExporter()
+        exporter = OtlpExporter(memory, "pegel-intake", "intake-0")
+        exporter.export([Span("s", SpanKind.INTERNAL, TraceContext("1" * 32, "2" * 16), None, 0, 1)])
+        [span] = memory.get_finished_spans()
+        return dict(span.resource.attributes)
+
+    assert resource()["service.name"] == "pegel-intake"
+    assert resource()["service.instance.id"] == "intake-0"
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "ours")
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=staging")
+    assert resource()["service.name"] == "ours"
+    assert resource()["deployment.environment.name"] == "staging"
