@@ -84,26 +84,26 @@ class _Emitter:
                 first = self.value(args[0])
                 return f"(d if (d := {first}) is not None else {self.value(args[1])})"
             case Op.QUINTILE:
-                ranked = " + ".join(self.condition(arg) for arg in args[1:])
+                reached = " + ".join(self.condition(arg) for arg in args[1:])
                 threshold = self.value(args[1].args[1])
-                return f"(0 if {threshold} is None or {self.as_ranked(args[0])} is None else 1 + {ranked})"
+                return f"(0 if {threshold} is None or {self.as_ranked(args[0])} is None else 1 + {reached})"
             case Op.TIME_OF:
                 return self.local(f"time_of({self.value(args[0])})")
             case _:
                 return f"bool({self.condition(node)})"
 
     def as_ranked(self, node: Node) -> str:
-        """The value as of the latest look at the population."""
+        """The value as of the latest look at the population: a local, for rules compare it with several cuts."""
         self.now = "w.ranked_at"
         source = self.value(node)
         self.now = "now"
-        return source
+        return self.local(source)
 
     def computed(self, node: Node) -> str:
         """Arithmetic: plain operators where all is known and nothing can overflow to no number."""
         args = [self.value(arg) for arg in node.args]
         symbol = "negate" if node.op is Op.NEGATE else node.value
-        if node.nullable or node.linear:
+        if not _is_finite(node):
             table = "MOVING" if node.linear else "ARITHMETIC"
             return f"{table}[{symbol!r}]({', '.join(args)})"
         match node.op:
@@ -192,8 +192,11 @@ class _Emitter:
         left, right = node.args
         symbol: str = node.value
         if _is_threshold(right):
-            threshold = self.value(right)
-            return f"({threshold} is not None and compare_moving({symbol!r}, {self.as_ranked(left)}, {threshold}))"
+            threshold, ranked = self.value(right), self.as_ranked(left)
+            if left.kind is not Kind.NUMBER:
+                return f"({threshold} is not None and compare_moving({symbol!r}, {ranked}, {threshold}))"
+            known = "" if _is_finite(left) else f"{ranked} is not None and "
+            return f"({threshold} is not None and {known}{ranked} {symbol} {threshold})"
         if left.linear or right.linear:
             return self.moving(node)
         if Kind.ANY in (left.kind, right.kind):
@@ -248,6 +251,15 @@ class _Emitter:
 
 def _is_threshold(node: Node) -> bool:
     return node.op is Op.TERM and node.value.name == "threshold"
+
+
+def _is_finite(node: Node) -> bool:
+    """Whether a value is known and a finite number whatever the account: no time is too far for a float in days."""
+    if node.nullable:
+        return False
+    if node.op is Op.NEGATE and node.linear:
+        return _is_finite(node.args[0])
+    return not node.linear or (node.op in (Op.SINCE, Op.UNTIL) and not node.args[0].nullable)
 
 
 def _is_score(node: Node) -> bool:
@@ -378,7 +390,7 @@ def compile_ranked(nodes: Sequence[Node], slots: Slots, bits: dict[str, int]) ->
     """The function that computes what an account is ranked by; unknown and infinite values are None."""
     emit = _Emitter(slots, bits)
     sources = [
-        f"number({emit.value(node)})" if node.nullable or node.linear or node.kind is Kind.ANY else emit.value(node)
+        emit.value(node) if _is_finite(node) and node.kind is not Kind.ANY else f"number({emit.value(node)})"
         for node in nodes
     ]
     values = "".join(f"{source}, " for source in sources)
