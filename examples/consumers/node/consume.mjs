@@ -5,8 +5,11 @@
 // Several processes of one group need a database in place of the file, for partitions move between them.
 
 import { existsSync, fsyncSync, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs";
-import { Kafka, logLevel } from "kafkajs";
+import kafkajs from "kafkajs";
+import snappy from "kafkajs-snappy";
 
+const { CompressionCodecs, CompressionTypes, Kafka, logLevel } = kafkajs;
+CompressionCodecs[CompressionTypes.Snappy] = snappy; // Pegel's batches are packed so, and kafkajs alone cannot unpack them
 const PREFIX = process.env.TOPIC_PREFIX ?? "";
 const [TRANSITIONS, MEMBERSHIP] = [`${PREFIX}segments.transitions.v1`, `${PREFIX}segments.membership.v1`];
 const MAJOR = "1";

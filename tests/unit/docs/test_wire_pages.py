@@ -15,6 +15,7 @@ from streams.asyncapi.messages import MESSAGES
 from streams.asyncapi.pages import DOCS, PAGES, with_tables
 from streams.cli import COMMANDS, _application
 from streams.runtime.headers import passed_on
+from streams.runtime.transaction import COMPRESSION
 from streams.schema_registry.desired import LEVEL
 from streams.settings import setting_names, variable_of
 from streams.topics import NAMES
@@ -94,6 +95,10 @@ def test_the_lists_that_may_grow_are_those_that_the_tests_let_grow() -> None:
 def test_what_has_which_headers_is_as_the_page_says() -> None:
     assert MESSAGES["membership"].headers.always == MESSAGES["catalog"].headers.always == {}
     assert list(MESSAGES["action"].headers.always) == ["content-type"]
+
+
+def test_batches_are_packed_as_the_page_says() -> None:
+    assert f"packed with `{COMPRESSION}`" in CONSUMING
 
 
 def test_the_level_on_the_page_is_the_one_that_is_registered() -> None:
