@@ -107,8 +107,7 @@ def members_in(records: Iterable[Record], segment: str, most: int = MEMBERS_MAX)
     for record in records:
         account, value = (record.key() or b"").decode("utf-8", "replace"), record.value()
         # Most records are about other segments, and cheaper to pass over than to read; the canary is on no list.
-        tells = value is not None and word in value and not is_canary(account)
-        member = _member(value, segment) if tells else None
+        member = _member(value, segment) if value is not None and word in value and not is_canary(account) else None
         if member is None:
             found.pop(account, None)
         elif account in found or len(found) < most:
