@@ -127,6 +127,7 @@ class Crew:
             return {name: one.pid for name, post in self._posts.items() if (one := post.running) is not None}
 
     def add(self, name: str) -> None:
+        """Fill a post that is new or empty."""
         command, environment = self._command_of(name)
         with self._lock:
             self._posts[name] = Post(name, command, environment, self._folder)
@@ -157,6 +158,12 @@ class Crew:
                 return False
             process.kill()
             return True
+
+    def lose(self, name: str) -> None:
+        """Kill -9 whoever stands there and leave the post empty, until `add` fills it anew."""
+        with self._lock:
+            self._posts[name].wanted = False
+            self.kill(name)
 
     def stop_process(self, name: str) -> subprocess.Popen[bytes] | None:
         """SIGSTOP whoever stands there."""
