@@ -90,9 +90,10 @@ manifests: $(STAMP)
 	  > $(MANIFESTS)/overlays/production/topics.yaml
 	$(BIN)/python -m deploy.kubernetes > $(MANIFESTS)/components/monitoring/rules.yaml
 
-# The newest versions within the bounds of pyproject.toml, for all platforms. No index is written into the files.
+# The newest versions within the bounds of pyproject.toml, for all platforms, tracing included: it is in the image. No
+# index is written into the files.
 lock:
-	$(COMPILE) pyproject.toml -o requirements.lock
+	$(COMPILE) pyproject.toml --extra tracing -o requirements.lock
 	$(COMPILE) --group build -o requirements-build.lock
 	$(COMPILE) pyproject.toml --group dev --constraint requirements.lock --constraint requirements-build.lock \
 	  -o requirements-dev.lock

@@ -64,4 +64,4 @@ def role(workload: Document) -> str:
 def selects(selector: Document, workload: Document) -> bool:
     """A label selector that only uses `matchLabels`; an empty one selects everything."""
     assert selector.keys() <= {"matchLabels"}
-    return selector.get("matchLabels", {}).items() <= labels(workload).items()
+    return bool(selector.get("matchLabels", {}).items() <= labels(workload).items())
