@@ -213,26 +213,27 @@ class EngagementStage:
         self._collect()
 
     def _apply(self, record: InputRecord) -> None:
-        value = record.value
-        require_readable(record.headers)
+        value, headers, arrival_ms = record.value, record.headers, record.timestamp
         carries = False
-        for name, kind in record.headers:
-            if name == CONTROL_HEADER:
-                self._control(decode_control(kind, value), record.timestamp)
-                return
-            if name == TRACEPARENT:
-                carries = True
+        if headers:
+            require_readable(headers)
+            for name, kind in headers:
+                if name == CONTROL_HEADER:
+                    self._control(decode_control(kind, value), arrival_ms)
+                    return
+                if name == TRACEPARENT:
+                    carries = True
         account_id = account_of_key(record.key)
         if value is None:
             raise Rejected(RejectReason.NULL_VALUE, "the record has no value")
         event = decode_event(value)
-        traced = led_to(record.headers, STAGE, self._number, record.offset) if carries else None
+        traced = led_to(headers, STAGE, self._number, record.offset) if carries else None
         if traced:
             self._collect()  # what was found by now was not found by this record
-        self._clock.saw_arrival(record.timestamp)
-        if self._engine.apply(account_id, event, value, record.timestamp) is Outcome.TOO_LATE:
-            headers, at = passed_on(record.headers), record.timestamp
-            self._outputs.append(Output(self._topics.account_events_late, record.key, value, headers, timestamp_ms=at))
+        self._clock.saw_arrival(arrival_ms)
+        if self._engine.apply(account_id, event, value, arrival_ms) is Outcome.TOO_LATE:
+            late, kept = self._topics.account_events_late, passed_on(headers)
+            self._outputs.append(Output(late, record.key, value, kept, timestamp_ms=arrival_ms))
         if traced:
             self._collect(traced)
 
