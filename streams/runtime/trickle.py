@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-TRICKLE_S: Final = 0.01
+TRICKLE_S: Final = 0.015
 TRICKLE_BYTES: Final = 64 << 10
 """Some hundreds of records as they are fetched."""
 
