@@ -88,7 +88,8 @@ class Load:
 
     def _send_one(self, dials: Dials) -> None:
         if self._random.random() < dials.bad_share:
-            self._send((b"u", bad_record(self._random.randrange(3))))
+            key = b"user-%d" % self._random.randrange(ACCOUNTS * USERS)  # in every partition, so none has too many
+            self._send((key, bad_record(self._random.randrange(3))))
             return
         ahead_ms = dials.ahead_ms if self._random.random() < dials.ahead_share else 0
         account = f"account-{self._random.randrange(ACCOUNTS)}"

@@ -27,7 +27,7 @@ BAD_SHARE: Final = 0.35
 AHEAD_SHARE: Final = 0.2
 FLOOD_RECORDS: Final = 6_000
 FLOODED_S: Final = 60
-DISK_DELAY_MS: Final = 400
+DISK_DELAY_MS: Final = 300
 FINDINGS_TOLD_MAX: Final = 2
 UNCAPPED: Final = {"PEGEL_ENGAGEMENT__REJECT_RATIO_MAX": "1"}
 
@@ -239,7 +239,7 @@ def _cool(ground: Ground) -> None:
 
 def dump_of(page: str) -> str:
     """The pipeline of a runbook's first look, as it stands there."""
-    found = re.search(r"^pegel dump .*?'$", (RUNBOOKS / f"{page}.md").read_text(), re.MULTILINE | re.DOTALL)
+    found = re.search(r"^pegel dump [^']*'[^']*'", (RUNBOOKS / f"{page}.md").read_text(), re.MULTILINE)
     assert found is not None, f"{page} has no such command"
     return found[0]
 
