@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 COMPILE := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
   --custom-compile-command 'make lock'
 
-.PHONY: setup test lint types imports unit laws sim kafka chaos wheel test-compiled bench format run manifests lock clean
+.PHONY: setup test lint types imports unit laws sim kafka chaos gameday wheel test-compiled bench format run manifests lock clean
 
 setup: $(STAMP)
 
@@ -70,6 +70,10 @@ kafka: $(STAMP)
 # The short form; the long one, with more than 50 kills: make chaos ARGS=--chaos-long
 chaos: $(STAMP)
 	$(BIN)/pytest tests/chaos $(ARGS)
+
+# Faults, alerts and runbooks on real Kafka and Prometheus, into docs/gameday.md; a quarter of an hour.
+gameday: $(STAMP)
+	@$(BIN)/python -m tests.gameday $(ARGS)
 
 # What it costs, into benchmarks/RESULTS.md: make bench ARGS="--rows latency,restart"; see python -m benchmarks --help
 bench: $(STAMP)
