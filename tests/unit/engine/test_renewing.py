@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from streams.engine import codec
+from streams.engine.account import FIELDS, Account
 from streams.engine.partition import Partition
 from tests.unit.engine.building import DAY, START, Log, event_of, program_of
 from tests.unit.engine.test_stored_states import STATES
@@ -102,3 +103,18 @@ def test_version_1_is_written_as_version_1_wrote_it() -> None:
         *fields, operation = msgspec.msgpack.decode(written[9:])
         assert fields == msgspec.msgpack.decode(stored[9:])
         assert operation == 0
+
+
+def test_what_never_comes_is_never_to_version_1_too() -> None:
+    """Which knew it by another number, and would have waited for a moment."""
+    written = codec.encode(Account(), 1)
+    assert int.from_bytes(written[1:9], "big") == 1 << 62
+    fields = dict(zip(FIELDS, msgspec.msgpack.decode(written[9:]), strict=True))
+    assert (fields["next_at"], fields["first_seen"]) == (1 << 62, 1 << 62)
+    assert codec.decode(written) == Account()
+
+
+def test_an_account_that_was_stored_anew_is_kept_as_it_was_stored() -> None:
+    partition = restored(stored_by(1))
+    renewed = dict(partition.renew(10))
+    assert {account_id: partition._stored[account_id] for account_id in ACCOUNTS} == renewed
