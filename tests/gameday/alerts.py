@@ -12,6 +12,7 @@ from typing import Any, Final
 
 PAGE: Final = "page"
 FIRING: Final = "firing"
+PENDING: Final = "pending"
 SUBJECT_LABELS: Final = ("stage", "destination", "instance", "collection", "outcome", "window")
 
 
@@ -30,10 +31,11 @@ class Alarm:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What fires at a moment."""
+    """What fires at a moment, and what will if it holds."""
 
     at_s: float
     firing: frozenset[Alarm]
+    pending: frozenset[Alarm] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +60,13 @@ class Verdict:
         return not self.missing and not self.unexplained
 
 
-def alarms_of(alerts: Sequence[Mapping[str, Any]]) -> frozenset[Alarm]:
-    """What Prometheus lists under /api/v1/alerts, without the heartbeat and what is only pending."""
+def look_of(at_s: float, alerts: Sequence[Mapping[str, Any]]) -> Look:
+    """`alerts`: as Prometheus lists them under /api/v1/alerts."""
+    return Look(at_s, _alarms(alerts, FIRING), _alarms(alerts, PENDING))
+
+
+def _alarms(alerts: Sequence[Mapping[str, Any]], state: str) -> frozenset[Alarm]:
+    """Without the heartbeat, which fires all the time."""
     return frozenset(
         Alarm(
             labels["alertname"],
@@ -67,7 +74,7 @@ def alarms_of(alerts: Sequence[Mapping[str, Any]]) -> frozenset[Alarm]:
             " ".join(labels[name] for name in SUBJECT_LABELS if name in labels),
         )
         for alert in alerts
-        if alert["state"] == FIRING and (labels := alert["labels"])["severity"] != "heartbeat"
+        if alert["state"] == state and (labels := alert["labels"])["severity"] != "heartbeat"
     )
 
 
@@ -108,6 +115,6 @@ def are_there(look: Look, old: frozenset[Alarm], expected: Mapping[str, str]) ->
 
 
 def is_calm(look: Look, expected: Mapping[str, str]) -> bool:
-    """No page, and nothing that is waited for."""
+    """No page, none that is about to come, and nothing that is waited for."""
     names = {(alarm.name, alarm.severity) for alarm in look.firing}
-    return not any(alarm.is_page for alarm in look.firing) and not names & set(expected.items())
+    return not any(alarm.is_page for alarm in look.firing | look.pending) and not names & set(expected.items())

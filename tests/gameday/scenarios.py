@@ -1,5 +1,7 @@
 """The faults: how each is caused, which alerts must fire, and what their runbook says to do.
 
+What spoils the freshness of much that comes after stands last: budgets remember it for hours.
+
 `look` is the runbook's first look, while the fault is there; `mend` is its action. What takes the fault away by hand -
 the sender that is stopped, the disk that is replaced - is part of `mend` and told as what it is.
 """
@@ -38,6 +40,8 @@ STANDS_STILL: Final = frozenset(
     }
 )  # fmt: skip
 """What is felt of a stage that does not work, in whichever order."""
+TAKEN_OVER: Final = frozenset({"PegelFreshnessBudgetBurn", "PegelPartitionsUnowned"})
+"""Until its session is over, which at this pace is minutes, nobody has the partitions of a worker that is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +143,12 @@ def _look_at_letters(ground: Ground) -> None:
 def _stop_poison(ground: Ground) -> None:
     ground.load.dials = WELL
     ground.did("roll back the producer that the letters name")
-    for reason in ("not_json", "unknown_type"):
-        ground.run(f"pegel dlq drop product --reason {reason} --note 'game day' --yes")
+    for reason in ("not_json", "unknown_type", "missing_account"):
+        ground.run(f"pegel dlq drop product --reason {reason} --note 'game day' --yes", _dropped)
+
+
+def _dropped(text: str) -> str:
+    return f"{text.count('dropped'):,} dropped"
 
 
 def _poison_log(ground: Ground) -> None:
@@ -168,7 +176,7 @@ def _let_through(ground: Ground) -> None:
     for name in ENGAGEMENT:  # one at a time: its partitions stand still for as long as it takes
         ground.restart_with([name], {})
     ground.did("restart them without it", "ready")
-    ground.run("pegel dlq drop account --reason not_json --note 'game day' --yes")
+    ground.run("pegel dlq drop account --reason not_json --note 'game day' --yes", _dropped)
 
 
 # -- Slack ---------------------------------------------------------------------------------------------------------
@@ -251,29 +259,7 @@ def _first_lines(text: str) -> str:
 SCENARIOS: Final = (
     Scenario(
         "worker-lost", "one of two engagement workers is killed (-9) and stays away", "worker-down",
-        {"PegelWorkerDown": TICKET}, _lose_one, doctor, _start_one,
-    ),
-    Scenario(
-        "stage-down", "both engagement workers are killed (-9) and stay away", "stage-down",
-        {"PegelStageDown": PAGE, "PegelCanaryBroken": PAGE}, _lose_all, doctor, _start_all, STANDS_STILL,
-    ),
-    Scenario(
-        "broker-down", "the broker is killed (-9)", "stage-down",
-        {"PegelStageDown": PAGE, "PegelCanaryBroken": PAGE}, _kill_broker, doctor, _start_broker, STANDS_STILL,
-    ),
-    Scenario(
-        "slow-disk",
-        f"a proxy holds back each chunk between workers and broker for {DISK_DELAY_MS} ms, for a slow disk",
-        "flush-slow", {"PegelFlushSlow": TICKET}, _slow_disk, _look_at_flushes, _quick_disk, STANDS_STILL,
-    ),
-    Scenario(
-        "poison-producers", f"{BAD_SHARE:.0%} of what producers send is broken", "intake-budget-burn",
-        {"PegelIntakeBudgetBurn": PAGE, "PegelRejectsFlood": TICKET},
-        _poison_producers, _look_at_letters, _stop_poison,
-    ),
-    Scenario(
-        "poison-log", f"{FLOOD_RECORDS:,} broken records are written into account.events.v1 itself", "rejects-flood",
-        {"PegelStageDown": PAGE, "PegelCanaryBroken": PAGE}, _poison_log, _look_at_stops, _let_through, STANDS_STILL,
+        {"PegelWorkerDown": TICKET}, _lose_one, doctor, _start_one, TAKEN_OVER,
     ),
     Scenario(
         "clock-skew", f"{AHEAD_SHARE:.0%} of the events come from a clock that is {AHEAD_H} h ahead", "clock-skew",
@@ -285,6 +271,11 @@ SCENARIOS: Final = (
         "evictions", {"PegelEvictions": TICKET}, _hot, _look_for_hot, _cool,
     ),
     Scenario(
+        "poison-producers", f"{BAD_SHARE:.0%} of what producers send is broken", "intake-budget-burn",
+        {"PegelIntakeBudgetBurn": PAGE, "PegelRejectsFlood": TICKET},
+        _poison_producers, _look_at_letters, _stop_poison,
+    ),
+    Scenario(
         "slack-refused", "Slack refuses connections", "undelivered",
         {"PegelUndelivered": PAGE, "PegelBreakerOpen": TICKET},
         _slack_vanishes, _look_at_destination, _slack_returns,
@@ -293,5 +284,22 @@ SCENARIOS: Final = (
         "slack-500", "Slack answers 500", "undelivered",
         {"PegelUndelivered": PAGE, "PegelBreakerOpen": TICKET},
         _slack_fails, _look_at_destination, _slack_recovers,
+    ),
+    Scenario(
+        "slow-disk",
+        f"a proxy holds back each chunk between workers and broker for {DISK_DELAY_MS} ms, for a slow disk",
+        "flush-slow", {"PegelFlushSlow": TICKET}, _slow_disk, _look_at_flushes, _quick_disk, STANDS_STILL,
+    ),
+    Scenario(
+        "stage-down", "both engagement workers are killed (-9) and stay away", "stage-down",
+        {"PegelStageDown": PAGE, "PegelCanaryBroken": PAGE}, _lose_all, doctor, _start_all, STANDS_STILL,
+    ),
+    Scenario(
+        "broker-down", "the broker is killed (-9)", "stage-down",
+        {"PegelStageDown": PAGE, "PegelCanaryBroken": PAGE}, _kill_broker, doctor, _start_broker, STANDS_STILL,
+    ),
+    Scenario(
+        "poison-log", f"{FLOOD_RECORDS:,} broken records are written into account.events.v1 itself", "rejects-flood",
+        {"PegelStageDown": PAGE, "PegelCanaryBroken": PAGE}, _poison_log, _look_at_stops, _let_through, STANDS_STILL,
     ),
 )  # fmt: skip

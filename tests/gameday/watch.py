@@ -15,7 +15,7 @@ from typing import Any, Final
 import yaml
 
 from streams.dev.ports import free_ports
-from tests.gameday.alerts import Look, alarms_of
+from tests.gameday.alerts import Look, look_of
 
 SCRAPE_S: Final = 1
 LOOK_S: Final = 0.5
@@ -62,7 +62,7 @@ class Watch:
                 self._note()
 
     def _note(self) -> None:
-        self.looks.append(Look(time.monotonic(), alarms_of(self.ask("/api/v1/alerts")["alerts"])))
+        self.looks.append(look_of(time.monotonic(), self.ask("/api/v1/alerts")["alerts"]))
 
 
 @contextmanager
