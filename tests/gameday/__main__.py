@@ -8,9 +8,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
+from statistics import median
 from typing import Final
 
 from streams.metrics import series_max
@@ -28,6 +29,7 @@ FIRE_S: Final = 300.0
 LINGER_S: Final = 3.0
 SETTLED_S: Final = 20.0
 POLL_S: Final = 0.5
+SCRAPES: Final = 30
 
 
 def say(line: str) -> None:
@@ -61,8 +63,7 @@ def run(place: Ground, chosen: list[Scenario], factor: Fraction) -> GameDay:
     time.sleep(SETTLED_S)
     first = {name: place.scrape(name)[0] for name in (*WORKERS, CANARY)}
     outcomes = [played(place, one) for one in chosen]
-    scraped = [_scraped(place, name, first[name]) for name in (*WORKERS, CANARY)]
-    end = _ended(place)
+    scraped, end = _ended(place, first)
     say(f"the end: {end}")
     took_s = time.monotonic() - began_s
     return GameDay(str(factor), took_s, _circumstances(), tuple(outcomes), tuple(scraped), end)
@@ -100,24 +101,25 @@ def _waited(condition: Callable[[], bool], timeout_s: float) -> bool:
     return True
 
 
-def _scraped(place: Ground, name: str, first: int) -> Scraped:
-    series, _ = place.scrape(name)
-    stage = name.partition("-")[0]
-    at = f'scrape_duration_seconds{{instance="{name}"}}[2h]'
-    slowest, p99 = (
-        place.watch.query(expr)[0][1] for expr in (f"max_over_time({at})", f"quantile_over_time(0.99, {at})")
-    )
-    return Scraped(name, first, series, series_max(stage), 1_000 * slowest, 1_000 * p99)
-
-
-def _ended(place: Ground) -> Truth:
+def _ended(place: Ground, first: Mapping[str, int]) -> tuple[list[Scraped], Truth]:
     """Stop what makes events, let all be worked off, and compare once more, exactly."""
-    place.crew.leave(CANARY)
     place.load.end()
+    truth(place)
+    scraped = [_scraped(place, name, first[name]) for name in (*WORKERS, CANARY)]
+    place.crew.leave(CANARY)
     truth(place)
     for name in WORKERS:
         place.crew.leave(name)
-    return truth(place, exactly=True)
+    return scraped, truth(place, exactly=True)
+
+
+def _scraped(place: Ground, name: str, first: int) -> Scraped:
+    series, took_s = zip(*(place.scrape(name) for _ in range(SCRAPES)), strict=True)
+    at = f'scrape_duration_seconds{{instance="{name}"}}[6h]'
+    asked = (f"quantile_over_time(0.5, {at})", f"quantile_over_time(0.99, {at})", f"max_over_time({at})")
+    of_prometheus = [1_000 * place.watch.query(expr)[0][1] for expr in asked]
+    stage = name.partition("-")[0]
+    return Scraped(name, first, max(series), series_max(stage), 1_000 * median(took_s), *of_prometheus)
 
 
 def _circumstances() -> dict[str, str]:

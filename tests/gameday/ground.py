@@ -5,6 +5,7 @@ a shell with the settings that the workers have. What was done is noted, for the
 """
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -38,7 +39,6 @@ COMMAND_S: Final = 180.0
 BROKER_S: Final = 180.0
 POLL_S: Final = 0.3
 IDLE_LOOKS: Final = 4
-OUTCOME_CHARS_MAX: Final = 160
 SEED: Final = 20261122
 DESTINATION: Final = "team"
 TEMPLATE: Final = "plain"
@@ -93,7 +93,8 @@ class Ground:
             env=self._shell(), capture_output=True, text=True, timeout=COMMAND_S, check=False,
         )  # fmt: skip
         told = note(done.stdout) if note is not None else ""
-        self.did(f"`{command.splitlines()[0]}`", told or f"exit status {done.returncode}")
+        shown = re.sub(r"'[^']*\n[^']*'", "'...'", command)
+        self.did(f"`{shown}`", told or f"exit status {done.returncode}")
         (self.folder / "commands.log").open("a").write(f"$ {command}\n{done.stdout}{done.stderr}\n")
         return done.stdout
 

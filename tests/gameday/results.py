@@ -36,9 +36,12 @@ class Scraped:
     series_last: int
     series_max: int
     """What the tests hold it to, Python's own left out."""
-    slowest_ms: float
-    """Of those that Prometheus did, one a second."""
+    rest_ms: float
+    """The usual scrape when no load is left."""
+    median_ms: float
+    """Of those that Prometheus did, one a second, all the time."""
     p99_ms: float
+    slowest_ms: float
 
 
 @dataclass(frozen=True, slots=True)
