@@ -239,14 +239,13 @@ class EngagementStage:
 
     def _collect(self, traced: Sequence[tuple[str, bytes]] = ()) -> None:
         """Turn what the engine found into outputs; `traced`: the headers of what a record led to."""
-        emitted_at, wanted = self._clock.wall_ms, self.program.catalog.account_facts
+        emitted_at = self._clock.wall_ms
         for found in self._engine.take_transitions():
             transition = wire_transition(found, emitted_at)
             value, headers = encode_transition(transition), [*transition_headers(transition)]
             if found.announced:
                 headers.append((ANNOUNCE_HEADER, b"true"))
-            traits = self._engine.traits_of(found.account_id)
-            if traits and (facts := facts_header((name, traits[name][1]) for name in wanted if name in traits)):
+            if found.facts and (facts := facts_header(found.facts.items())):
                 headers.append(facts)
             if traced and not isinstance(found.trigger, str):
                 headers += traced

@@ -28,7 +28,7 @@ class Transition(msgspec.Struct, frozen=True, gc=False):
 
     `forecast` is how the membership entered ends if no record comes; None where none was entered, or none ends.
     `announced`: of a catalog change that is to be told to people. `arrived_at`: when the record arrived that triggered
-    it; None where none did.
+    it; None where none did. `facts`: of the traits that go with transitions by the catalog, those that there were then.
     """
 
     account_id: str
@@ -45,3 +45,4 @@ class Transition(msgspec.Struct, frozen=True, gc=False):
     forecast: Forecast | None = None
     announced: bool = False
     arrived_at: int | None = None
+    facts: dict[str, Any] | None = None

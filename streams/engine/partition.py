@@ -18,10 +18,10 @@ records it took.
 """
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from schemas.wire import WireEvent
 from streams.engine import codec
@@ -605,11 +605,6 @@ class Partition:
             for segment in account.members:
                 counted[segment] = counted.get(segment, 0) + 1
         return counted
-
-    def traits_of(self, account_id: str) -> Mapping[str, tuple[int, Any]]:
-        """The traits of an account that has just changed, each with its time; nothing is done to it."""
-        live = self._live.get(account_id)
-        return {} if live is None else live.account.traits
 
     def account(self, account_id: str) -> tuple[Account, Working] | None:
         """An account's state and working set, for those who read (membership records, explanations)."""

@@ -9,7 +9,7 @@ from streams.engine.account import Account
 from streams.engine.found import Transition
 from streams.engine.population import Thresholds
 from streams.engine.program import Program
-from streams.engine.transitions import evaluate
+from streams.engine.transitions import evaluate, known_facts
 from streams.engine.working import Working
 
 
@@ -17,9 +17,7 @@ def switch(
     account_id: str, account: Account, old: Program, new: Program, thresholds: Thresholds
 ) -> tuple[Working, list[Transition]]:
     """The working set under the new program, and the transitions of the change."""
-    transitions = [
-        _leave(account_id, account, old, segment, new.version) for segment in _without_place(account, old, new)
-    ]
+    transitions = [_leave(account_id, account, old, segment, new) for segment in _without_place(account, old, new)]
     for name in [known for known in account.measures if known not in new.aggregates]:
         del account.measures[name]
     for event, steps in new.steps.items():
@@ -49,7 +47,7 @@ def _without_place(account: Account, old: Program, new: Program) -> list[str]:
     return gone
 
 
-def _leave(account_id: str, account: Account, old: Program, segment: str, version: str) -> Transition:
+def _leave(account_id: str, account: Account, old: Program, segment: str, new: Program) -> Transition:
     entered_at = account.members.pop(segment)
     account.exits[segment] = account.now
     account.sequence += 1
@@ -62,8 +60,9 @@ def _leave(account_id: str, account: Account, old: Program, segment: str, versio
         from_segment=None,
         effective_at=account.now,
         sequence=account.sequence,
-        catalog_version=version,
+        catalog_version=new.version,
         evidence={"values": {}, "failed": ["the catalog has no place for this membership any more"]},
         trigger="catalog",
         entered_at=entered_at,
+        facts=known_facts(account, new),
     )

@@ -41,6 +41,7 @@ def _emit(
     since = [
         _take_over(account, program, before & changed & unit.mask, members & changed & unit.mask) for unit in units
     ]
+    facts = known_facts(account, program)
     found: list[Transition] = []
     for place, unit in enumerate(units):
         left, entered = before & changed & unit.mask, members & changed & unit.mask
@@ -61,9 +62,18 @@ def _emit(
                 since[place],
                 forecast_of(segment, account, working) if entered else None,
                 arrived_at=arrived_at,
+                facts=facts,
             )
         )
     return found
+
+
+def known_facts(account: Account, program: Program) -> dict[str, Any] | None:
+    """What is known of an account beside its segments and goes out with them, as of now: it may change by and by."""
+    traits = account.traits
+    if not traits:
+        return None
+    return {name: traits[name][1] for name in program.catalog.account_facts if name in traits}
 
 
 def _take_over(account: Account, program: Program, left: int, entered: int) -> int | None:

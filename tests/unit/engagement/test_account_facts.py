@@ -28,6 +28,23 @@ def test_the_texts_that_the_catalog_names_go_with_every_transition_and_nothing_e
     ] * 2
 
 
+def test_the_texts_are_those_of_the_moment_however_the_log_is_batched() -> None:
+    """A batch that goes on to say otherwise changes nothing about what was found before."""
+    said = []
+    for size in (1, 100):
+        world = World(config())
+        for number, owner in enumerate(("anna@example.com", "ben@example.com")):
+            at = START + number * 5 * DAY
+            group = {"type": "group", "groupId": "acme", "messageId": f"m{number}", "timestamp": format_ms(at)}
+            world.append(0, "acme", json.dumps({**group, "traits": {"owner": owner}}).encode(), at)
+        for first in range(0, 2, size):
+            world.stages[0].apply(world.logs[0][first : first + size])
+        world.flush(0)
+        said.append([headers.get(FACTS_HEADER) for headers in headers_of(world)])
+    assert said[0] == said[1]
+    assert said[0] == [b'{"owner":"anna@example.com"}'] * 2, "in on the first, out at a deadline before the second"
+
+
 def test_an_account_without_such_traits_costs_no_header() -> None:
     world = World(config())
     world.publish("acme", "m1", START)
