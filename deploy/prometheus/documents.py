@@ -21,7 +21,8 @@ INDEX_HEAD: Final = """# Runbooks
 One page for each alert, for whoever is woken by it and did not build this. Each says what the alert sees, what users
 notice, where to look first, what to do, how to see that it is done, and what not to do. PromQL goes into Prometheus or
 Grafana; `pegel` commands run wherever there is a configuration that reaches the brokers (`PEGEL_CONFIG`, or in a
-container of the image). None of the commands under *First look* changes anything.
+container of the image). None of the commands under *First look* changes anything. A [game day](../gameday.md) causes
+the usual faults on purpose and follows these pages.
 
 A **page** is something that users feel, or will before morning. A **ticket** is a cause, or something that can wait
 for working hours. Three facts help at night: nothing that is committed is ever lost by a restart; a worker that
