@@ -276,6 +276,12 @@ class TopicSettings(_Section):
         description="How long events are kept; nothing: for ever. Kafka counts from a record's own timestamp, which "
         "for events is their arrival: with a limit here, history that is published later is deleted within minutes.",
     )
+    product_event_retention_days: float | None = Field(
+        None,
+        gt=0,
+        description="How long events are kept as they were sent; nothing: as long as event_retention_days. State is "
+        "computed from what intake made of them, so they may go earlier: longer than intake may ever be down.",
+    )
     transition_retention_days: float | None = Field(400, gt=0, description="How long segment transitions are kept.")
     inbox_retention_days: float | None = Field(
         30,

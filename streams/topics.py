@@ -167,8 +167,9 @@ def specs(settings: Settings) -> tuple[TopicSpec, ...]:
         return compacted(name, purpose, more=ACKED_CHANGELOG_CONFIGS if acked else ())
 
     events, rejected = kept.event_retention_days, kept.dead_letter_retention_days
+    as_sent = events if kept.product_event_retention_days is None else kept.product_event_retention_days
     return (
-        spec(topics.product_events, "events as producers send them, any key", events),
+        spec(topics.product_events, "events as producers send them, any key", as_sent),
         spec(topics.product_events_dlq, "what intake rejected, and why", rejected, WRAPPED_BATCH_BYTES_MAX),
         changelog(topics.identity_changelog, "which account a user belongs to"),
         spec(topics.account_events, "events and control records, key = account: the engine's log", events),

@@ -79,6 +79,13 @@ def test_retention_is_taken_from_the_settings() -> None:
     assert found["segments.transitions.v1"].retention_ms == FOREVER_MS
 
 
+def test_events_as_they_were_sent_may_be_kept_for_another_time() -> None:
+    found = by_name(Settings(topics=TopicSettings(event_retention_days=100, product_event_retention_days=7)))
+
+    names = ("product.events.v1", "account.events.v1", "account.events.v1.late")
+    assert [int(found[name].configs["retention.ms"]) / 86_400_000 for name in names] == [7, 100, 100]
+
+
 def test_a_record_of_the_greatest_size_fits_with_its_key_and_headers() -> None:
     for spec in specs(SETTINGS):
         assert spec.batch_bytes_max > RECORD_BYTES_MAX + 64 * 1024
