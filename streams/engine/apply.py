@@ -180,6 +180,9 @@ def _count_day(days: dict[int, int], day: int, amount: int) -> None:
         held[day] = shared(known + amount)
         return
     held[shared(day)] = shared(amount)
+    # Days mostly come in order: those in front are the oldest. What a rare name counted years ago is in no window.
+    while (oldest := next(iter(days))) <= day - limits.RETENTION_DAYS:
+        del days[oldest]
     if len(days) > limits.RETENTION_DAYS:
         newest = max(days)
         for old in [known for known in days if known <= newest - limits.RETENTION_DAYS]:

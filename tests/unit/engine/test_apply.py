@@ -328,6 +328,16 @@ def test_an_answer_of_nobody_is_ignored_and_counted() -> None:
 # --- limits ---
 
 
+def test_a_name_that_is_seldom_used_remembers_no_day_that_is_in_no_window_any_more() -> None:
+    log = log_of('count("a", days=92) >= 2')
+    for number in range(9):
+        log.track("a", START + number * 50 * DAY)
+    series = log.account().events["a"]
+    assert (series.total, len(series.days), len(log.account().activity)) == (9, 2, 2)
+    log.until(START + 500 * DAY)
+    assert [direction for _, direction, _ in log.story()] == ["entered", "exited"] * 8, "two of them, for 42 days each"
+
+
 def test_users_are_limited_and_the_least_recently_active_goes() -> None:
     log = log_of("active_users(days=92) >= 1")
     for number in range(limits.USERS_MAX):
