@@ -18,7 +18,7 @@ from streams.metrics import series_max
 from tests.gameday.alerts import are_there, is_calm, judge
 from tests.gameday.ground import CANARY, WORKERS, Ground, ground
 from tests.gameday.paper import PAGE, written_into
-from tests.gameday.results import RESULTS, GameDay, Outcome, Scraped, stored
+from tests.gameday.results import RESULTS, GameDay, Outcome, Scraped, read, stored
 from tests.gameday.scenarios import SCENARIOS, Scenario
 from tests.gameday.truth import Truth, truth
 
@@ -38,6 +38,9 @@ def say(line: str) -> None:
 
 def main() -> None:
     given = _arguments().parse_args()
+    if given.page:
+        PAGE.write_text(written_into(PAGE.read_text(), read(RESULTS.read_bytes())))
+        return
     prometheus = shutil.which("prometheus")
     if prometheus is None:
         sys.exit("no prometheus on the PATH; install the package prometheus")
@@ -128,6 +131,7 @@ def _circumstances() -> dict[str, str]:
     )
     return {
         "machine": f"{os.cpu_count()} cores, everything on it",
+        "load": f"{os.getloadavg()[2]:.1f} processes at work over the last quarter of an hour",
         "Python": platform.python_version(),
         "broker": "Apache Kafka from jars, one",
         "revision": revision.stdout.strip(),
@@ -140,6 +144,9 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--only", nargs="+", choices=names, metavar="NAME", help=f"of {', '.join(names)}")
     parser.add_argument("--factor", type=Fraction, default=Fraction(FACTOR), metavar="X", help="1/30: how fast")
     parser.add_argument("--out", type=Path, metavar="FILE", help="results as JSON, there too")
+    parser.add_argument(
+        "--page", action="store_true", help="break nothing; write the page of the results that are kept"
+    )
     return parser
 
 

@@ -32,13 +32,15 @@ def tables(day: GameDay) -> str:
 
 def _heading(day: GameDay) -> Iterator[str]:
     wrong = [one.name for one in day.outcomes if not one.verdict.is_right or one.truth.problems]
-    yield f"At {day.factor} of the usual pace, in {spoken(day.took_s)}. "
+    yield f"At {day.factor} of the usual pace, in {spoken(day.took_s)}."
+    yield ""
     yield "; ".join(f"{name}: {value}" for name, value in day.circumstances.items()) + "."
     yield ""
     if wrong:
         yield f"**Not as it should be: {', '.join(wrong)}.**"
     else:
         yield "Every expected alert fired, no page that its fault does not explain, and nothing was lost."
+    yield ""
     if day.end is not None:
         yield f"At the end, after the last worker had left in good order: {_told(day.end)}."
 
