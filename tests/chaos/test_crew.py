@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.crew import Crew
+from tests.chaos.crew import RESTART_PAUSE_S, Crew
 
 PATIENCE_S = 30.0
 SLEEPER = ([sys.executable, "-I", "-S", "-c", "import time; print('at work', flush=True); time.sleep(600)"], os.environ)
@@ -55,6 +55,15 @@ def test_who_is_killed_is_started_again(crew: Crew) -> None:
     assert crew.kill("one-1")
     assert becomes(lambda: crew.pids().get("one-1", first) != first)
     assert crew.ends == {-signal.SIGKILL: 1}
+
+
+def test_who_is_lost_stays_away_until_the_post_is_filled_anew(crew: Crew) -> None:
+    crew.lose("one-1")
+    assert becomes(lambda: crew.ends == {-signal.SIGKILL: 1})
+    time.sleep(3 * RESTART_PAUSE_S)
+    assert crew.pids() == {}
+    crew.add("one-1")
+    assert becomes(lambda: "one-1" in crew.pids())
 
 
 def test_who_leaves_is_not_started_again(crew: Crew) -> None:

@@ -64,10 +64,10 @@ WAITS_S: Final[Mapping[str, float]] = {"PegelCanaryBroken": UNSEEN_S, "PegelUnde
 
 
 def doctor(ground: Ground) -> None:
-    ground.run("pegel doctor", _doctor_note)
+    ground.run("pegel doctor", doctor_note)
 
 
-def _doctor_note(text: str) -> str:
+def doctor_note(text: str) -> str:
     found = [line.split(maxsplit=2) for line in text.splitlines() if line.startswith(("fail", "warn"))]
     told = [f"{level}: {check}: {reason}" for level, check, reason in found[:FINDINGS_TOLD_MAX]]
     return "; ".join(told) or ("all is well" if text else "")
