@@ -186,7 +186,7 @@ def rhythm(factor: Fraction) -> dict[str, str]:
     """Settings that are times too, at the pace of the alerts; none below what a busy machine needs."""
 
     def scaled(usual_s: float, least_s: float) -> str:
-        return f"{max(least_s, usual_s * factor):g}"
+        return f"{max(least_s, float(usual_s * factor)):g}"
 
     return {
         "PEGEL_RUNTIME__SILENCE_TIMEOUT_S": scaled(300, 10),

@@ -45,7 +45,7 @@ def test_the_pipeline_of_a_runbook_is_found_whole(page: str) -> None:
 
 
 def test_what_doctor_finds_is_told_and_nothing_else() -> None:
-    said = "ok    brokers  1 broker\nwarn  workers  nobody at work: engagement\n               -> pegel worker engagement\n"
+    said = "ok    brokers  1 broker\nwarn  workers  nobody at work: engagement\n         -> pegel worker engagement\n"
 
     assert doctor_note(said) == "warn: workers: nobody at work: engagement"
     assert doctor_note("ok    brokers  1 broker\n") == "all is well"
