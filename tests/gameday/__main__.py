@@ -56,9 +56,10 @@ def main() -> None:
         RESULTS.write_bytes(stored(day))
         PAGE.write_text(written_into(PAGE.read_text(), day))
         say(f"wrote {PAGE}")
-    wrong = [one for one in day.outcomes if not one.verdict.is_right or one.truth.problems]
-    say("all is right" if not wrong else f"not right: {', '.join(one.name for one in wrong)}")
-    sys.exit(1 if wrong or (day.end is not None and day.end.problems) else 0)
+    if day.is_right:
+        shutil.rmtree(folder.parent)
+    say("all is right" if day.is_right else f"not right: {', '.join(day.wrong)}; logs are in {folder}")
+    sys.exit(not day.is_right)
 
 
 def run(place: Ground, chosen: list[Scenario], factor: Fraction) -> GameDay:

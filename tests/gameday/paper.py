@@ -31,13 +31,12 @@ def tables(day: GameDay) -> str:
 
 
 def _heading(day: GameDay) -> Iterator[str]:
-    wrong = [one.name for one in day.outcomes if not one.verdict.is_right or one.truth.problems]
     yield f"At {day.factor} of the usual pace, in {spoken(day.took_s)}."
     yield ""
     yield "; ".join(f"{name}: {value}" for name, value in day.circumstances.items()) + "."
     yield ""
-    if wrong:
-        yield f"**Not as it should be: {', '.join(wrong)}.**"
+    if not day.is_right:
+        yield f"**Not as it should be: {', '.join(day.wrong)}.**"
     else:
         yield "Every expected alert fired, no page that its fault does not explain, and nothing was lost."
     yield ""

@@ -55,6 +55,16 @@ class GameDay:
     end: Truth | None = None
     """Exact, after the last worker has left in good order."""
 
+    @property
+    def wrong(self) -> list[str]:
+        """Scenarios in which an alert or the logs were not as they should be; `end`, if that is."""
+        names = [one.name for one in self.outcomes if not one.verdict.is_right or one.truth.problems]
+        return names + (["end"] if self.end is not None and self.end.problems else [])
+
+    @property
+    def is_right(self) -> bool:
+        return not self.wrong
+
 
 def stored(day: GameDay) -> bytes:
     return msgspec.json.format(msgspec.json.encode(day), indent=1) + b"\n"

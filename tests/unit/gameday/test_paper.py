@@ -58,6 +58,13 @@ def test_what_went_wrong_is_told_in_its_row_and_above_the_table(outcome: Outcome
     assert "Every expected alert fired" not in page
 
 
+def test_what_is_wrong_at_the_very_end_is_told_too() -> None:
+    page = tables(replace(DAY, end=replace(RIGHT, problems=("2 accounts differ",))))
+
+    assert "**Not as it should be: end.**" in page
+    assert "2 accounts differ" in page
+
+
 def test_an_alert_that_does_not_end_is_told() -> None:
     assert "| stayed |" in day_of(replace(GONE, verdict=Verdict((Fired(DOWN, 12, None),), (), ())))
 
