@@ -22,6 +22,8 @@ from streams.engine.working import Working
 NPS_MAX: Final = 10
 EVENT_NAME_CHARS_MAX: Final = 200
 NESTED_TRAIT_PARTS_MAX: Final = 200
+_SHARED_BY_PYTHON: Final = 256
+"""Whole numbers from 0 to this are the same objects everywhere."""
 _SHORT_CHARS: Final = limits.IDENTITY_BYTES_MAX // 4
 """However they are encoded, no more bytes than an identity may have."""
 
@@ -177,7 +179,8 @@ def _count_day(days: dict[int, int], day: int, amount: int) -> None:
     held: dict[Any, Any] = days
     known = days.get(day)
     if known is not None:
-        held[day] = shared(known + amount)
+        total = known + amount
+        held[day] = total if total <= _SHARED_BY_PYTHON else shared(total)
         return
     held[shared(day)] = shared(amount)
     # Days mostly come in order: those in front are the oldest. What a rare name counted years ago is in no window.
