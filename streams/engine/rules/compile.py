@@ -415,16 +415,33 @@ _READ_IN_PLACE: Final = re.compile(r"v[0-9]*\[[0-9]+\]|v[0-9]+ / 1000|w\.[a-z_]+
 """Readings that say the same wherever in the function they stand; of others, one may stand in a lambda."""
 
 
+def put(source: str, name: str, line: str) -> tuple[str, int]:
+    """The line with a source in place of a local, and how often it stands there. Texts in quotes are left alone."""
+    uses = 0
+
+    def one(found: re.Match[str]) -> str:
+        nonlocal uses
+        if found[0] != name:
+            return found[0]
+        uses += 1
+        return source
+
+    return _WORDS_AND_TEXTS.sub(one, line), uses
+
+
+_WORDS_AND_TEXTS: Final = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\b\w+\b""")
+
+
 def _build(signature: str, emit: _Emitter, body: list[str]) -> Any:
     """The function of this body, behind the locals that it uses."""
     lines = [f"    {name} = {source}" for source, name in emit.prologue.items()] + body
     for source, name in reversed(emit.prologue.items()):
         place = lines.index(f"    {name} = {source}")
-        word = re.compile(rf"\b{name}\b")
-        uses = sum(len(word.findall(line)) for line in lines) - 1
+        uses = sum(put(name, name, line)[1] for line in lines) - 1
         if uses == 0 or (uses == 1 and _READ_IN_PLACE.fullmatch(source)):
             del lines[place]
-            lines = [word.sub(f"({source})" if "/" in source else source, line) for line in lines]
+            read = f"({source})" if "/" in source else source
+            lines = [put(read, name, line)[0] for line in lines]
     values = ["    v = w.values"] if emit.uses_values else []
     function = signature[: signature.index("(")]
     namespace = dict(_NAMESPACE)
