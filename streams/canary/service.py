@@ -11,13 +11,11 @@ topic for, ends it: that is a fault of the deployment, which every restart tells
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 from aiohttp import web
 from confluent_kafka import KafkaException
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from streams import log_events
 from streams.canary.report import Shown
@@ -26,10 +24,10 @@ from streams.canary.watch import Rhythm
 from streams.errors import KafkaRefusedError, KafkaUnreachableError
 from streams.metric_registry import Metrics
 from streams.settings import Settings
+from streams.web_pages import metrics_page, served
 
 RETRY_S: Final = 2.0
 LIVE_S: Final = 120.0
-STOP_S: Final = 1.0
 
 
 class Canary:
@@ -67,21 +65,10 @@ class Canary:
 
     # -- pages -------------------------------------------------------------------------------------------------------
 
-    @asynccontextmanager
-    async def pages(self, host: str, port: int) -> AsyncIterator[str]:
-        """Serve them; yields the address. Port 0 takes a free one."""
-        application = web.Application()
-        application.router.add_get("/livez", self._livez)
-        application.router.add_get("/readyz", self._readyz)
-        application.router.add_get("/metrics", self._show_metrics)
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=STOP_S)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, host, port).start()
-            bound = runner.addresses[0]
-            yield f"http://{bound[0]}:{bound[1]}"
-        finally:
-            await runner.cleanup()
+    def pages(self, host: str, port: int) -> AbstractAsyncContextManager[str]:
+        """Serve them, as `served` does."""
+        pages = {"/livez": self._livez, "/readyz": self._readyz, "/metrics": metrics_page(self._metrics)}
+        return served(pages, host, port)
 
     async def _livez(self, _: web.Request) -> web.Response:
         comes_round = time.monotonic() - self._beat_s < LIVE_S
@@ -90,14 +77,10 @@ class Canary:
     async def _readyz(self, _: web.Request) -> web.Response:
         return web.Response(text="ready\n") if self._shown.up else web.Response(status=503, text="not ready\n")
 
-    async def _show_metrics(self, _: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(self._metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
 
 async def serve(canary: Canary, host: str, port: int, stopped: asyncio.Event) -> None:
     """Until `stopped`, or until the canary ends by an error, which is raised."""
-    async with canary.pages(host, port) as address:
-        log_events.PAGES_SERVED.tell(address=address)
+    async with canary.pages(host, port):
         work = asyncio.ensure_future(asyncio.to_thread(canary.run))
         waiting = asyncio.ensure_future(stopped.wait())
         await asyncio.wait({work, waiting}, return_when=asyncio.FIRST_COMPLETED)

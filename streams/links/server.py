@@ -16,7 +16,8 @@ from aiohttp import web
 from streams.links.signing import PATH
 from streams.links.token import Keys, Link, Refusal, verify
 from streams.links.visit import Visit, visit_of
-from streams.metric_registry import Metrics, exposition
+from streams.metric_registry import Metrics
+from streams.web_pages import metrics_page
 
 HEADERS: Final = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex, nofollow", "Referrer-Policy": "no-referrer"}
 STOP_S: Final = 2.0
@@ -40,7 +41,7 @@ class LinkService:
         app = web.Application(client_max_size=BODY_BYTES_MAX)
         app.router.add_get(PATH + "{token}", self._follow)
         app.router.add_get("/livez", _livez)
-        app.router.add_get("/metrics", self._show_metrics)
+        app.router.add_get("/metrics", metrics_page(self._metrics))
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_S)
         await self._runner.setup()
         await web.TCPSite(self._runner, host, port).start()
@@ -64,10 +65,6 @@ class LinkService:
         if visit is Visit.CLICK:
             self._record(found, now_ms)
         return web.Response(status=302, headers={**HEADERS, "Location": found.url})
-
-    async def _show_metrics(self, request: web.Request) -> web.Response:
-        body, content_type = exposition(self._metrics.registry, request.headers.get("Accept", ""))
-        return web.Response(body=body, headers={"Content-Type": content_type})
 
 
 async def _livez(_request: web.Request) -> web.Response:

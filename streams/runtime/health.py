@@ -10,21 +10,16 @@ A small aiohttp server of its own, not Faust's: it answers before Kafka does and
 
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Any, Final
+from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 from aiohttp import web
 
-from streams import log_events
-from streams.metric_registry import Metrics, exposition
+from streams.metric_registry import Metrics
 from streams.runtime.assignment import Assignment
 from streams.runtime.failure import FailStop
 from streams.runtime.progress import progress
-
-STOP_S: Final = 1.0
-
-Page = Callable[[web.Request], Awaitable[web.Response]]
+from streams.web_pages import Page, metrics_page, served
 
 
 def readiness(stage: str, assignment: Assignment, failure: FailStop) -> tuple[bool, dict[str, Any]]:
@@ -73,29 +68,11 @@ def _pages(metrics: Metrics, assignment: Assignment, failure: FailStop) -> dict[
         body = json.dumps(content) + "\n"
         return web.Response(status=200 if ready else 503, text=body, content_type="application/json")
 
-    async def show_metrics(request: web.Request) -> web.Response:
-        body, content_type = exposition(metrics.registry, request.headers.get("Accept", ""))
-        return web.Response(body=body, headers={"Content-Type": content_type})
-
-    return {"/livez": livez, "/readyz": readyz, "/metrics": show_metrics}
+    return {"/livez": livez, "/readyz": readyz, "/metrics": metrics_page(metrics)}
 
 
-@asynccontextmanager
-async def health_server(
+def health_server(
     host: str, port: int, metrics: Metrics, assignment: Assignment, failure: FailStop
-) -> AsyncIterator[str]:
-    """Serve the pages; yields the address, which the log names too. Port 0 takes a free one."""
-    application = web.Application()
-    for path, page in _pages(metrics, assignment, failure).items():
-        application.router.add_get(path, page)
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=STOP_S)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, host, port)
-        await site.start()
-        bound = runner.addresses[0]
-        address = f"http://{bound[0]}:{bound[1]}"
-        log_events.PAGES_SERVED.tell(address=address)
-        yield address
-    finally:
-        await runner.cleanup()
+) -> AbstractAsyncContextManager[str]:
+    """Serve the pages, as `served` does."""
+    return served(_pages(metrics, assignment, failure), host, port)
