@@ -69,11 +69,8 @@ class PartitionClock:
 
     def deadlines_at(self) -> int | None:
         """The time by which deadlines should fire; None where nobody fires them by the clock, or not yet."""
-        if self._mode == "log":
-            return None if self.newest_arrival == MINUS_INFINITY else self.newest_arrival
-        if self._mode == "off" or self.wall_ms is None or self._held_until is None or self.wall_ms < self._held_until:
-            return None
-        return self.wall_ms
+        reason, at = self.time(caught_up=True)
+        return at if reason is ClockReason.DUE else None
 
     def decide(self, deadline: int, floor: int, *, caught_up: bool, behind: bool) -> tuple[ClockReason, int]:
         """Whether to write a clock record now, and its time.
