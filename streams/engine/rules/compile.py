@@ -50,7 +50,8 @@ class _Emitter:
     slots: Slots
     bits: dict[str, int]
     prologue: dict[str, str] = field(default_factory=dict)  # source -> local
-    boundaries: dict[tuple[str, str], set[int]] = field(default_factory=dict)  # moment, time since it -> offsets in ms
+    # moment, time since it, whether that may be unknown -> offsets in ms
+    boundaries: dict[tuple[str, str, bool], set[int]] = field(default_factory=dict)
     flips: list[str] = field(default_factory=list)  # sources of next_flip calls
     uses_stage: bool = False
     uses_values: bool = False  # `v`: the numbers of the windows
@@ -59,10 +60,6 @@ class _Emitter:
     def local(self, source: str) -> str:
         """The local of a reading; those that it is made of have lower numbers."""
         return self.prologue.setdefault(source, f"v{len(self.prologue)}")
-
-    def is_nullable(self, local: str) -> bool:
-        """Whether a time since a moment may be unknown."""
-        return any(name == local and source.startswith("None if ") for source, name in self.prologue.items())
 
     # Values
 
@@ -221,7 +218,7 @@ class _Emitter:
             limit = linear.boundary(left.op, symbol, right.value)
             moment, nullable = self.value(left.args[0]), left.args[0].nullable
             since = self.local(f"None if {moment} is None else now - {moment}" if nullable else f"now - {moment}")
-            self.boundaries.setdefault((moment, since), set()).add(limit.offset_ms)
+            self.boundaries.setdefault((moment, since, nullable), set()).add(limit.offset_ms)
             test = f"{since} {'<' if limit.early else '>='} {limit.offset_ms}"
             if not nullable:
                 return f"({test})"
@@ -336,8 +333,8 @@ def compile_decide(rules: Sequence[Rule], slots: Slots, bits: dict[str, int]) ->
     lines = ["    when = exits = 0", *body, f"    exits |= ~when & {mirrored}", "    next = NEVER"]
     if emit.uses_stage:
         lines.append("    if now < w.trial_ends_at: next = w.trial_ends_at")
-    for (moment, since), offsets in emit.boundaries.items():
-        opening = f"if {since} is None: pass\n    elif" if emit.is_nullable(since) else "if"
+    for (moment, since, nullable), offsets in emit.boundaries.items():
+        opening = f"if {since} is None: pass\n    elif" if nullable else "if"
         for offset in sorted(offsets):
             lines.append(f"    {opening} {since} < {offset}: next = at if (at := {moment} + {offset}) < next else next")
             opening = "elif"
