@@ -20,7 +20,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from streams.dev.kafka_process import START_TIMEOUT_S, BrokerFailedError, KafkaProcess, Node, SideDoor, new_cluster_id
-from streams.dev.ports import LOOPBACK, lasting_ports
+from streams.dev.ports import LOOPBACK, free_ports
 
 HEAP_MB: Final = 320
 QUICK_TO_START: Final = ("-XX:TieredStopAtLevel=1",)
@@ -36,7 +36,7 @@ class KafkaCluster:
         self, *, java: str, classpath: str, folder: Path, servers: int = 3, advertised: Sequence[int] = ()
     ) -> None:
         assert not advertised or len(advertised) == servers, "a proxy per server, or none"
-        ports = lasting_ports(servers * 3)
+        ports = free_ports(servers * 3)
         own, controllers, side = ports[:servers], ports[servers : 2 * servers], ports[2 * servers :]
         voters = ",".join(f"{number}@{LOOPBACK}:{port}" for number, port in enumerate(controllers, 1))
         cluster = new_cluster_id()

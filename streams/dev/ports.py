@@ -1,22 +1,43 @@
-"""Free ports on the loopback interface."""
+"""Ports on the loopback interface for servers that are about to start.
 
+Theory of operation. Between choosing a port and listening on it somebody else may take it, and a server that goes and
+comes back leaves its port alone in between. So ports are chosen below those that the system gives to outgoing
+connections (on the loopback interface a client can even connect to itself), at random, and each is claimed by a lock on
+a file of its number until this process ends: two processes that choose at the same time choose differently.
+"""
+
+import fcntl
+import os
 import random
 import socket
-from contextlib import ExitStack
+import tempfile
 from pathlib import Path
 from typing import Final
 
 LOOPBACK: Final = "127.0.0.1"
-LASTING_SPAN: Final = 12_000
+SPAN: Final = 12_000
+_CLAIMS: Final[list[int]] = []
+"""Open files, whose locks go with this process; at most `SPAN`."""
 
 
 def free_ports(count: int) -> list[int]:
-    """Different ports that nobody listens on now; held open together, so that none is given twice."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) for _ in range(count)]
-        for one in sockets:
-            one.bind((LOOPBACK, 0))
-        return [int(one.getsockname()[1]) for one in sockets]
+    """Different ports that nobody listens on or is about to."""
+    return [ports_in_a_row(1)[0] for _ in range(count)]
+
+
+def ports_in_a_row(count: int) -> list[int]:
+    """As `free_ports`, one after the other: a family of workers takes them so.
+
+    Raises:
+        OSError: there are none.
+    """
+    past = _first_ephemeral()
+    firsts = range(max(1_024, past - SPAN), past - count + 1)
+    for first in random.sample(firsts, len(firsts)):
+        row = list(range(first, first + count))
+        if all(map(is_free, row)) and _claimed(row):
+            return row
+    raise OSError(f"no {count} ports in a row are free below {past}")
 
 
 def is_free(port: int) -> bool:
@@ -29,17 +50,22 @@ def is_free(port: int) -> bool:
         return True
 
 
-def lasting_ports(count: int) -> list[int]:
-    """Different free ports that the system gives to no client, for a server that goes and comes back.
-
-    While it is away somebody's outgoing connection could get its port, even one that tries to reach it: on the
-    loopback interface a socket can connect to itself.
-    """
-    first = _first_ephemeral()
-    candidates = random.sample(range(max(1_024, first - LASTING_SPAN), first), LASTING_SPAN // 2)
-    found = [port for port in candidates if is_free(port)][:count]
-    assert len(found) == count, "hardly a port is free"
-    return found
+def _claimed(row: list[int]) -> bool:
+    """Take all of these, or none."""
+    folder = Path(tempfile.gettempdir()) / f"pegel-ports-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    held: list[int] = []
+    for port in row:
+        file = os.open(folder / str(port), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        held.append(file)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            for one in held:
+                os.close(one)
+            return False
+    _CLAIMS.extend(held)
+    return True
 
 
 def _first_ephemeral() -> int:

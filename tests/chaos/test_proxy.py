@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from streams.dev.ports import LOOPBACK, lasting_ports
+from streams.dev.ports import LOOPBACK, free_ports
 from tests.chaos.proxy import HEALTHY, Fault, FaultKind, Proxy, ProxyThread
 
 PATIENCE_S = 10.0
@@ -48,7 +48,7 @@ def proxies() -> Iterator[ProxyThread]:
 
 @pytest.fixture
 def proxy(proxies: ProxyThread, echo: int) -> Proxy:
-    return proxies.add(lasting_ports(1)[0], echo)
+    return proxies.add(free_ports(1)[0], echo)
 
 
 def connected(proxy: Proxy) -> socket.socket:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from streams.dev.kafka_cluster import KafkaCluster
-from streams.dev.ports import LOOPBACK, lasting_ports
+from streams.dev.ports import LOOPBACK, free_ports
 from tests.chaos.proxy import ProxyThread
 
 START_TIMEOUT_S: Final = 300.0
@@ -47,7 +47,7 @@ class Java:
 
 @contextmanager
 def world(java: Java, folder: Path, servers: int) -> Iterator[World]:
-    doors = lasting_ports(servers)
+    doors = free_ports(servers)
     proxies = ProxyThread()
     brokers = KafkaCluster(java=java.java, classpath=java.classpath, folder=folder, servers=servers, advertised=doors)
     try:

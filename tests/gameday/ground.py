@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from streams.dev.jars import find_classpath, find_java
-from streams.dev.ports import lasting_ports
+from streams.dev.ports import free_ports
 from streams.settings import KafkaSettings, Settings
 from streams.topic_admin import TopicAdmin
 from streams.topics import Topics, specs
@@ -209,7 +209,7 @@ def ground(folder: Path, prometheus: str, factor: Fraction, say: Callable[[str],
         variables = {
             **rhythm(factor), "PEGEL_NOTIFY__PLAYBOOKS": str(folder / "playbook.yaml"), "TEAM_URL": stand_in.url,
         }  # fmt: skip
-        ports = dict(zip((*WORKERS, CANARY), lasting_ports(len(WORKERS) + 1), strict=True))
+        ports = dict(zip((*WORKERS, CANARY), free_ports(len(WORKERS) + 1), strict=True))
         overrides: dict[str, dict[str, str]] = {}
         through = settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"bootstrap": brokers.door})})
 

@@ -13,10 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from streams.dev.ports import free_ports
+from streams.dev.ports import ports_in_a_row
 from streams.settings import Settings
 
 STARTED_WITHIN_S = 60.0
+FAMILY_MAX = 4
+"""As many processes as `worker all` starts: each takes a port, one after the other."""
+
 PEGEL = [sys.executable, "-c", "from streams.cli import main; main()"]
 
 
@@ -66,7 +69,7 @@ class WorkerProcess:
         self._settings = settings
         self._environment = environment(settings, more)
         self._log = folder / f"{name or stage}.log"
-        (self._port,) = free_ports(1)
+        self._port = ports_in_a_row(FAMILY_MAX)[0]
         self.address = f"http://127.0.0.1:{self._port}"
         self._process: subprocess.Popen[bytes] | None = None
 

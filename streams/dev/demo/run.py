@@ -26,7 +26,7 @@ from schemas.transition import WireTransition
 from streams.dev.broker import broker_for
 from streams.dev.demo.board import Board
 from streams.dev.demo.sources import WorkerPages, wait_until, watch_topics
-from streams.dev.ports import free_ports, is_free
+from streams.dev.ports import ports_in_a_row
 from streams.dev.slack import SlackStandIn
 from streams.errors import ExpectedError
 from streams.publish.pace import Pace
@@ -42,7 +42,6 @@ SETTLE_TIMEOUT_S: Final = 180.0
 SETTLED_LOOKS: Final = 5
 WORKERS_END_S: Final = 15.0
 FIGURES_EVERY_S: Final = 1.0
-PORT_MAX: Final = 65_535
 KEPT_MESSAGES: Final = 2_000
 
 
@@ -92,7 +91,7 @@ class Demo:
             TopicAdmin(settings.kafka).apply(specs(settings))
             slack = stack.enter_context(_slack(self._on_message))
             self._say(f"Slack stand-in: http://127.0.0.1:{slack.port}/")
-            ports = dict(zip(STAGES, _ports_in_a_row(len(STAGES)), strict=True))
+            ports = dict(zip(STAGES, ports_in_a_row(len(STAGES)), strict=True))
             pages = WorkerPages(ports)
             self.worker_log = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pegel-demo-"))) / "log"
             stack.enter_context(self._running_workers(settings, slack, ports))
@@ -256,16 +255,6 @@ def _slack(on_message: Callable[[str], None]) -> Iterator[SlackStandIn]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
-
-
-def _ports_in_a_row(count: int) -> list[int]:
-    """Free ports in a row, as `worker all` takes them."""
-    for _ in range(100):
-        (first,) = free_ports(1)
-        ports = range(first, first + count)
-        if ports[-1] <= PORT_MAX and all(is_free(port) for port in ports[1:]):
-            return list(ports)
-    raise ExpectedError(f"no {count} free ports in a row were found on this machine")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
