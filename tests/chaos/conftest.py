@@ -1,6 +1,5 @@
 """What the chaos tests share: a cluster of three to break, the seed, the form."""
 
-import os
 import time
 from collections.abc import Iterator
 from typing import Final
@@ -10,6 +9,7 @@ import pytest
 from streams.dev.jars import UnavailableError, find_classpath, find_java
 from tests.chaos.storm import note
 from tests.chaos.worlds import Java, World, world
+from tests.toolchains import missing
 
 SEED: Final = 20261122
 
@@ -19,9 +19,7 @@ def java() -> Java:
     try:
         return Java(find_java(), find_classpath(note))
     except UnavailableError as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error))
-        pytest.skip(str(error))
+        missing(str(error))
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""What other languages' tools need to run in tests: found, or the test skips and names the fix; in CI it fails.
+"""What tests need that is no package of Python: found, or the test skips and names the fix; in CI it fails.
 
 Packages are brought once, by the lock file that lies beside what uses them, into the user's cache in a folder named by
 that file's hash, as `streams.dev.jars` does it with Kafka.
