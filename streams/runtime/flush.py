@@ -11,7 +11,8 @@ Theory of operation. Each partition has a task that waits for work, then for the
   low load that is long before the interval is over, under load it is the interval. State alone takes its time, for only
   a crash would ask for it;
 * a partition that is far behind takes its time with everything: what it has is seconds old, and an account that many
-  records touch costs one row a flush. A stage that takes nothing more until it is flushed is flushed in any case;
+  records touch costs one row and one membership a flush. A stage that goes on with nothing until it is flushed, new
+  records or its slices, is flushed as soon as ever: that bounds what is gathered;
 * if only the offset moved - nothing was written - once a second: it saves no work but a little re-reading.
 
 Partitions flush side by side; within one, the lock makes flushes follow each other. A flush runs in a task of its own
@@ -30,7 +31,7 @@ from typing import Final
 
 from streams.runtime.failure import FailReason, FailStop
 from streams.runtime.partition import Partition
-from streams.runtime.stage import Pressing, Stage
+from streams.runtime.stage import Pressing, Sliced, Stage
 from streams.runtime.transaction import Transaction
 
 GATHER_S: Final = 0.002
@@ -40,6 +41,8 @@ PRESSING_S: Final = 0.0125
 """And not before so long for each partition of the worker: a flush costs much the same however little it writes."""
 STATE_INTERVALS: Final = 4
 """State alone is flushed after so many intervals."""
+BEHIND_INTERVALS: Final = 20
+"""And so is everything while a partition is far behind."""
 OFFSET_ONLY_INTERVAL_S: Final = 1.0
 BEHIND_RECORDS: Final = 20_000
 """So many records not yet applied are some seconds of work: far behind."""
@@ -79,12 +82,20 @@ def urgency_of(stage: Stage) -> Urgency:
     return Urgency.OUTPUTS if stage.dirty() else Urgency.OFFSET
 
 
+def may_gather(partition: Partition) -> bool:
+    """Say whether it is far behind, and nothing in it waits for a flush to go on."""
+    stage = partition.stage
+    if (partition.lag() or 0) <= BEHIND_RECORDS or stage.saturated():
+        return False
+    return not (isinstance(stage, Sliced) and stage.has_backlog())
+
+
 def pause_s(
     urgency: Urgency, interval_s: float, last_took_s: float, *, partitions: int = 1, behind: bool = False
 ) -> float:
     """How long after a flush began the next one should, where so many partitions flush."""
     if behind and urgency is not Urgency.OFFSET:
-        return STATE_INTERVALS * interval_s
+        return BEHIND_INTERVALS * interval_s
     match urgency:
         case Urgency.PRESSING:
             return min(interval_s, max(PRESSING_SHARE * last_took_s, PRESSING_S * partitions))
@@ -150,7 +161,7 @@ class Flusher:
     async def _right_moment(self, partition: Partition) -> None:
         while True:
             urgency = urgency_of(partition.stage)
-            behind = (partition.lag() or 0) > BEHIND_RECORDS and not partition.stage.saturated()
+            behind = may_gather(partition)
             took_s, partitions = partition.flush_took_s, len(self._timers)
             pause = pause_s(urgency, self._interval_s, took_s, partitions=partitions, behind=behind)
             wait_s = partition.flush_started_at + pause - self._clock()

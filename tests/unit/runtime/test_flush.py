@@ -5,6 +5,7 @@ import pytest
 
 from streams.runtime.failure import FailReason, FailStop, RuntimeFailure
 from streams.runtime.flush import (
+    BEHIND_INTERVALS,
     BEHIND_RECORDS,
     GATHER_S,
     OFFSET_ONLY_INTERVAL_S,
@@ -14,6 +15,7 @@ from streams.runtime.flush import (
     Flusher,
     FlushNote,
     Urgency,
+    may_gather,
     pause_s,
     urgency_of,
 )
@@ -200,7 +202,7 @@ async def test_an_error_of_the_stage_in_the_timer_stops_the_worker(bench: Bench)
 def test_the_pause_between_flushes(urgency: Urgency, last_took_s: float, expected: float) -> None:
     assert pause_s(urgency, 0.1, last_took_s) == pytest.approx(expected)
     if urgency is not Urgency.OFFSET:
-        assert pause_s(urgency, 0.1, last_took_s, behind=True) == pytest.approx(0.4)
+        assert pause_s(urgency, 0.1, last_took_s, behind=True) == pytest.approx(BEHIND_INTERVALS * 0.1)
 
 
 def test_what_presses_waits_a_little_for_each_partition_that_flushes_too() -> None:
@@ -256,3 +258,26 @@ async def test_a_partition_that_is_far_behind_gathers_more_into_each_flush_until
     stage.full = True
     await asyncio.sleep(0.1)
     assert bench.positions == [2, 4]
+
+
+class SlicedStage(FakeStage):
+    """Its slices go on after a flush."""
+
+    backlog = True
+
+    def has_backlog(self) -> bool:
+        return self.backlog
+
+    def work_off(self) -> bool:
+        return False
+
+
+def test_a_partition_that_is_far_behind_does_not_gather_while_its_slices_wait_for_a_flush() -> None:
+    stage = SlicedStage()
+    partition = Partition(0, stage, FakeWriter())
+    partition.lag = lambda: BEHIND_RECORDS + 1  # type: ignore[method-assign]
+    assert not may_gather(partition)
+    stage.backlog = False
+    assert may_gather(partition)
+    partition.lag = lambda: BEHIND_RECORDS  # type: ignore[method-assign]
+    assert not may_gather(partition)
