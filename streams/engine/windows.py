@@ -10,11 +10,17 @@ its place in one list of numbers per account (`Windows.values`), which rules rea
 * *distinct* counts, in windows that end today: how many things have their last day in each, kept with how many things
   have their last day on which day. A thing that is seen again moves, a new day lets one day's things out.
 
+The numbers are 64 bits wide, which nothing checks on the way: a day holds no more than events of the greatest weight,
+and nine thousand million of those in 92 days would be needed to leave them.
+
 All can be rebuilt from the account's state at any time, and a test holds the two equal.
 """
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
+
+from librt.vecs import vec
+from mypy_extensions import i64
 
 from streams.engine.shared import shared
 from streams.limits import RETENTION_DAYS
@@ -119,6 +125,8 @@ class Windows:
 
     __slots__ = ("days", "on_day", "plan", "values")
 
+    values: vec[i64]
+
     def __init__(
         self,
         plan: WindowPlan,
@@ -136,11 +144,11 @@ class Windows:
         self.plan = plan
         if source is not None:
             held = source.values
-            self.values: list[int] = [held[place] for place in plan.picks(source.plan, figures)]
+            self.values = vec[i64]([held[place] for place in plan.picks(source.plan, figures)])
             self.days: list[dict[int, int]] = [source.days[figure] for figure in figures]
             self.on_day: list[dict[int, int]] = [*source.on_day]
             return
-        self.values = [0] * plan.size
+        self.values = vec[i64]([0] * plan.size)
         self.days = days
         self.on_day = []
         for figure in range(len(days)):
@@ -168,7 +176,7 @@ class Windows:
 
     # Sums
 
-    def add(self, figure: int, age: int, amount: int) -> None:
+    def add(self, figure: int, age: int, amount: i64) -> None:
         """Add to the day of this age, which is in reach."""
         values = self.values
         for place in self.plan.figures[figure].holding[age]:
@@ -184,10 +192,9 @@ class Windows:
         figure, days, values = self.plan.figures[number], self.days[number], self.values
         for day in range(before + 1, today + 1):
             for age, taking, losing in figure.edges:
-                amount = days.get(day - age)
-                if amount is not None:
-                    if figure.once:
-                        amount = 1
+                counted = days.get(day - age)
+                if counted is not None:
+                    amount: i64 = 1 if figure.once else counted
                     for place in taking:
                         held = values[place]
                         values[place] = held + amount
@@ -207,7 +214,7 @@ class Windows:
         for day, counted in days.items():
             age = today - day
             if 0 <= age < RETENTION_DAYS:
-                amount = 1 if once else counted
+                amount: i64 = 1 if once else counted
                 for place in holding[age]:
                     held = values[place]
                     values[place] = held + amount
@@ -259,7 +266,7 @@ class Windows:
     def _count_anew(self, kind: int, today: int) -> None:
         place, on_day = self.plan.distinct[kind], self.on_day[kind]
         for length in self.plan.lengths[kind]:
-            start, things = today - length, 0
+            start, things = today - length, i64(0)
             for day, there in on_day.items():
                 if day > start:
                     things += there

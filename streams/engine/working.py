@@ -11,6 +11,9 @@ shifting it against the edges of all windows.
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from librt.vecs import vec
+from mypy_extensions import i64
+
 from schemas.catalog import Aggregate
 from streams.engine import measures
 from streams.engine.account import MINUS_INFINITY, Account, EventSeries, MeasureSeries
@@ -79,7 +82,7 @@ class Working:
     today: int
     trial_ends_at: int
     usage_ratio: float | None
-    values: list[int]
+    values: vec[i64]
     windows: Windows
 
     def __init__(
@@ -233,7 +236,7 @@ class Working:
         self.counted = self.counted << ahead & _MASK if ahead < RETENTION_DAYS else 0
         self.windows.roll(before, today)
 
-    def add_activity(self, day: int, weight: int) -> None:
+    def add_activity(self, day: int, weight: i64) -> None:
         """One activity event on a day within reach, of `weight` thousandths, which the account counts already."""
         age = self.today - day
         windows = self.windows

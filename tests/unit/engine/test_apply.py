@@ -349,7 +349,7 @@ def test_users_are_limited_and_the_least_recently_active_goes() -> None:
     assert "u0000" not in log.account().users
     assert "new" in log.account().users
     assert noted(log) == {Noted.USER_EVICTED: 2}
-    assert log.working().values == [limits.USERS_MAX]
+    assert list(log.working().values) == [limits.USERS_MAX]
 
 
 def test_teams_are_limited_and_the_least_recently_active_goes() -> None:
@@ -358,7 +358,7 @@ def test_teams_are_limited_and_the_least_recently_active_goes() -> None:
         log.track("a", START, {"team": f"t{number}"})
     log.track("a", START + DAY, {"team": "new"})
     assert (len(log.account().teams), "new" in log.account().teams) == (limits.TEAMS_MAX, True)
-    assert (noted(log), log.working().values) == ({Noted.TEAM_EVICTED: 1}, [limits.TEAMS_MAX])
+    assert (noted(log), list(log.working().values)) == ({Noted.TEAM_EVICTED: 1}, [limits.TEAMS_MAX])
 
 
 def test_event_names_are_limited_and_the_least_recent_goes() -> None:

@@ -2,10 +2,13 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from pydantic import ValidationError
 
+from schemas.catalog import WEIGHT_MAX
 from streams import limits
 from streams.engine import codec, measures
 from streams.engine.account import Account
+from streams.engine.naming import WEIGHT_UNIT
 from streams.engine.partition import Partition
 from streams.engine.program import compile_catalog
 from streams.engine.rules.linear import NEVER
@@ -79,7 +82,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def readings(account: Account, working: Working) -> dict[str, Any]:
-    return {"members": working.members, "values": working.values} | PROGRAM.definitions(
+    return {"members": working.members, "values": list(working.values)} | PROGRAM.definitions(
         account, working, account.now, working.members
     )
 
@@ -197,3 +200,22 @@ def test_the_figures_kept_are_as_many_as_windows_however_long_an_account_lives()
     assert len(working.values) == 1
     assert len(log.account().activity) <= 93
     assert log.story() == [("s0", "entered", START + 90 * DAY)]
+
+
+@pytest.mark.parametrize("weight", [WEIGHT_MAX, -WEIGHT_MAX])
+def test_sums_of_the_greatest_weights_are_exact_and_have_room_for_more_events_than_there_can_be(weight: int) -> None:
+    """The numbers are of 64 bits, and nothing asks on the way whether a sum still fits."""
+    log = Log(program_of(f"abs(score(days=92)) > {92 * 3 * WEIGHT_MAX - 1}", weights={"a": weight}))
+    for day in range(92):
+        for _ in range(3):
+            log.track("a", START + day * DAY)
+    assert list(log.working().values) == [92 * 3 * weight * WEIGHT_UNIT]
+    assert log.story() == [("s0", "entered", START + 91 * DAY)]
+    events_per_s = 1_000
+    assert 92 * 86_400 * events_per_s * WEIGHT_MAX * WEIGHT_UNIT < 1 << 63
+
+
+def test_a_weight_beyond_the_greatest_is_refused() -> None:
+    for weight in (WEIGHT_MAX + 1, -WEIGHT_MAX - 1):
+        with pytest.raises(ValidationError, match=r"weights\.a"):
+            program_of("score() > 0", weights={"a": weight})
