@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from streams.doctor.facts import Compared, Facts, StateFacts, Verdict
+from streams.doctor.facts import Compared, Facts, Standstill, StateFacts, Verdict
 from streams.engine.codec import VERSION
 from streams.limits import RETENTION_DAYS
 from streams.runtime.client_names import version_of_reader
@@ -337,6 +337,32 @@ def lag(facts: Facts) -> Finding:
     return ok(f"{total} offsets behind in all, transaction markers included")
 
 
+def progress(facts: Facts) -> Finding:
+    """A worker that ends again and again is a member of its group all the time: its name outlives it there."""
+    found = facts.standstills
+    held = [one for one in found if one.stage == "intake" and one.others_move and facts.settings.intake.alignment_ms]
+    stuck = [one for one in found if one not in held]
+    if stuck:
+        return fail(
+            f"nothing was read for {stuck[0].watched_s:g} s, though there is something to read: "
+            f"{_some([_standing(one) for one in stuck])}",
+            "see that worker's log: `worker_stops` says why it ends (docs/runbooks/worker-restarting.md); while "
+            "workers start or partitions move, examine again in a minute",
+        )
+    if held:
+        return warn(
+            f"intake does not read on while other partitions do: {_some([_standing(one) for one in held])}",
+            "let it, while it catches up (pegel_held_records); if it stays when the others are done, see that worker's "
+            "log",
+        )
+    return ok("whatever has something to read is being read")
+
+
+def _standing(one: Standstill) -> str:
+    owner = f"worker {one.owner}" if one.owner else "no worker"
+    return f"{one.stage} partition {one.partition} ({owner}) at {one.offset}, {one.behind} behind"
+
+
 def positions(facts: Facts) -> Finding:
     """The group's offset and the state must say the same; without transactions the offset comes last."""
     ahead, lost = [], []
@@ -486,6 +512,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "versions": versions,
     "static-members": static_members,
     "lag": lag,
+    "progress": progress,
     "positions": positions,
     "state-versions": state_readable,
     "catalogs": catalogs_agree,

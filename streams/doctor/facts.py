@@ -40,7 +40,8 @@ class Member:
 
     client: str
     instance_id: str | None
-    partitions: int
+    partitions: frozenset[int]
+    """Those of the stage's input that it was given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,22 @@ class OpenTransaction:
     topic: str
     partition: int
     since_offset: int
+    watched_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Standstill:
+    """A partition with records to read, and a group with members, whose offset was the same for a while."""
+
+    stage: str
+    partition: int
+    offset: int
+    behind: int
+    """Offsets up to the last stable one, markers of transactions included."""
+    owner: str | None
+    """The member that was given it; None: nobody was, at that moment."""
+    others_move: bool
+    """Whether other partitions of the stage made progress meanwhile."""
     watched_s: float
 
 
@@ -150,6 +167,7 @@ class Facts:
     positions: Mapping[str, Mapping[int, int | None]]
     """By stage and partition: what the changelog's position row says."""
     open_transactions: tuple[OpenTransaction, ...] = ()
+    standstills: tuple[Standstill, ...] = ()
     configured_catalog: str | None = None
     """Version of the catalog that the settings name; None: it cannot be loaded here."""
     state: StateFacts | None = field(default=None)

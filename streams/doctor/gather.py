@@ -1,7 +1,8 @@
 """Fetch what there is to know about the cluster: topics, partitions, groups, offsets.
 
 Everything moves while it is looked at. What must fit together is therefore read so that a running deployment cannot
-look broken: offsets before and after the position rows that lie between them, open transactions twice.
+look broken: offsets before and after the position rows that lie between them, open transactions twice, offsets that
+are behind until they move (see `standstill`).
 """
 
 import importlib.metadata
@@ -24,6 +25,7 @@ from streams.doctor.facts import (
     stage_topics,
 )
 from streams.doctor.features import finalized_features
+from streams.doctor.standstill import standstills
 from streams.errors import ExpectedError, InvalidSchemaError
 from streams.kafka_client import admin_client, is_mock_cluster, reaching, timeout_s
 from streams.kafka_reading import once_led
@@ -62,6 +64,7 @@ def gather(settings: Settings) -> Facts:
             one.stage: GroupFacts(*_group(admin, settings, one), before[one.stage], after[one.stage]) for one in stages
         }
         hanging = _open_transactions(admin, kafka, readable, ends)
+        still = standstills(settings, stages, groups, ends)
     return Facts(
         settings=settings,
         version=importlib.metadata.version("pegel"),
@@ -76,6 +79,7 @@ def gather(settings: Settings) -> Facts:
         groups=groups,
         positions=positions,
         open_transactions=hanging,
+        standstills=still,
         configured_catalog=_configured_catalog(settings),
     )
 
@@ -140,8 +144,12 @@ def _committed(settings: Settings, stage: StageTopics, topics: Mapping[str, Topi
 def _group(admin: Any, settings: Settings, stage: StageTopics) -> tuple[str, tuple[Member, ...]]:
     state, members = described_group(admin, settings.kafka, stage.group)
     return state, tuple(
-        Member(one.client_id, one.group_instance_id or None, len(one.assignment.topic_partitions)) for one in members
+        Member(one.client_id, one.group_instance_id or None, _given(one, stage.input)) for one in members
     )
+
+
+def _given(member: Any, topic: str) -> frozenset[int]:
+    return frozenset(one.partition for one in member.assignment.topic_partitions if one.topic == topic)
 
 
 def _positions(

@@ -7,7 +7,7 @@ first record at or beyond it, or at librdkafka's end-of-partition event.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
@@ -115,6 +115,28 @@ class LogReader:
                 raise ExpectedError(
                     f"reading {topic} partition {partition} stands still at {passed} of {end}; see: pegel doctor"
                 )
+
+    def holding(self, places: Mapping[tuple[str, int], Extent]) -> set[tuple[str, int]]:
+        """Of these stretches of partitions, those with a committed record: markers of transactions fill them too.
+
+        Raises:
+            ExpectedError: nothing came for `STALL_S`.
+        """
+        open_, found = dict(places), set[tuple[str, int]]()
+        self._client.assign([TopicPartition(*place, extent.begin) for place, extent in places.items()])
+        moved = time.monotonic()
+        while open_:
+            for message in self._client.consume(BATCH_RECORDS, BATCH_WAIT_S):
+                is_record = not is_end(message)
+                place = message.topic(), message.partition()
+                extent = open_.pop(place, None)
+                if extent is not None and is_record and message.offset() < extent.end:
+                    found.add(place)
+                moved = time.monotonic()
+            if time.monotonic() - moved > STALL_S:
+                raise ExpectedError(f"reading {len(open_)} partitions stands still; see: pegel doctor")
+        self._client.unassign()
+        return found
 
     def ending(self, changelog: str, partition: int) -> Ending:
         """Where the state in a changelog partition ends: its last position row that counts, which is near the end.

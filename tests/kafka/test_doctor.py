@@ -141,6 +141,24 @@ def test_nothing_is_found_on_a_sound_deployment_at_work_and_each_damage_by_its_c
     assert wrong(examined("--accounts", "account-1")).keys() == {"cleanup", "positions", "workers"}
 
 
+def test_a_worker_that_ends_again_and_again_is_found_by_what_it_does_not_read(
+    deployment: Settings, examined: Examination, tmp_path: Path
+) -> None:
+    patient = deployment.kafka.model_copy(update={"session_timeout_ms": 30_000})
+    with workers(deployment.model_copy(update={"kafka": patient}), tmp_path, CATALOG, "intake") as running:
+        assert pegel(deployment, "publish", "-", stdin=events()).returncode == 0
+        wait_until_settled(running["intake"], 3 * len(ACCOUNTS))
+        assert examined()["progress"]["level"] == "ok"
+        running["intake"].kill()  # its name stays in the group, as that of a worker that is started again and ends
+        assert pegel(deployment, "publish", "-", stdin=events()).returncode == 0
+        found = examined()
+
+    assert found["progress"]["level"] == "fail"
+    assert "intake partition 0 (worker test-intake) at " in found["progress"]["reason"]
+    assert "worker_stops" in found["progress"]["fix"]
+    assert found["lag"]["level"] == "ok"
+
+
 def test_a_deployment_that_was_never_started_lacks_its_workers_and_nothing_else(
     deployment: Settings, examined: Examination
 ) -> None:

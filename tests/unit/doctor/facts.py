@@ -29,7 +29,7 @@ def sound() -> Facts:
     wanted = specs(SETTINGS)
     stages = stage_topics(TOPICS)
     offsets = dict.fromkeys(range(PARTITIONS), 90)
-    group = GroupFacts("STABLE", (Member(WORKER, "one", PARTITIONS),), offsets, offsets)
+    group = GroupFacts("STABLE", (Member(WORKER, "one", frozenset(range(PARTITIONS))),), offsets, offsets)
     return Facts(
         settings=SETTINGS,
         version="1.2.3",

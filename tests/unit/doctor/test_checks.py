@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from streams.doctor.checks import CHECKS, LAG_WARNED_RECORDS, Level, examined
-from streams.doctor.facts import Ends, Facts, Member, OpenTransaction, Placement, Verdict
+from streams.doctor.facts import Ends, Facts, Member, OpenTransaction, Placement, Standstill, Verdict
 from tests.unit.doctor.facts import (
     SETTINGS,
     TOPICS,
@@ -32,10 +32,12 @@ def test_a_sound_deployment_passes_every_check() -> None:
     assert [one.name for one in examined(SOUND)] == list(CHECKS)
 
 
-NAMELESS = (Member(WORKER, None, 2),)
-CROWD = tuple(Member(WORKER, f"n{number}", 1) for number in range(3))
-MIXED = (Member(WORKER, "one", 1), Member("pegel.engagement-reader-1.2.2", "two", 1))
-UNNAMED = (Member("pegel.engagement-reader", "one", 2),)
+BOTH = frozenset((0, 1))
+STILL = Standstill("engagement", 1, 90, 40, "one", others_move=False, watched_s=5.0)
+NAMELESS = (Member(WORKER, None, BOTH),)
+CROWD = tuple(Member(WORKER, f"n{number}", frozenset((number,))) for number in range(3))
+MIXED = (Member(WORKER, "one", frozenset((0,))), Member("pegel.engagement-reader-1.2.2", "two", frozenset((1,))))
+UNNAMED = (Member("pegel.engagement-reader", "one", BOTH),)
 LATE = {number: Ends(0, 90 + LAG_WARNED_RECORDS + 1, 90 + LAG_WARNED_RECORDS + 1) for number in range(2)}
 
 SPOILT: dict[str, tuple[Facts, str, Level, str]] = {
@@ -99,6 +101,20 @@ SPOILT: dict[str, tuple[Facts, str, Level, str]] = {
     ),
     "far behind": (
         replace(SOUND, ends={**SOUND.ends, TOPICS.account_events: LATE}), "lag", Level.WARN, "engagement partition 0",
+    ),
+    "a worker that ends again and again": (
+        replace(SOUND, standstills=(STILL,)),
+        "progress", Level.FAIL, "engagement partition 1 (worker one) at 90, 40 behind",
+    ),
+    "a partition that was given to nobody": (
+        replace(SOUND, standstills=(replace(STILL, owner=None),)), "progress", Level.FAIL, "no worker",
+    ),
+    "a partition of intake that waits for no other": (
+        replace(SOUND, standstills=(replace(STILL, stage="intake"),)), "progress", Level.FAIL, "intake partition 1",
+    ),
+    "a partition of intake that may wait for another": (
+        replace(SOUND, standstills=(replace(STILL, stage="intake", others_move=True),)),
+        "progress", Level.WARN, "intake partition 1",
     ),
     "an offset beyond the state": (
         with_group(SOUND, "engagement", committed_before={0: 91, 1: 90}, committed_after={0: 91, 1: 90}),
