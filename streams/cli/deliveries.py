@@ -104,13 +104,17 @@ def retry(
     config: ConfigOption = None,
     bootstrap: BootstrapOption = None,
 ) -> None:
-    """Try an open delivery now, instead of when its backoff ends. A dead letter: pegel dlq retry."""
+    """Try an open delivery now, instead of when its backoff ends. A dead letter: pegel dlq retry.
+
+    Where the destination's breaker is open this is the try that decides: if it succeeds, all that waits goes out.
+    """
     from schemas.inbox import CommandKind  # noqa: PLC0415 - as elsewhere, `--help` needs none of it
 
     settings = settings_for(config, bootstrap)
-    one = _open(settings, delivery)
+    ledger = ledger_of(settings)
+    one = _open(settings, ledger, delivery)
     _tell(settings, CommandKind.RETRY, one, note)
-    say(f"{delivery} is tried at {one.destination} as soon as it is its turn")
+    say(f"{delivery} {_what_a_retry_does(ledger, one)}")
 
 
 @app.command()
@@ -125,7 +129,7 @@ def drop(
     from schemas.inbox import CommandKind  # noqa: PLC0415
 
     settings = settings_for(config, bootstrap)
-    one = _open(settings, delivery)
+    one = _open(settings, ledger_of(settings), delivery)
     what = f"{one.play} about {one.account} at {one.destination}"
     if not yes and not typer.confirm(f"Give up {what}?", err=True):
         raise typer.Exit(1)
@@ -174,8 +178,21 @@ def _list_done(
     say(f"{len(found)} deliveries" + (f", the last {limit} (--limit)" if len(found) == limit else ""))
 
 
-def _open(settings: "Settings", delivery: str) -> "Open":
-    one = ledger_of(settings).open.get(delivery)
+def _what_a_retry_does(ledger: "Ledger", one: "Open") -> str:
+    """What stands in its way, as far as the changelog knows."""
+    operator = ledger.operators.get(one.destination)
+    if operator is not None and operator.held_after is not None and one.order > operator.held_after:
+        held = f"{operator.command} by {operator.by}" + (f": {operator.note}" if operator.note else "")
+        return _printable(f"waits: {one.destination} is held ({held}); let it go on: "
+                          f"pegel destination resume {one.destination}")  # fmt: skip
+    return (
+        f"is tried at {one.destination} as the courier reads on, after those of its account that came before it; also "
+        f"while its breaker is open. What came of it: pegel deliveries show {one.delivery_id}"
+    )
+
+
+def _open(settings: "Settings", ledger: "Ledger", delivery: str) -> "Open":
+    one = ledger.open.get(delivery)
     if one is not None:
         return one
     last = [action["outcome"] for action in _actions_of(settings, delivery)][-1:]

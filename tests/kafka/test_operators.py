@@ -44,6 +44,12 @@ class Operator:
         assert found == status, said.getvalue()
         return out.getvalue() if status == 0 else said.getvalue()
 
+    def hears(self, *arguments: str) -> str:
+        """What is said beside the output."""
+        with redirect_stdout(StringIO()), redirect_stderr(StringIO()) as said:
+            assert run(arguments) == 0, said.getvalue()
+        return said.getvalue()
+
     def rows(self, *arguments: str) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.says(*arguments, "--json").splitlines()]
 
@@ -78,6 +84,10 @@ async def test_an_operator_sees_what_waits_and_is_obeyed(
                 [held] = [row for row in operator.rows("destination", "list") if row["destination"] == "team"]
                 assert (held["state"], held["note"], held["open"]) == ("paused", "maintenance", 4)
                 assert ids(team) == []
+                said = operator.hears("deliveries", "retry", second)
+                assert "team is held (pause by " in said
+                assert "maintenance" in said
+                assert "pegel destination resume team" in said
                 operator.says("deliveries", "drop", first, "--yes")
                 wait_for(lambda: len(operator.rows("deliveries", "list")) == 3, courier)
                 team.faults.append(Fault(status=400, body="invalid_payload"))

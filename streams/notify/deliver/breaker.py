@@ -5,6 +5,7 @@
 | CLOSED  | a success                              | CLOSED  | failures start again at 0                |
 | CLOSED  | the 5th failure in a row               | OPEN    | for 10 s                                 |
 | OPEN    | its time is over, an attempt may start | PROBING | exactly that attempt goes out            |
+| OPEN    | an operator asks for an attempt        | OPEN    | its time is over: the attempt is a probe |
 | PROBING | the probe succeeds                     | CLOSED  |                                          |
 | PROBING | the probe fails                        | OPEN    | twice as long as before, 5 min at most   |
 | any     | credentials refused                    | OPEN    | for 5 min: only a human can help         |
@@ -72,6 +73,10 @@ class Breaker:
     def refused(self, now_ms: int) -> "Breaker":
         """Our credentials were refused; asking again soon would be an attack."""
         return self._opened(now_ms, OPEN_MAX_MS)
+
+    def asked(self, now_ms: int) -> "Breaker":
+        """Somebody who has looked wants an attempt now: one, whatever was waited for."""
+        return replace(self, until_ms=now_ms) if self.state is BreakerState.OPEN else self
 
     def withdrawn(self, now_ms: int) -> "Breaker":
         """The probe ended without telling anything (its partition moved away): the next attempt is the probe."""

@@ -77,9 +77,10 @@ class Desk:
         self._couriers[destination].wake()
 
     def hurry(self, delivery: Delivery) -> None:
-        """Try an open delivery as soon as it is its turn."""
-        self._couriers[delivery.destination].dispatch.lanes.hurry(delivery)
-        self._couriers[delivery.destination].wake()
+        """Try an open delivery now, or at once after those of its account that come before it."""
+        courier = self._couriers[delivery.destination]
+        courier.dispatch.hurry(delivery, self._clock())
+        courier.wake()
 
     def withdraw(self, delivery: Delivery) -> bool:
         """Give an open delivery up; False if it is under way."""

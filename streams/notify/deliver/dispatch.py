@@ -101,6 +101,11 @@ class Dispatch:
         self._sweep_by(now_ms if now_ms < self._gone_until_ms else self._end_ms(delivery))
         return outdated
 
+    def hurry(self, delivery: Delivery, now_ms: int) -> None:
+        """An operator wants it tried now: before all others, and as the probe where the breaker is open."""
+        self.lanes.hurry(delivery)
+        self.breaker = self.breaker.asked(now_ms)
+
     def drop(self) -> None:
         """Forget what is not under way."""
         self.lanes.drop()

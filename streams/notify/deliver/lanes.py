@@ -150,13 +150,19 @@ class Lanes:
         self._park(key, lane, delivery.not_before_ms, wait)
 
     def hurry(self, delivery: Delivery) -> None:
-        """A delivery that waits is tried as soon as it is its lane's turn; it stands as given from now on."""
+        """A delivery that waits is its lane's next turn, before all other lanes; it stands as given from now on.
+
+        Behind others of its account it stays behind them, but need not wait any more once it is the head.
+        """
         key = key_of(delivery)
         lane = self._lanes[key]
         place = next(i for i, one in enumerate(lane.queue) if one.delivery_id == delivery.delivery_id)
         lane.queue[place] = delivery
-        if place == 0 and lane.state is LaneState.PARKED:
+        if place == 0 and lane.state in {LaneState.PARKED, LaneState.READY}:
+            self._ready.pop(key, None)
             self._make_ready(key, lane)
+        if place == 0 and lane.state is LaneState.READY:
+            self._ready = {key: None} | self._ready
 
     def release(self, wait: Wait) -> None:
         """What waits for this reason need not wait any longer."""

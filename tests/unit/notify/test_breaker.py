@@ -60,5 +60,13 @@ def test_refused_credentials_open_it_at_its_longest_from_any_state() -> None:
         assert (refused.state, refused.until_ms) == (OPEN, NOW + 300_000)
 
 
+def test_an_operator_need_not_wait_for_the_probe_and_gets_one() -> None:
+    asked = failing(FAILURES_MAX).asked(NOW + 1)
+    assert asked.permit(NOW + 1) is Permit.PROBE
+    assert asked.probing().asked(NOW + 2).permit(NOW + 2) is Permit.NONE
+    assert asked.probing().failed(NOW + 2, probe=True).until_ms == NOW + 2 + 20_000
+    assert Breaker(failures=4).asked(NOW) == Breaker(failures=4)
+
+
 def test_a_probe_that_told_nothing_is_repeated_at_once() -> None:
     assert failing(FAILURES_MAX).probing().withdrawn(NOW).permit(NOW) is Permit.PROBE

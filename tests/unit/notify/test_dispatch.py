@@ -205,6 +205,34 @@ def test_when_a_destination_is_back_after_two_days_all_that_waited_goes_at_its_p
     simulation.check_order()
 
 
+def test_a_delivery_that_an_operator_wants_tried_is_the_probe_and_when_it_succeeds_all_go() -> None:
+    simulation = Simulation(destination(rate_per_s=None), down_until(NOW_MS + MINUTE, Outcome(K.AUTH)))
+    offered = deliveries(30, 30)
+    for one in offered:
+        simulation.offer(one)
+    simulation.run(NOW_MS + 2 * MINUTE)
+    assert not simulation.delivered
+    tried = len(simulation.attempts)
+    simulation.dispatch.hurry(offered[17], simulation.now_ms)
+    simulation.run(simulation.now_ms + SECOND)
+    assert [one.delivery for one in simulation.attempts[tried : tried + 1]] == [offered[17]]
+    assert simulation.attempts[tried].probe
+    assert len(simulation.delivered) == 30
+
+
+def test_an_operator_who_asks_again_and_again_gets_one_attempt_at_a_time() -> None:
+    simulation = Simulation(destination(rate_per_s=None), always(Outcome(K.RETRY_DESTINATION), 2 * SECOND))
+    offered = deliveries(30, 30)
+    for one in offered:
+        simulation.offer(one)
+    simulation.run(NOW_MS + 5 * SECOND)
+    tried = len(simulation.attempts)
+    for one in offered:
+        simulation.dispatch.hurry(one, simulation.now_ms)
+        simulation.run(simulation.now_ms + 10)
+    assert len(simulation.attempts) == tried + 1
+
+
 def test_when_a_destination_is_back_what_had_failed_often_does_not_wait_for_its_own_long_backoff() -> None:
     simulation = Simulation(destination(), down_until(NOW_MS + 5 * MINUTE, Outcome(K.RETRY_DESTINATION)))
     simulation.offer(delivery("old", 1, strikes=8))

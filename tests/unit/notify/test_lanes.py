@@ -83,6 +83,20 @@ def test_what_is_hurried_does_not_wait_for_its_time_and_stays_in_its_place() -> 
     assert not lanes.is_under_way(delivery("a", 2))
 
 
+def test_what_is_hurried_goes_before_all_who_wait_for_their_turn() -> None:
+    lanes = lanes_of(delivery("a", 1), delivery("b", 2), delivery("c", 3, not_before_ms=NOW_MS + 9), delivery("d", 4))
+    lanes.hurry(delivery("d", 4))
+    lanes.hurry(delivery("c", 3))
+    assert [name(lanes.take(NOW_MS)) for _ in range(5)] == ["c3", "d4", "a1", "b2", None]
+
+
+def test_what_is_hurried_at_a_held_destination_waits_on() -> None:
+    lanes = lanes_of(delivery("a", 1), delivery("b", 2, not_before_ms=NOW_MS + 9))
+    lanes.hold_after(-1)
+    lanes.hurry(delivery("b", 2))
+    assert lanes.take(NOW_MS) is None
+
+
 @pytest.mark.parametrize("again", ["done", "back", "park"])
 def test_a_head_under_way_is_not_sent_again_from_here_after_its_destination_left(again: str) -> None:
     a1, a2 = delivery("a", 1), delivery("a", 2)

@@ -449,6 +449,21 @@ async def test_a_delivery_that_is_to_be_tried_now_does_not_wait_for_its_backoff(
         assert (h.connectors["team"].ids, h.delivery_rows()) == ([T1, T1], {})
 
 
+async def test_a_delivery_that_is_to_be_tried_now_does_not_wait_for_an_open_breaker_either() -> None:
+    h = harness(lambda _: Outcome(K.AUTH, "invalid_token"))
+    async with h.worker():
+        await h.through(raw())
+        h.connectors["team"].answer = lambda _: ok()
+        await h.through(raw(account="other"))
+        assert h.connectors["team"].ids == [T1]
+        h.command(CommandKind.RETRY, delivery_id=T1)
+        h.read()
+        await h.turn()
+        h.flush()
+        assert h.connectors["team"].ids[:2] == [T1, T1]
+        assert (len(h.connectors["team"].ids), h.delivery_rows()) == (3, {})
+
+
 async def test_a_command_that_says_nothing_usable_is_a_dead_letter_and_stops_nobody() -> None:
     async with harness().worker() as h:
         h.append(b"team", b"{", [("pegel-command", b"pause")])
