@@ -17,6 +17,7 @@ VARIABLE = "PEGEL_COMPILE"
 GROUP = "pegel_compiled"
 MODULES = (
     "schemas/timestamps.py",
+    "schemas/wire.py",
     "streams/engine/account.py",
     "streams/engine/apply.py",
     "streams/engine/calendar.py",

@@ -13,7 +13,8 @@ from typing import Any, Final
 from benchmarks import load
 from schemas.membership import encode_membership
 from schemas.transition import encode_transition
-from schemas.wire import WireEvent, decode_event
+from schemas.wire import decode_event
+from schemas.wire_event import WireEvent
 from streams.catalogs import load_catalog
 from streams.engine import codec
 from streams.engine.account import Account

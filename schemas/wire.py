@@ -15,11 +15,11 @@ integers, so msgspec itself finds what is deep or endless (`schemas.lenient.PLAI
 keys. Only a record that fails these cheap bounds is walked (`schemas.json_limits`).
 """
 
-from typing import TYPE_CHECKING, Any, Final, cast, get_args
+from typing import Any, Final, cast, get_args
 
 import msgspec
 
-from schemas.derive import closed, derive_with, readers
+from schemas.derive import closed, readers
 from schemas.event import (
     Event,
     EventType,
@@ -33,34 +33,8 @@ from schemas.event import (
 from schemas.json_limits import OUT_OF_RANGE, check_limits, too_deep
 from schemas.lenient import PLAIN
 from schemas.timestamps import parse_ms
+from schemas.wire_event import WireEvent
 from streams.limits import JSON_KEYS_MAX, RECORD_BYTES_MAX
-
-if TYPE_CHECKING:
-
-    class WireEvent(msgspec.Struct):
-        """An event as the hot path sees it. Texts are non-empty or None, objects are never None."""
-
-        type: EventType
-        messageId: str | None  # noqa: N815
-        userId: str | None  # noqa: N815
-        anonymousId: str | None  # noqa: N815
-        event: str | None
-        name: str | None
-        timestamp: str | None
-        originalTimestamp: str | None  # noqa: N815
-        receivedAt: str | None  # noqa: N815
-        sentAt: str | None  # noqa: N815
-        groupId: str | None  # noqa: N815
-        previousId: str | None  # noqa: N815
-        context: dict[str, Any]
-        properties: dict[str, Any]
-        traits: dict[str, Any]
-        version: int | float | str | None
-        timestamp_ms: int | None
-        """`timestamp` as a number: it had to be parsed to be checked. None if there is none."""
-
-else:
-    WireEvent = derive_with(Event, {"timestamp_ms": int | None})
 
 _decode_closed: Final = msgspec.json.Decoder(cast("type[WireEvent]", closed(WireEvent))).decode
 _decode_open: Final = msgspec.json.Decoder(WireEvent).decode

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from schemas.wire import WireEvent
+from schemas.wire_event import WireEvent
 from streams.engine import codec
 from streams.engine.account import MINUS_INFINITY, Account
 from streams.engine.apply import Counts, Noted, apply_record, bounded_identity, naming_of

@@ -8,7 +8,8 @@ import msgspec
 from schemas.dead_letter import Rejected, RejectReason
 from schemas.event import EventType
 from schemas.timestamps import parse_ms
-from schemas.wire import WireEvent, event_time_ms
+from schemas.wire import event_time_ms
+from schemas.wire_event import WireEvent
 from streams.engine.message_ids import DIGEST_BYTES
 from streams.engine.rules.values import property_at, text
 from streams.limits import ACCOUNT_ID_CHARS_MAX, MESSAGE_ID_CHARS_MAX

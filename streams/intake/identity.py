@@ -29,7 +29,7 @@ from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
 from schemas.dead_letter import Rejected, RejectReason
-from schemas.wire import WireEvent
+from schemas.wire_event import WireEvent
 from streams.limits import ACCOUNT_ID_CHARS_MAX, LEARNED_USERS_MAX, USER_ID_CHARS_MAX
 
 PATH_ROOTS: Final = ("properties", "context", "traits")

@@ -16,7 +16,8 @@ from pydantic import ValidationError
 from schemas.catalog import Catalog
 from schemas.control import CONTROL_HEADER, CatalogChange, Clock, ControlKind, Erase, Thresholds, decode_control
 from schemas.dead_letter import Rejected, RejectReason
-from schemas.wire import WireEvent, decode_event
+from schemas.wire import decode_event
+from schemas.wire_event import WireEvent
 from streams.engine.found import Transition
 from streams.engine.partition import LIVE_ACCOUNTS_MAX, Outcome, Partition
 from streams.engine.population import Thresholds as PopulationThresholds

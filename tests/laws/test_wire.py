@@ -14,13 +14,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from schemas import wire
+from schemas import wire_event
 from schemas.dead_letter import Rejected, RejectReason
 from schemas.derive import readers
 from schemas.event import Event, read_event
 from schemas.generate import json_schema
 from schemas.lenient import PLAIN_DEPTH
-from schemas.wire import WireEvent, decode_event
+from schemas.wire import decode_event
+from schemas.wire_event import WireEvent
 from streams.limits import JSON_DEPTH_MAX, JSON_KEYS_MAX, RECORD_BYTES_MAX
 
 FIELDS = tuple(Event.model_fields)
@@ -277,7 +278,7 @@ def test_the_struct_shows_mypy_the_fields_it_has() -> None:
     """The class that stands in for the derived type when types are checked may lack fields, but has no other."""
     shown = next(
         node
-        for node in ast.walk(ast.parse(inspect.getsource(wire)))
+        for node in ast.walk(ast.parse(inspect.getsource(wire_event)))
         if isinstance(node, ast.ClassDef) and node.name == "WireEvent"
     )
     names = [

@@ -8,6 +8,6 @@ adapter that cannot read its input raises `Rejected`.
 from collections.abc import Callable
 from typing import TypeAlias
 
-from schemas.wire import WireEvent
+from schemas.wire_event import WireEvent
 
 Adapter: TypeAlias = Callable[[bytes], tuple[WireEvent, bytes]]

@@ -1,6 +1,7 @@
 """Bare Segment-spec JSON, as Segment's and RudderStack's own Kafka destinations write it."""
 
-from schemas.wire import WireEvent, decode_event
+from schemas.wire import decode_event
+from schemas.wire_event import WireEvent
 
 
 def adapt(raw: bytes) -> tuple[WireEvent, bytes]:

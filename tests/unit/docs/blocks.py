@@ -17,7 +17,7 @@ import msgspec
 import yaml
 
 from schemas.timestamps import format_ms, parse_ms
-from schemas.wire import WireEvent
+from schemas.wire_event import WireEvent
 from streams.catalogs import load_program
 from streams.engine.found import Transition
 from streams.engine.program import Program

@@ -12,7 +12,8 @@ import msgspec
 
 from schemas.catalog import Catalog
 from schemas.timestamps import format_ms
-from schemas.wire import WireEvent, decode_event
+from schemas.wire import decode_event
+from schemas.wire_event import WireEvent
 from streams.engine.account import Account
 from streams.engine.found import Transition
 from streams.engine.partition import Outcome, Partition

@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from schemas.dead_letter import Rejected, RejectReason
-from schemas.wire import WireEvent, decode_event
+from schemas.wire import decode_event
+from schemas.wire_event import WireEvent
 from streams.intake.identity import Identity, LearnedUsers, Via, account_path, stated_account
 from streams.limits import ACCOUNT_ID_CHARS_MAX, USER_ID_CHARS_MAX
 

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from schemas.dead_letter import DETAIL_CHARS_MAX, Rejected, RejectReason
 from schemas.event import Event, ignored_fields, read_event
-from schemas.wire import WireEvent, decode_event, event_time_ms
+from schemas.wire import decode_event, event_time_ms
+from schemas.wire_event import WireEvent
 
 Reader = Callable[[bytes], Any]
 
