@@ -112,7 +112,7 @@ class AckedWriter(BatchingWriter):
             await self._append(repairs, ending.position.next)
             await self._delete(leftovers, ending.position.next)
 
-    async def write(self, transaction: Transaction) -> None:
+    async def write(self, transaction: Transaction) -> bool:
         require_keys_of_stages(transaction.changes)
         await self._group.hold()
         packer = self._packer()
@@ -124,6 +124,7 @@ class AckedWriter(BatchingWriter):
         began = time.monotonic()
         await self._group.commit(self._input, transaction.position)
         self.commit_took_s = time.monotonic() - began
+        return True  # always: the group refuses who is no member any more
 
     async def _look_if_quiet(self) -> None:
         if self._clock() - self._wrote_at > LOOK_AFTER_S:

@@ -5,7 +5,7 @@ earlier owner of the partition and finishes what it left open, so two processes 
 whatever they believe of their assignment. (aiokafka's offset commits carry no group generation, so ids per worker
 would fence nothing.) A flush is
 
-    begin, send all batches, await every batch, send the offset, commit
+    begin, send all batches, await every batch, send the offset if it is due, commit
 
 and each step matters: a batch that failed does not fail the transaction, so a record too large would be lost in
 silence if its future was not awaited before the commit. (The offset could go while the batches are under way, but then
@@ -13,7 +13,9 @@ the coordinator, busy with the one, turns the other away, and the retry costs mo
 transaction open and ends the process; the next owner's start aborts it.
 
 The changelog partition gets, after the stage's rows, a row with an empty key: the position that these rows lead to. It
-is written in the same transaction as the offset and says the same; see ``changelog.py`` for what it is good for.
+is the offset of the flush, and where the next owner goes on (``position.py``). The group's committed offset says the
+same to everybody else, and costs two of five requests; so it is not in every transaction but in one a second, in the
+first of an owner and in the last one (``flush.py`` decides).
 """
 
 import asyncio
@@ -52,6 +54,8 @@ class Transaction:
     fresh: Sequence[tuple[int, str | None]] = ()
     """Of some outputs: the timestamp of the record that led to it, ms UTC, and of a transition its id."""
     spans: Sequence[Span] = ()
+    tells_group: bool = True
+    """The position becomes the group's committed offset too."""
 
 
 class Writer(Protocol):
@@ -66,8 +70,8 @@ class Writer(Protocol):
         """Fence every earlier owner and finish what it left open."""
         ...
 
-    async def write(self, transaction: Transaction) -> None:
-        """Commit, or raise; after an error nothing more may be written."""
+    async def write(self, transaction: Transaction) -> bool:
+        """Commit, or raise; after an error nothing more may be written. Returns whether the group was told."""
         ...
 
     async def end_stray(self) -> None:
@@ -193,7 +197,7 @@ class TransactionalWriter(BatchingWriter):
         await self._delivered([(self._changelog, batch)])
         await self._producer.abort_transaction()
 
-    async def write(self, transaction: Transaction) -> None:
+    async def write(self, transaction: Transaction) -> bool:
         producer = self._producer
         packer = self._packer()
         await self._pack_outputs(packer, transaction.outputs)
@@ -203,8 +207,9 @@ class TransactionalWriter(BatchingWriter):
         try:
             await producer.begin_transaction()
             await self._delivered(packer.batches())
-            offsets = {self._input: OffsetAndMetadata(transaction.position, "")}
-            await producer.send_offsets_to_transaction(offsets, self._group)
+            if transaction.tells_group:
+                offsets = {self._input: OffsetAndMetadata(transaction.position, "")}
+                await producer.send_offsets_to_transaction(offsets, self._group)
             began = time.monotonic()
             await producer.commit_transaction()
             self.commit_took_s = time.monotonic() - began
@@ -213,6 +218,7 @@ class TransactionalWriter(BatchingWriter):
                 f"another process owns partition {self._input.partition} now: this one was silent for longer than the "
                 "session time-out or the transaction time-out, or the other has its instance_id"
             ) from error
+        return transaction.tells_group
 
 
 class Packer:

@@ -56,10 +56,11 @@ class LogWriter:
     async def stop(self) -> None: ...
     async def end_stray(self) -> None: ...
 
-    async def write(self, transaction: Transaction) -> None:
+    async def write(self, transaction: Transaction) -> bool:
         for output in transaction.outputs:
             at_ms = now_ms() if output.timestamp_ms is None else output.timestamp_ms
             self._log.append(output.topic, output.key, output.value, at_ms, output.headers)
+        return True
 
 
 class Worker:
@@ -89,7 +90,7 @@ class Worker:
         transaction = self.partition.capture()
         if transaction is not None:
             await self.partition.writer.write(transaction)
-            self.partition.committed = transaction.position
+            self.partition.committed = self.partition.told = transaction.position
         return bool(records) or transaction is not None
 
 

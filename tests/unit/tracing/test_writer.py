@@ -30,11 +30,12 @@ class Inner:
     async def stop(self) -> None: ...
     async def end_stray(self) -> None: ...
 
-    async def write(self, transaction: Transaction) -> None:
+    async def write(self, transaction: Transaction) -> bool:
         if self.error is not None:
             raise self.error
         self.meanwhile()
         self.written.append(transaction)
+        return True
 
 
 class World:
