@@ -444,6 +444,13 @@ WORK: Final = (
 WORKER: Final = (
     Definition("ready", Kind.GAUGE, "1 when every assigned partition is loaded and at work.", "Is it at work?"),
     Definition("partitions", Kind.GAUGE, "Partitions that this worker works on.", "Is every partition somebody's?"),
+    Definition(
+        "broker_silence_seconds",
+        Kind.GAUGE,
+        "For how long no broker has answered a fetch, of the partition that has waited longest; 0 where none is asked.",
+        "Are the brokers there? Until a worker ends over it (runtime.silence_timeout_s) nothing else shows it.",
+        unit="seconds",
+    ),
     Definition("rebalances", Kind.COUNTER, "Times that partitions were revoked.", "Does the group find no rest?"),
     Definition(
         "failures",

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from deploy.grafana.board import Board, Kind, Limits, Panel, Query, Row, Unit, ours, quantile, rate
 from deploy.prometheus.pipeline import FLUSH_S
 from deploy.prometheus.rules import Dashboard, Site
+from deploy.prometheus.workers import SILENT_S
 
 BY_PROCESS = "{{job}} {{instance}}"
 LOOP_S = 0.5
@@ -47,6 +48,13 @@ def _groups() -> Iterator[Panel]:
 
 def _brokers() -> Iterator[Panel]:
     yield Panel(
+        "Do the brokers answer?",
+        "For how long the partition that has waited longest heard nothing, by stage. Above the line it pages.",
+        Unit.SECONDS,
+        (Query("max by (stage) (pegel_broker_silence_seconds)", "{{stage}}"),),
+        limits=Limits(SILENT_S),
+    )
+    yield Panel(
         "How long do transactions take to commit?",
         "Median and 99th percentile over all stages.",
         Unit.SECONDS,
@@ -70,14 +78,12 @@ def _brokers() -> Iterator[Panel]:
         "Rows a second that go to changelogs, by stage.",
         Unit.PER_SECOND,
         (Query(rate("pegel_changelog_rows_total", "stage"), "{{stage}}"),),
-        width=12,
     )
     yield Panel(
         "How much is read when state is loaded?",
         "Changelog rows a second; far more than there are rows of state: the changelog is not compacted.",
         Unit.PER_SECOND,
         (Query(rate("pegel_restored_rows_total", "stage"), "{{stage}}"),),
-        width=12,
     )
 
 

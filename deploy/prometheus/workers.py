@@ -1,7 +1,7 @@
 """Processes: are they there, at work, and well?
 
-`PegelStageDown` and `PegelPartitionsUnowned` are what users feel; the others are causes. A stage is compared with what
-it was during the last day: a deployment without a notifier has none to miss.
+`PegelStageDown`, `PegelPartitionsUnowned` and `PegelBrokersSilent` are what users feel; the others are causes. A stage
+is compared with what it was during the last day: a deployment without a notifier has none to miss.
 """
 
 from collections.abc import Iterator
@@ -13,12 +13,14 @@ from deploy.prometheus.rules import Alert, Dashboard, Group, Severity, Site
 RESTARTS_MIN: Final = 3
 MEMORY_SHARE: Final = 0.9
 STALLS_MIN: Final = 3
+SILENT_S: Final = 60
+"""Longer than any election of leaders takes."""
 STALL_S: Final = 1.0
 """A bucket of pegel_loop_delay_seconds ends here."""
 
 
 def groups(site: Site) -> Iterator[Group]:
-    symptoms = [_stage_down(site), _unowned(site)]
+    symptoms = [_stage_down(site), _unowned(site), _silent(site)]
     causes = [_down(site), _not_ready(site), _restarting(site), _memory(site), _stalls(site), _catalogs()]
     yield Group("workers", [*symptoms, *causes])
 
@@ -49,6 +51,23 @@ def _unowned(site: Site) -> Alert:
         f"{site.pace.window(DAY)} and are nobody's now: what lies in them stands still.",
         Dashboard.OVERVIEW,
         5 * MINUTE,
+    )
+
+
+def _silent(site: Site) -> Alert:
+    limit = site.pace.age_s(SILENT_S)
+    # A worker ends over it after five minutes, and the next one hears nothing before it is at work: still the same.
+    before = f"max by (stage) (max_over_time(pegel_broker_silence_seconds[{site.pace.window(15 * MINUTE)}])) > {limit}"
+    return Alert(
+        "PegelBrokersSilent",
+        f"max by (stage) (pegel_broker_silence_seconds) > {limit}\n"
+        f"or (\n  {before}\n  unless on (stage) max by (stage) (pegel_ready) > 0\n)",
+        Severity.PAGE,
+        "Brokers do not answer {{ $labels.stage }}",
+        "A worker of {{ $labels.stage }} heard nothing from Kafka for {{ $value | humanizeDuration }}, and no other "
+        "has taken over: what lies in its partitions stands still. Where it is all workers, the brokers are gone.",
+        Dashboard.KAFKA,
+        2 * MINUTE,
     )
 
 

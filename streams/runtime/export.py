@@ -13,6 +13,7 @@ from streams.runtime.failure import FailReason
 from streams.runtime.flush import FlushNote
 from streams.runtime.partition import Partition
 from streams.runtime.progress import progress
+from streams.runtime.silence import Silence
 
 EXPORT_S: Final = 1.0
 
@@ -20,9 +21,12 @@ EXPORT_S: Final = 1.0
 class Exporter:
     """Exports growth: a stage's counts begin at 0 with each stage object, the worker's go on."""
 
-    def __init__(self, metrics: Metrics, wall_s: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, metrics: Metrics, wall_s: Callable[[], float] = time.time, silence: Silence | None = None
+    ) -> None:
         self._metrics = metrics
         self._wall_s = wall_s
+        self._silence = silence or Silence()
         self._exported: dict[Partition, dict[str, int]] = {}
         self._unknown: set[str] = set()
 
@@ -79,6 +83,7 @@ class Exporter:
         metrics.gauge("held_records").set(sum(one.records_held for one in partitions))
         metrics.gauge("partitions").set(len(assignment.active()))
         metrics.gauge("ready").set(assignment.settled)
+        metrics.gauge("broker_silence_seconds").set(self._silence.longest_s(partitions))
 
     def _export_counts(self, partition: Partition) -> None:
         exported = self._exported.setdefault(partition, {})

@@ -14,7 +14,7 @@ from typing import Final
 
 from confluent_kafka import Producer
 
-from deploy.prometheus import delivery
+from deploy.prometheus import delivery, workers
 from deploy.prometheus.canary import UNSEEN_S
 from tests.chaos.proxy import HEALTHY, Fault, FaultKind
 from tests.gameday.ground import BROKER_S, DESTINATION, ENGAGEMENT, Ground
@@ -59,7 +59,11 @@ class Scenario:
     """Pages that the fault explains too."""
 
 
-WAITS_S: Final[Mapping[str, float]] = {"PegelCanaryBroken": UNSEEN_S, "PegelUndelivered": delivery.UNDELIVERED_S}
+WAITS_S: Final[Mapping[str, float]] = {
+    "PegelCanaryBroken": UNSEEN_S,
+    "PegelUndelivered": delivery.UNDELIVERED_S,
+    "PegelBrokersSilent": workers.SILENT_S,
+}
 """How old something must be, at the usual pace, before the condition of its alert holds."""
 
 
@@ -295,8 +299,9 @@ SCENARIOS: Final = (
         {"PegelStageDown": PAGE, "PegelCanaryBroken": PAGE}, _lose_all, doctor, _start_all, STANDS_STILL,
     ),
     Scenario(
-        "broker-down", "the broker is killed (-9)", "stage-down",
-        {"PegelStageDown": PAGE, "PegelCanaryBroken": PAGE}, _kill_broker, doctor, _start_broker, STANDS_STILL,
+        "broker-down", "the broker is killed (-9)", "brokers-silent",
+        {"PegelBrokersSilent": PAGE, "PegelStageDown": PAGE, "PegelCanaryBroken": PAGE},
+        _kill_broker, doctor, _start_broker, STANDS_STILL,
     ),
     Scenario(
         "poison-log", f"{FLOOD_RECORDS:,} broken records are written into account.events.v1 itself", "rejects-flood",

@@ -8,6 +8,11 @@ from deploy.prometheus.pace import MINUTE
 
 READY: Final = "pegel_ready{stage='%s', instance='%s'}"
 LAG: Final = "pegel_lag_records{stage='engagement', instance='%s', partition='%d'}"
+SILENCE: Final = "pegel_broker_silence_seconds{stage='engagement', instance='%s'}"
+SILENT_TEXT: Final = (
+    "A worker of engagement heard nothing from Kafka for %s, and no other has taken over: what lies in its partitions "
+    "stands still. Where it is all workers, the brokers are gone."
+)
 STARTED: Final = "process_start_time_seconds{job='pegel', instance='a'}"
 MEMORY: Final = "process_resident_memory_bytes{job='pegel', instance='a'}"
 DELAYS: Final = "pegel_loop_delay_seconds_%s{stage='engagement', instance='a'%s}"
@@ -85,6 +90,55 @@ UNOWNED: Final = (
             LAG % ("a", 1): f"{gone(40)} {level((20, 0))}",
         },
         39 * MINUTE,
+    ),
+)
+
+SILENT: Final = (
+    Case(
+        "PegelBrokersSilent",
+        "pages three minutes after the last answer, and goes on while the worker starts anew",
+        {
+            READY % ("engagement", "a"): f"{level((15, 1))} {gone(3)} {level((12, 0))}",
+            SILENCE % "a": f"{level((10, 0))} 30 90 150 210 270 {gone(3)} {level((12, 0))}",
+            READY % ("intake", "b"): level((30, 1)),
+        },
+        13 * MINUTE,
+        [Firing(SILENT_TEXT % "3m 30s", {"stage": "engagement"})],
+    ),
+    Case(
+        "PegelBrokersSilent",
+        "still pages ten minutes later",
+        {
+            READY % ("engagement", "a"): f"{level((15, 1))} {gone(3)} {level((12, 0))}",
+            SILENCE % "a": f"{level((10, 0))} 30 90 150 210 270 {gone(3)} {level((12, 0))}",
+        },
+        23 * MINUTE,
+        [Firing(SILENT_TEXT % "4m 30s", {"stage": "engagement"})],
+        before=None,
+    ),
+    Case(
+        "PegelBrokersSilent",
+        "is silent about brokers that were away for two and a half minutes",
+        {READY % ("engagement", "a"): level((30, 1)), SILENCE % "a": f"{level((10, 0))} 30 90 150 {level((17, 0))}"},
+        13 * MINUTE,
+    ),
+    Case(
+        "PegelBrokersSilent",
+        "is silent about a start a quarter of an hour after",
+        {
+            READY % ("engagement", "a"): level((20, 1), (10, 0)),
+            SILENCE % "a": f"{level((3, 0))} 30 90 {level((25, 0))}",
+        },
+        25 * MINUTE,
+    ),
+    Case(
+        "PegelBrokersSilent",
+        "is silent once the worker is at work again",
+        {
+            READY % ("engagement", "a"): level((15, 1), (1, 0), (14, 1)),
+            SILENCE % "a": f"{level((10, 0))} 30 90 150 210 270 {level((15, 0))}",
+        },
+        17 * MINUTE,
     ),
 )
 
@@ -224,6 +278,7 @@ ALWAYS: Final = Firing(
 CASES: Final = (
     *STAGE_DOWN,
     *UNOWNED,
+    *SILENT,
     *ONE_WORKER,
     Case("PegelHeartbeat", "always fires", {}, MINUTE, [ALWAYS], before=[ALWAYS]),
 )

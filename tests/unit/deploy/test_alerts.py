@@ -33,6 +33,7 @@ PAGES = {
     "PegelCanarySilent",
     "PegelStageDown",
     "PegelPartitionsUnowned",
+    "PegelBrokersSilent",
     "PegelLagGrowing",
     "PegelDeadlinesOverdue",
     "PegelRecordsLost",

@@ -177,6 +177,18 @@ def test_a_page_silences_the_ticket_of_the_same_budget(silenced: Fire) -> None:
     assert [name for name, inhibited in said.items() if inhibited] == ["PegelFreshnessBudgetBurn_slow"]
 
 
+def test_brokers_that_do_not_answer_silence_what_follows_from_it_and_the_canary(silenced: Fire) -> None:
+    said = silenced(
+        PegelBrokersSilent=PAGE | {"stage": "engagement"},
+        PegelStageDown=PAGE | {"stage": "engagement"},
+        PegelStageDown_other=PAGE | {"stage": "router"},
+        PegelCanaryBroken_missed=PAGE | {"outcome": "missed"},
+        PegelCanaryBroken_wrong=PAGE | {"outcome": "wrong"},
+    )
+
+    assert {name for name, inhibited in said.items() if inhibited} == {"PegelStageDown", "PegelCanaryBroken_missed"}
+
+
 def test_a_stage_that_is_down_silences_what_follows_from_it_and_nothing_of_another_stage(silenced: Fire) -> None:
     said = silenced(
         PegelStageDown=PAGE | {"stage": "engagement"},
