@@ -270,14 +270,14 @@ FRESH: Final = (
     ),
     _level(
         "members",
-        "Accounts in each segment.",
+        "Accounts in each segment; the canary's few are among them.",
         "Is a segment suddenly empty or full?",
         SEGMENT,
         shown_by=ENGAGEMENT,
     ),
     _counted(
         "transitions",
-        "Segment transitions written; of a move, under the segment that was entered.",
+        "Segment transitions written; of a move, under the segment that was entered. The canary's are among them.",
         "Which segments move, and is it a flood or a silence?",
         SEGMENT,
         Label("direction", DIRECTIONS),

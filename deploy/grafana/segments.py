@@ -60,7 +60,7 @@ def _members() -> Iterator[Panel]:
 def _moves() -> Iterator[Panel]:
     yield Panel(
         "Which segments are entered?",
-        "Entries and moves within a group, a second.",
+        "Entries and moves within a group, a second; the canary's are among them.",
         Unit.PER_SECOND,
         (Query(rate("pegel_transitions_total", "segment", 'direction=~"entered|moved"') + " > 0", "{{segment}}"),),
         width=12,
@@ -68,7 +68,7 @@ def _moves() -> Iterator[Panel]:
     )
     yield Panel(
         "Which segments are left?",
-        "Exits, a second; of a move it is not said what was left.",
+        "Exits, a second, the canary's among them; of a move it is not said what was left.",
         Unit.PER_SECOND,
         (Query(rate("pegel_transitions_total", "segment", 'direction="exited"') + " > 0", "{{segment}}", rare=True),),
         width=12,
