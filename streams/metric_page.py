@@ -74,9 +74,9 @@ MEASURED: Final = f"""\
   when it has reached all accounts, those that it has not reached count where they were.
 * **The canary** is an account for each partition (and another for each once `pegel canary --once` was run). They count
   as any other, in `pegel_members` and in `pegel_transitions_total`; `pegel_canary_crossings_total` says how many of the
-  transitions are theirs. To tell them apart would cost a look at the name in each transition, and they only show where a
-  segment has about as few accounts as there are partitions. They are left out where somebody would be told of them (the
-  router, lists), and of percentiles.
+  transitions are theirs. To tell them apart would cost a look at the name in each transition, and they only show where
+  a segment has about as few accounts as there are partitions. They are left out where somebody would be told of them
+  (the router, lists), and of percentiles.
 * **State in bytes** is that of the rows in the changelog, when it is compacted. In memory a decoded account takes more.
 * **Lost records** are seen when a worker loads a partition whose log begins behind the place where its state ends. The
   count starts above 0 then, so ask for its value and not for its growth.

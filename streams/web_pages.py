@@ -1,4 +1,7 @@
-"""The pages that a process serves beside its work: a small aiohttp server, for workers and the canary alike."""
+"""The pages that a process serves: a small aiohttp server, for workers, the canary and the links alike.
+
+Pages are asked for by GET (or HEAD) and have no use for a body, so that none is ever taken in.
+"""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -10,6 +13,7 @@ from streams import log_events
 from streams.metric_registry import Metrics, exposition
 
 STOP_S: Final = 1.0
+BODY_BYTES_MAX: Final = 1_024
 
 Page = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -27,7 +31,7 @@ def metrics_page(metrics: Metrics) -> Page:
 @asynccontextmanager
 async def served(pages: Mapping[str, Page], host: str, port: int) -> AsyncIterator[str]:
     """Serve pages by their paths; yields the address, which the log names too. Port 0 takes a free one."""
-    application = web.Application()
+    application = web.Application(client_max_size=BODY_BYTES_MAX)
     for path, page in pages.items():
         application.router.add_get(path, page)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=STOP_S)

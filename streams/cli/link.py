@@ -126,12 +126,11 @@ async def _serve(settings: "Settings", keys: "Keys", host: str, port: int) -> No
         say(f"{error}; until it does, links work and clicks wait")
     clicks = Clicks(client, topic, metrics)
     service = LinkService(keys, clicks.record, metrics, lambda: time.time_ns() // 1_000_000)
-    port = await service.start(host, port)
-    sys.stdout.write(f"http://{host}:{port}/\n")
-    sys.stdout.flush()
-    say(f"clicks go to {topic}; Ctrl-C ends")
-    await _until_stopped(asyncio.ensure_future(clicks.reports()))
-    await service.stop()
+    async with service.served(host, port) as address:
+        sys.stdout.write(f"{address}/\n")
+        sys.stdout.flush()
+        say(f"clicks go to {topic}; Ctrl-C ends")
+        await _until_stopped(asyncio.ensure_future(clicks.reports()))
     await clicks.close()
 
 

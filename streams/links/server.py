@@ -9,6 +9,7 @@ Nothing is remembered between requests, so there may be as many of these as one 
 """
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 from aiohttp import web
@@ -17,11 +18,9 @@ from streams.links.signing import PATH
 from streams.links.token import Keys, Link, Refusal, verify
 from streams.links.visit import Visit, visit_of
 from streams.metric_registry import Metrics
-from streams.web_pages import metrics_page
+from streams.web_pages import metrics_page, served
 
 HEADERS: Final = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex, nofollow", "Referrer-Policy": "no-referrer"}
-STOP_S: Final = 2.0
-BODY_BYTES_MAX: Final = 1_024
 
 
 class LinkService:
@@ -34,23 +33,11 @@ class LinkService:
         self._record = record
         self._metrics = metrics
         self._now_ms = now_ms
-        self._runner: web.AppRunner | None = None
 
-    async def start(self, host: str, port: int) -> int:
-        """Listen; returns the port, which is a free one if 0 was asked for."""
-        app = web.Application(client_max_size=BODY_BYTES_MAX)
-        app.router.add_get(PATH + "{token}", self._follow)
-        app.router.add_get("/livez", _livez)
-        app.router.add_get("/metrics", metrics_page(self._metrics))
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_S)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, host, port).start()
-        return int(self._runner.addresses[0][1])
-
-    async def stop(self) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+    def served(self, host: str, port: int) -> AbstractAsyncContextManager[str]:
+        """Listen; gives the address, with a free port if 0 was asked for."""
+        pages = {PATH + "{token}": self._follow, "/livez": _livez, "/metrics": metrics_page(self._metrics)}
+        return served(pages, host, port)
 
     async def _follow(self, request: web.Request) -> web.Response:
         now_ms = self._now_ms()

@@ -43,11 +43,9 @@ async def running() -> AsyncIterator[Running]:
     clicks: list[tuple[Link, int]] = []
     found: list[Running] = []
     service = LinkService(KEYS, lambda link, at_ms: clicks.append((link, at_ms)), metrics, lambda: found[0].now_ms)
-    port = await service.start("127.0.0.1", 0)
-    async with ClientSession(f"http://127.0.0.1:{port}") as session:
+    async with service.served("127.0.0.1", 0) as address, ClientSession(address) as session:
         found.append(Running(session, metrics, clicks))
         yield found[0]
-    await service.stop()
 
 
 PATH = "/l/" + sign(LINK, KEYS)
@@ -98,6 +96,12 @@ async def test_only_get_and_head_are_answered(running: Running) -> None:
     for method in ("POST", "PUT", "DELETE"):
         assert (await running.ask(PATH, method)).status == 405
     assert running.clicks == []
+
+
+async def test_what_comes_along_as_a_body_is_not_read(running: Running) -> None:
+    answer = await running.session.get(PATH, data=b"x" * 100_000, allow_redirects=False, headers=BROWSER)
+    assert answer.headers["Location"] == LINK.url
+    assert running.clicks == [(LINK, NOW_MS)]
 
 
 async def test_it_says_that_it_lives_and_what_it_counted(running: Running) -> None:
