@@ -25,6 +25,7 @@ MODULES = (
     "streams/engine/codec.py",
     "streams/engine/decision.py",
     "streams/engine/forecast.py",
+    "streams/engine/found.py",
     "streams/engine/measures.py",
     "streams/engine/message_ids.py",
     "streams/engine/naming.py",

@@ -20,8 +20,6 @@ themselves: a restart works off the rest.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from msgspec.structs import replace
-
 from streams.engine.account import Account
 from streams.engine.clock import fire_deadlines
 from streams.engine.found import Transition
@@ -136,7 +134,9 @@ class Govern:
         thresholds = self.after(Basis(old.program, old.thresholds)).thresholds
         live.scratch = None
         live.working, found = switch(account_id, account, old.program, self.program, thresholds)
-        return [replace(one, announced=True) for one in found] if self.announce else found
+        for one in found:
+            one.announced = self.announce
+        return found
 
 
 @dataclass(frozen=True, slots=True)
