@@ -44,6 +44,8 @@ MODULES = (
     "streams/engine/transitions.py",
     "streams/engine/windows.py",
     "streams/engine/working.py",
+    "streams/intake/identity.py",
+    "streams/intake/stage.py",
 )
 MYPY = ["--ignore-missing-imports", "--follow-imports=silent", "--config-file="]
 
