@@ -15,6 +15,7 @@ Where things are:
     partition     how far one partition has come, and the proof that nothing was skipped
     changelog     loading state;  position: the changelog's own row
     transaction   one flush as one Kafka transaction;  partitioner: where keys go
+    producer      ... by the second protocol where there is one;  implicit_requests: what that is on the wire
     flush         when to flush, and that nothing goes on if one fails
     ticks         wall clock for stages
 
@@ -24,6 +25,6 @@ Where things are:
     preflight     what must be true on the cluster first
     logs, memory, options
 
-Faust is known to the second group alone, Kafka's clients to it and to `transaction`, `changelog` and `preflight`; the
-rest deals in plain values and the clients' error types.
+Faust is known to the second group alone, Kafka's clients to it and to `transaction`, `producer`, `changelog` and
+`preflight`; the rest deals in plain values and the clients' error types.
 """

@@ -24,7 +24,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, runtime_checkable
 
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, ProducerFenced
 from aiokafka.structs import OffsetAndMetadata
 
@@ -33,6 +33,7 @@ from streams.runtime.failure import RuntimeFailure
 from streams.runtime.options import RuntimeOptions
 from streams.runtime.partitioner import partition_of
 from streams.runtime.position import POSITION_KEY, Row, encode_position, require_keys_of_stages
+from streams.runtime.producer import TransactionalProducer
 from streams.runtime.stage import Headers, InputRecord, Output
 from streams.tracing.spans import Span
 
@@ -171,7 +172,7 @@ class TransactionalWriter(BatchingWriter):
         input_topic: str,
         changelog_topic: str,
         partition: int,
-        new_producer: Callable[..., Any] = AIOKafkaProducer,
+        new_producer: Callable[..., Any] = TransactionalProducer,
     ) -> None:
         producer = new_producer(
             **producer_arguments(options, partition),
