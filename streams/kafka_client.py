@@ -48,6 +48,7 @@ UNREACHABLE_CODES: Final = frozenset(
     }
 )
 
+NO_BROKER: Final = "who listens there is no broker for clients, or a very old one; it may be the port of a controller"
 # Even at its highest level librdkafka would write to standard error; what matters comes by `error_cb` and exceptions.
 _SILENT: Final = logging.getLogger("streams.librdkafka")
 _SILENT.addHandler(logging.NullHandler())
@@ -91,6 +92,8 @@ def reaching(kafka: KafkaSettings) -> Iterator[Complaints]:
         cause = error.args[0]
         if cause.code() in DENIED_CODES:
             raise denied(kafka, cause.str()) from None
+        if cause.code() == KafkaError._UNSUPPORTED_FEATURE:  # noqa: SLF001 - as above
+            raise _unreachable(kafka, NO_BROKER) from None
         if cause.code() not in UNREACHABLE_CODES:
             raise
         if (complaint := complaints.heard()) is None:

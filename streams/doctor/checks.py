@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from streams.doctor.facts import Compared, Facts, Standstill, StateFacts, Verdict
+from streams.doctor.facts import Compared, Facts, Member, Standstill, StateFacts, Verdict
 from streams.engine.codec import VERSION
 from streams.limits import RETENTION_DAYS
 from streams.runtime.client_names import version_of_reader
@@ -284,7 +284,13 @@ def workers(facts: Facts) -> Finding:
         return warn(f"{', '.join(unsettled)}", "run the examination again in a minute; if it stays, see the workers")
     if spare:
         return warn(f"workers without a partition: {', '.join(spare)}", "fewer workers, or more partitions")
-    return ok(", ".join(f"{one.stage} {len(facts.groups[one.stage].members)}" for one in facts.stages))
+    return ok(", ".join(f"{one.stage} {_named(facts.groups[one.stage].members)}" for one in facts.stages))
+
+
+def _named(members: Sequence[Member]) -> str:
+    """How many, who, and how many partitions each was given."""
+    shown = [f"{one.instance_id or 'unnamed'}: {len(one.partitions)}" for one in members]
+    return f"{len(members)} ({_some(sorted(shown))})"
 
 
 def versions(facts: Facts) -> Finding:

@@ -77,6 +77,12 @@ def test_the_newest_complaint_of_the_client_is_the_reason(deaf: str) -> None:
         fail()
 
 
+def test_a_controllers_port_is_said_to_be_no_brokers(deaf: str) -> None:
+    kafka = KafkaSettings(bootstrap=deaf)
+    with pytest.raises(KafkaUnreachableError, match="may be the port of a controller"), reaching(kafka):
+        raise KafkaException(KafkaError(KafkaError._UNSUPPORTED_FEATURE))
+
+
 def test_other_failures_pass_as_they_are(deaf: str) -> None:
     with pytest.raises(KafkaException), reaching(KafkaSettings(bootstrap=deaf)):
         raise KafkaException(KafkaError(KafkaError.INVALID_CONFIG))

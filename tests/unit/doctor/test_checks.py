@@ -32,7 +32,13 @@ def test_a_sound_deployment_passes_every_check() -> None:
     assert [one.name for one in examined(SOUND)] == list(CHECKS)
 
 
+def test_workers_are_listed_by_name_with_how_many_partitions_each_was_given() -> None:
+    (workers,) = (one for one in examined(with_group(SOUND, "router", members=TWO)) if one.name == "workers")
+    assert workers.finding.reason.endswith("engagement 1 (one: 2), router 2 (a: 2, unnamed: 0), courier 1 (one: 2)")
+
+
 BOTH = frozenset((0, 1))
+TWO = (Member(WORKER, None, frozenset()), Member(WORKER, "a", BOTH))
 STILL = Standstill("engagement", 1, 90, 40, "one", others_move=False, watched_s=5.0)
 NAMELESS = (Member(WORKER, None, BOTH),)
 CROWD = tuple(Member(WORKER, f"n{number}", frozenset((number,))) for number in range(3))
