@@ -18,6 +18,8 @@ GROUP = "pegel_compiled"
 MODULES = (
     "schemas/timestamps.py",
     "schemas/wire.py",
+    "streams/engagement/members.py",
+    "streams/engagement/records.py",
     "streams/engine/account.py",
     "streams/engine/apply.py",
     "streams/engine/calendar.py",

@@ -11,15 +11,13 @@ from types import FrameType
 from typing import Any, Final
 
 from benchmarks import load
-from schemas.membership import encode_membership
-from schemas.transition import encode_transition
 from schemas.wire import decode_event
 from schemas.wire_event import WireEvent
 from streams.catalogs import load_catalog
 from streams.engine import codec
 from streams.engine.account import Account
 from streams.engine.found import Transition
-from streams.engine.outgoing import wire_membership, wire_transition
+from streams.engine.outgoing import emitted, membership_value, told
 from streams.engine.partition import Partition
 from streams.engine.program import Program, compile_catalog
 from streams.engine.transitions import evaluate
@@ -86,13 +84,14 @@ def _each(function: Callable[..., object], arguments: Sequence[tuple[Any, ...]])
 
 
 def _encoded_transition(transition: Transition) -> bytes:
-    return encode_transition(wire_transition(transition, None))
+    return told(transition, _ENDING).value
 
 
 def _encoded_membership(account_id: str, account: Account, working: Working) -> bytes:
-    return encode_membership(wire_membership(account_id, account, working))
+    return membership_value(account_id, account, working)
 
 
+_ENDING: Final = emitted(None)
 LOGS: Final = {"ten segments": job_log, "default catalog": mixed_log}
 
 

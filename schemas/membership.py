@@ -1,6 +1,5 @@
 """An account's present segments: the latest record per account in a compacted topic, a tombstone once it is erased."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -71,13 +70,7 @@ else:
     WireSegmentMembership = derive(SegmentMembership)
     WireMembership = derive(Membership)
 
-_encode: Final[Callable[[Any], bytes]] = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(WireMembership).decode
-
-
-def encode_membership(membership: WireMembership) -> bytes:
-    """The value of its record."""
-    return _encode(membership)
 
 
 def decode_membership(raw: bytes) -> WireMembership:

@@ -31,6 +31,8 @@ DAY_MS: Final = 86_400_000
 
 TEXT_CHARS_MAX: Final = 64
 DATES_CACHED_MAX: Final = 8_192
+DATES_HELD: Final = 256
+"""Dates that were written lately: a power of two."""
 
 YEAR_1_MS: Final = -62_135_596_800_000
 """The first millisecond that has an RFC 3339 form: 0001-01-01T00:00:00.000Z."""
@@ -47,9 +49,9 @@ _SHAPE: Final = re.compile(
 )
 _DATE_SHAPE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
-_MINUTE_TEXTS: Final = tuple(f"T{hour:02}:{minute:02}:" for hour in range(24) for minute in range(60))
-_SECOND_TEXTS: Final = tuple(f"{second:02}" for second in range(60))
-_FRACTION_TEXTS: Final = tuple(f".{ms:03}Z" for ms in range(1_000))
+_MINUTE_BYTES: Final = tuple(b"T%02d:%02d:" % (hour, minute) for hour in range(24) for minute in range(60))
+_SECOND_BYTES: Final = tuple(b"%02d" % second for second in range(60))
+_FRACTION_BYTES: Final = tuple(b".%03dZ" % ms for ms in range(1_000))
 
 _ZERO: Final = ord("0")
 _COLON: Final = ord(":")
@@ -59,9 +61,8 @@ _Z: Final = ord("Z")
 _WITH_FRACTION_BYTES: Final = len("2026-03-01T12:34:56.789Z")
 _WITHOUT_FRACTION_BYTES: Final = len("2026-03-01T12:34:56Z")
 
-# Both fill as dates occur; see `_day_ms` and `_date_text` for the bound.
-_dates_ms: Final[dict[str, int]] = {}
-_date_texts: Final[dict[int, str]] = {}
+_dates_ms: Final[dict[str, int]] = {}  # fills as dates occur; see `_day_ms` for the bound
+_dates_held: Final[list[tuple[int, bytes]]] = [(0, b"1970-01-01")] * DATES_HELD  # by the day's last bits
 
 
 def parse_ms(text: str) -> int | None:
@@ -76,14 +77,18 @@ def parse_ms(text: str) -> int | None:
 
 def format_ms(ms: int) -> str:
     """The time as ``2026-03-01T12:34:56.789Z``."""
+    return format_ms_bytes(ms).decode()
+
+
+def format_ms_bytes(ms: int) -> bytes:
+    """The same, for what is written as bytes."""
     day = ms // DAY_MS
     of_day_ms = ms - day * DAY_MS
     minute = of_day_ms // MINUTE_MS
     of_minute_ms = of_day_ms - minute * MINUTE_MS
     second = of_minute_ms // SECOND_MS
-    of_second_ms = of_minute_ms - second * SECOND_MS
-    date_text = _date_texts.get(day) or _date_text(day)
-    return f"{date_text}{_MINUTE_TEXTS[minute]}{_SECOND_TEXTS[second]}{_FRACTION_TEXTS[of_second_ms]}"
+    fraction = of_minute_ms - second * SECOND_MS
+    return b"%b%b%b%b" % (_date_bytes(day), _MINUTE_BYTES[minute], _SECOND_BYTES[second], _FRACTION_BYTES[fraction])
 
 
 def parse_day(text: str) -> int | None:
@@ -98,7 +103,7 @@ def parse_day(text: str) -> int | None:
 
 def format_day(day: int) -> str:
     """The date ``YYYY-MM-DD`` that lies so many days after 1970-01-01."""
-    return _date_texts.get(day) or _date_text(day)
+    return _date_bytes(day).decode()
 
 
 def _plain_ms(text: str) -> i64:
@@ -169,13 +174,17 @@ def _day_ms(date_text: str) -> int | None:
     return day * DAY_MS
 
 
-def _date_text(day: int) -> str:
+def _date_bytes(day: int) -> bytes:
+    """The date, from the days written last. One tuple holds day and date: threads see both or neither."""
+    slot = day & (DATES_HELD - 1)
+    held = _dates_held[slot]
+    if held[0] == day:
+        return held[1]
     ordinal = day + _EPOCH_ORDINAL
     text = date.fromordinal(ordinal).isoformat() if 1 <= ordinal <= date.max.toordinal() else _extended_date_text(day)
-    if len(_date_texts) >= DATES_CACHED_MAX:
-        _date_texts.clear()
-    _date_texts[day] = text
-    return text
+    written = text.encode()
+    _dates_held[slot] = (day, written)
+    return written
 
 
 def _extended_date_text(day: int) -> str:

@@ -162,34 +162,25 @@ else:
     WireForecast = derive(Forecast)
     WireTransition = derive(Transition)
 
-_SAME_HEADERS: Final = (
+SAME_HEADERS: Final[tuple[tuple[str, bytes], ...]] = (
     ("ce_specversion", b"1.0"),
     ("ce_type", CE_TYPE.encode()),
     ("ce_source", CE_SOURCE.encode()),
     ("content-type", b"application/json"),
 )
+"""What the headers of every transition begin with: the record is a CloudEvent (Kafka binding, binary mode)."""
 _encode: Final[Callable[[Any], bytes]] = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(WireTransition).decode
 
 
 def encode_transition(transition: WireTransition) -> bytes:
-    """The value of its record."""
+    """The value of its record; the engine writes the same without making the object (`streams.engine.outgoing`)."""
     return _encode(transition)
 
 
 def decode_transition(raw: bytes) -> WireTransition:
     """The transition of a record Pegel wrote; raises `msgspec.DecodeError`. Constraints are left to the model."""
     return _decode(raw)
-
-
-def transition_headers(transition: WireTransition) -> list[tuple[str, bytes]]:
-    """The record as a CloudEvent (Kafka binding, binary mode)."""
-    return [
-        *_SAME_HEADERS,
-        ("ce_id", transition.transition_id.encode()),
-        ("ce_time", transition.effective_at.encode()),
-        ("ce_subject", transition.account_id.encode()),
-    ]
 
 
 def facts_header(texts: Iterable[tuple[str, Any]]) -> tuple[str, bytes] | None:

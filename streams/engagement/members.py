@@ -22,15 +22,9 @@ class Members:
 
     def note(self, found: Transition) -> None:
         """Take a transition, once."""
-        match found.direction:
-            case "entered":
-                self._add(found.segment, 1)
-            case "exited":
-                self._add(found.segment, -1)
-            case "moved":
-                assert found.from_segment is not None, "who moves comes from somewhere"
-                self._add(found.from_segment, -1)
-                self._add(found.segment, 1)
+        if found.from_segment is not None:  # and moves
+            self._add(found.from_segment, -1)
+        self._add(found.segment, -1 if found.direction == "exited" else 1)
 
     def forget(self, segments: Iterable[str]) -> None:
         """Take an account out that was in these segments."""

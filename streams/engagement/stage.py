@@ -43,29 +43,20 @@ from schemas.control import (
     encode_control,
 )
 from schemas.dead_letter import Rejected, RejectReason
-from schemas.membership import encode_membership
 from schemas.timestamps import format_ms
 from schemas.trace import TRACEPARENT
-from schemas.transition import (
-    ANNOUNCE_HEADER,
-    Direction,
-    WireTransition,
-    encode_transition,
-    facts_header,
-    transition_headers,
-)
+from schemas.transition import Direction
 from schemas.wire import decode_event
 from streams import log_events
 from streams.engagement import rows
 from streams.engagement.clock import ClockMode, ClockReason, PartitionClock
 from streams.engagement.grouping import grouped
 from streams.engagement.levels import levels
-from streams.engagement.members import Members
 from streams.engagement.population import COORDINATOR, Coordinator, Look, Looks
+from streams.engagement.records import Records, account_rows
 from streams.engagement.standing import PROGRAMS_MAX, operations_of, row_of, stored_percentiles, stored_program
 from streams.engine import codec
 from streams.engine.operations import Basis
-from streams.engine.outgoing import wire_membership, wire_transition
 from streams.engine.partition import Outcome, Partition, Standing
 from streams.engine.population import Thresholds as PopulationThresholds
 from streams.engine.program import Program, compile_catalog
@@ -116,9 +107,8 @@ class EngagementStage:
         self._coordinator = Coordinator(config.partitions)
         self._outputs: list[Output] = []
         self._changes: list[tuple[bytes, bytes | None]] = []
-        self._fresh: list[tuple[int, str]] = []
         self._counts: Counter[str] = Counter()
-        self._members = Members()
+        self._records = Records(config.topics)
         self._caught_up = False
         self._announced = False
         self._unreadable: dict[bytes, str] = {}  # rows that no later one took the place of, and why
@@ -130,12 +120,13 @@ class EngagementStage:
         return {
             **_none_yet(self.program.ids),
             **self._counts,
+            **self._records.counts,
             **{noted.value: count for noted, count in self._engine.counts.items()},
         }
 
     @property
     def gauges(self) -> Mapping[str, float]:
-        return dict(levels(self._engine, self._clock, self._members.counts(), caught_up=self._caught_up))
+        return dict(levels(self._engine, self._clock, self._records.members.counts(), caught_up=self._caught_up))
 
     @property
     def program(self) -> Program:
@@ -193,7 +184,7 @@ class EngagementStage:
         if program.version == engine.program.version:
             program = engine.program
         basis = Basis(program, PopulationThresholds(row.ranked_at, row.percentiles))
-        self._members.restore(engine.count_members() if row.members is None else row.members)
+        self._records.members.restore(engine.count_members() if row.members is None else row.members)
         engine.resume(Standing(row.floor, basis, row.number, operations_of(row.pending, basis)))
 
     # Records
@@ -239,23 +230,9 @@ class EngagementStage:
 
     def _collect(self, traced: Sequence[tuple[str, bytes]] = ()) -> None:
         """Turn what the engine found into outputs; `traced`: the headers of what a record led to."""
-        emitted_at = self._clock.wall_ms
-        for found in self._engine.take_transitions():
-            transition = wire_transition(found, emitted_at)
-            value, headers = encode_transition(transition), [*transition_headers(transition)]
-            if found.announced:
-                headers.append((ANNOUNCE_HEADER, b"true"))
-            if found.facts and (facts := facts_header(found.facts.items())):
-                headers.append(facts)
-            if traced and not isinstance(found.trigger, str):
-                headers += traced
-            self._outputs.append(Output(self._topics.transitions, found.account_id.encode(), value, headers))
-            if log_events.LOGGER.isEnabledFor(log_events.DEBUG):
-                _tell(transition)
-            self._counts[f"transitions:{found.segment}:{found.direction}"] += 1
-            self._members.note(found)
-            if found.arrived_at is not None:
-                self._fresh.append((found.arrived_at, transition.transition_id))
+        transitions = self._engine.take_transitions()
+        if transitions:
+            self._outputs += self._records.of_transitions(transitions, self._clock.wall_ms, traced)
 
     # Control records
 
@@ -309,7 +286,7 @@ class EngagementStage:
                 key = erase.account_id.encode()
                 self._changes.append((rows.ACCOUNT + key, None))
                 self._outputs.append(Output(self._topics.membership, key, None))
-            self._members.forget(self._engine.erase_account(erase.account_id))
+            self._records.members.forget(self._engine.erase_account(erase.account_id))
             self._changes.append((rows.ERASED_ACCOUNT + erase.account_id.encode(), b""))
         elif erase.user_id is not None:
             self._engine.tell_erased_user(erase.user_id)
@@ -378,7 +355,7 @@ class EngagementStage:
             self._go_on_looking(self._look)
             return True
         if self._engine.is_outdated():
-            self._changes += _account_rows(self._engine.renew(SLICE_ACCOUNTS))
+            self._changes += account_rows(self._engine.renew(SLICE_ACCOUNTS))
             return True
         return False
 
@@ -388,7 +365,7 @@ class EngagementStage:
         changed = engine.work(SLICE_ACCOUNTS)
         self._collect()
         self._outputs += self._due_memberships(changed)
-        self._changes += _account_rows(engine.take_changes(changed))
+        self._changes += account_rows(engine.take_changes(changed))
         self._row_due |= not engine.is_behind()
 
     def _go_on_looking(self, look: Look) -> None:
@@ -418,7 +395,7 @@ class EngagementStage:
 
     def drain(self) -> Drained:
         memberships = self._due_memberships()
-        changes = [*self._changes, *_account_rows(self._engine.take_changes())]
+        changes = [*self._changes, *account_rows(self._engine.take_changes())]
         changes += self._rejects.changes(rows.REJECTS)
         outputs = [*self._outputs, *memberships]
         if outputs or changes or self._row_due:
@@ -426,9 +403,8 @@ class EngagementStage:
             if row != self._row:
                 self._row = row
                 changes.append((rows.PARTITION, row))
-        fresh, self._fresh = self._fresh, []
         self._outputs, self._changes, self._row_due = [], [], False
-        return Drained(outputs, changes, fresh)
+        return Drained(outputs, changes, self._records.take_fresh())
 
     def _partition_row(self) -> bytes:
         standing = self._engine.standing()
@@ -445,37 +421,19 @@ class EngagementStage:
                 percentiles=stored_percentiles(thresholds),
                 number=standing.number,
                 pending=[row_of(number, operation) for number, operation in standing.pending],
-                members=self._members.counts(),
+                members=self._records.members.counts(),
             )
         )
 
     def _due_memberships(self, accounts: Sequence[str] | None = None) -> list[Output]:
         """Memberships of the accounts that had a transition, or their first activity of a day, since the last time."""
-        due = []
-        for account_id, account, working in self._engine.take_reportable(accounts):
-            membership = wire_membership(account_id, account, working)
-            due.append(Output(self._topics.membership, account_id.encode(), encode_membership(membership)))
-        return due
+        return self._records.of_memberships(self._engine.take_reportable(accounts))
 
     def close(self) -> None:
         self._outputs.clear()
-
-
-def _tell(transition: WireTransition) -> None:
-    trigger = transition.trigger
-    log_events.TRANSITION.tell(
-        transition_id=transition.transition_id,
-        direction=transition.direction.value,
-        segment=transition.segment,
-        trigger=trigger if isinstance(trigger, str) else "record",
-    )
 
 
 @lru_cache(maxsize=PROGRAMS_MAX)
 def _none_yet(segments: tuple[str, ...]) -> Mapping[str, int]:
     """A rate can be taken before the first transition if there was a 0."""
     return {f"transitions:{segment}:{way}": 0 for segment in segments for way in Direction}
-
-
-def _account_rows(changes: Sequence[tuple[str, bytes]]) -> list[tuple[bytes, bytes | None]]:
-    return [(rows.ACCOUNT + account_id.encode(), stored) for account_id, stored in changes]

@@ -17,13 +17,14 @@ from typing import Final
 
 import msgspec
 
-from schemas.membership import WireMembership, encode_membership
+from schemas.membership import WireMembership
 from schemas.timestamps import format_ms
-from schemas.transition import WireTransition, encode_transition, transition_headers
+from schemas.transition import WireTransition, encode_transition
 from streams.engagement import rows
 from streams.engine import codec
 from streams.engine.account import MINUS_INFINITY, Account
-from streams.engine.outgoing import wire_membership, wire_transition
+from streams.engine.found import Transition
+from streams.engine.outgoing import emitted, membership_value, told, transition_headers
 from streams.engine.population import Thresholds
 from streams.engine.program import Program
 from streams.engine.working import Working
@@ -70,7 +71,7 @@ class Planner:
         self._state_version = state_version
         self._old = old
         self._rebuilt = rebuilt
-        self._now = format_ms(now_ms)
+        self._now_ms = now_ms
         fresh = partition_row(rebuilt.rows)
         assert fresh is not None, "a stage that took records writes its own row"
         self._row = merged_row(partition_row(old), fresh)
@@ -130,9 +131,10 @@ class Planner:
             account.reported_day, account.reported_sequence = old.reported_day, old.reported_sequence
             if not differing_fields(old, account, self._row.floor) and not outdated:
                 return
-        corrections = [wire_transition(one, None) for one in found.corrections]
-        for transition in (*found.continuation, *corrections):
-            self._tell(transition)
+        for read in found.continuation:
+            self._tell_again(read)
+        for correction in found.corrections:
+            self._tell(correction)
         if found.reason is not Reason.SAME:
             self._tell_membership(account_id, account)
         self._store(account_id, account)
@@ -140,16 +142,24 @@ class Planner:
     def _store(self, account_id: str, account: Account) -> None:
         self._plan.changes.append((rows.ACCOUNT + account_id.encode(), codec.encode(account, self._state_version)))
 
-    def _tell(self, transition: WireTransition) -> None:
-        written = msgspec.structs.replace(transition, emitted_at=self._now)
-        key, value = transition.account_id.encode(), encode_transition(written)
-        self._plan.outputs.append(Output(self._topics.transitions, key, value, transition_headers(written)))
+    def _tell_again(self, read: WireTransition) -> None:
+        """The transition as the engine made it out of the log, but written now."""
+        value = encode_transition(msgspec.structs.replace(read, emitted_at=format_ms(self._now_ms)))
+        key, transition_id, at = read.account_id.encode(), read.transition_id.encode(), read.effective_at.encode()
+        self._plan.outputs.append(
+            Output(self._topics.transitions, key, value, transition_headers(transition_id, at, key))
+        )
+
+    def _tell(self, transition: Transition) -> None:
+        new = told(transition, emitted(self._now_ms))
+        headers = transition_headers(new.transition_id, new.effective_at, new.account_id)
+        self._plan.outputs.append(Output(self._topics.transitions, new.account_id, new.value, headers))
 
     def _tell_membership(self, account_id: str, account: Account) -> None:
         thresholds = Thresholds(self._row.ranked_at, self._row.percentiles)
-        membership = wire_membership(account_id, account, Working(self._program, account, thresholds))
+        value = membership_value(account_id, account, Working(self._program, account, thresholds))
         account.reported_sequence = account.sequence
-        self._plan.outputs.append(Output(self._topics.membership, account_id.encode(), encode_membership(membership)))
+        self._plan.outputs.append(Output(self._topics.membership, account_id.encode(), value))
 
     def _write_others(self) -> None:
         old, new, changes = self._old, self._rebuilt.rows, self._plan.changes

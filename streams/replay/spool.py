@@ -14,9 +14,8 @@ from typing import IO, Final
 
 import msgspec
 
-from schemas.transition import encode_transition
 from streams.engine.found import Transition
-from streams.engine.outgoing import wire_transition
+from streams.engine.outgoing import emitted, told
 from streams.errors import ExpectedError
 
 HELD_BYTES_MAX: Final = 64 << 20
@@ -25,6 +24,7 @@ RUNS_MAX: Final = 32
 Entry = tuple[int, str, int, str, str, bytes]
 """When it took effect, of which account, its sequence: the order. Then segment, direction, and what is written."""
 
+_ENDING: Final = emitted(None)
 _CHUNK_ENTRIES: Final = 256
 _LENGTH_BYTES: Final = 4
 _ENTRY_BYTES: Final = 300
@@ -53,7 +53,7 @@ class Spool:
 
     def add(self, found: Iterable[Transition]) -> None:
         for one in found:
-            value = encode_transition(wire_transition(one, None))
+            value = told(one, _ENDING).value
             self._held.append((one.effective_at, one.account_id, one.sequence, one.segment, one.direction, value))
             self._held_bytes += len(value) + _ENTRY_BYTES
         if self._held_bytes > self._held_bytes_max:

@@ -4,9 +4,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from schemas.transition import encode_transition
 from streams.engine.found import Transition
-from streams.engine.outgoing import wire_transition
+from streams.engine.outgoing import emitted, told
 from streams.notify.plan.delivery import Source
 from streams.notify.plan.news import read
 from streams.simulate.rehearsal import Sight
@@ -32,7 +31,8 @@ def is_transition(value: bytes) -> bool:
 
 def sights_of(transitions: Iterable[Transition]) -> list[Sight]:
     """Of a replay, which has them in the order of time."""
-    return [sight_of(encode_transition(wire_transition(one, None)), offset) for offset, one in enumerate(transitions)]
+    ending = emitted(None)
+    return [sight_of(told(one, ending).value, offset) for offset, one in enumerate(transitions)]
 
 
 def sight_of(value: bytes, offset: int) -> Sight:

@@ -19,16 +19,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
 from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from schemas.dead_letter import RETRY_DELIVERY_HEADER
-from schemas.membership import WireMembership, WireSegmentMembership, encode_membership
+from schemas.membership import WireMembership, WireSegmentMembership
 from schemas.timestamps import format_ms
-from schemas.transition import Direction, WireTransition, encode_transition, transition_headers
+from schemas.transition import Direction, WireTransition, encode_transition
 from streams.dev.broker import Broker
+from streams.engine.outgoing import transition_headers
 from streams.runtime.partitioner import partition_of
 from streams.runtime.transaction import COMPRESSION
 from streams.settings import KafkaSettings, Settings
@@ -75,6 +77,10 @@ def transition(account: str, sequence: int) -> WireTransition:
     )
 
 
+def headers_of(one: WireTransition) -> list[tuple[str, bytes]]:
+    return transition_headers(one.transition_id.encode(), one.effective_at.encode(), one.account_id.encode())
+
+
 def membership(told: WireTransition) -> WireMembership:
     """Where its account stands after it."""
     entered = told.direction is Direction.ENTERED
@@ -115,15 +121,13 @@ class Log:
     def write(self, *records: WireTransition, abort: bool = False, more: Sequence[tuple[str, bytes]] = ()) -> None:
         self._producer.begin_transaction()
         for one in records:
-            self._send(
-                self.topics.transitions, one.account_id, encode_transition(one), [*transition_headers(one), *more]
-            )
+            self._send(self.topics.transitions, one.account_id, encode_transition(one), [*headers_of(one), *more])
         self._end(abort=abort)
 
     def write_of_version(self, version: str, one: WireTransition) -> TopicPartition:
         """Returns where it lies."""
         self._producer.begin_transaction()
-        headers = {**dict(transition_headers(one)), "ce_type": f"pegel.segment.transition.{version}".encode()}
+        headers = {**dict(headers_of(one)), "ce_type": f"pegel.segment.transition.{version}".encode()}
         self._send(self.topics.transitions, one.account_id, b"{}", list(headers.items()))
         self._end(abort=False)
         assert self._newest is not None
@@ -137,8 +141,8 @@ class Log:
     def begin_with_memberships(self, *records: WireTransition) -> None:
         self._producer.begin_transaction()
         for one in records:
-            value = encode_membership(membership(one))
-            self._send(self.topics.transitions, one.account_id, encode_transition(one), transition_headers(one))
+            value = msgspec.json.encode(membership(one))
+            self._send(self.topics.transitions, one.account_id, encode_transition(one), headers_of(one))
             self._send(self.topics.membership, one.account_id, value, [])
         self._producer.flush(30)
 
@@ -284,7 +288,7 @@ async def write_by_the_library_of_workers(settings: Settings, *records: WireTran
         for one in records:
             key = one.account_id.encode()
             place = partition_of(key, settings.kafka.partitions)
-            await producer.send(topic, encode_transition(one), key, place, headers=transition_headers(one))
+            await producer.send(topic, encode_transition(one), key, place, headers=headers_of(one))
 
 
 def second_part(log: Log, settings: Settings) -> None:

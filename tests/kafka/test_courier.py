@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from confluent_kafka import Producer
 
-from schemas.membership import WireMembership, WireSegmentMembership, encode_membership
+from schemas.membership import WireMembership, WireSegmentMembership
 from streams.dev.slack import Fault, SlackStandIn
 from streams.notify.courier.outbox import Wanted
 from streams.notify.courier.reading import KafkaReadings
@@ -116,7 +116,7 @@ def test_a_list_is_of_those_who_are_in_the_segment_by_the_last_word_of_the_topic
             ],
             key_numbers={"rate": 0.5}, catalog_version="v1",
         )  # fmt: skip
-        return encode_membership(wire)
+        return msgspec.json.encode(wire)
 
     producer = Producer({"bootstrap.servers": deployment.kafka.bootstrap, "partitioner": "murmur2_random"})
     for account, value in (

@@ -9,10 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.catalog import Catalog
-from schemas.transition import encode_transition
 from streams.engagement import grouping, stage
 from streams.engagement.rows import ACCOUNT
-from streams.engine.outgoing import wire_transition
+from streams.engine.outgoing import emitted, told
 from streams.engine.program import compile_catalog
 from streams.replay.lines import Line
 from streams.replay.run import Replay
@@ -115,7 +114,7 @@ def replayed(world: World) -> list[dict[str, Any]]:
                 "payload": (record.value or b"").decode(),
             }
             replay.feed(Line("dump", record.offset, json.dumps(envelope).encode()))
-    transitions = [json.loads(encode_transition(wire_transition(found, None))) for found in replay.finish()]
+    transitions = [json.loads(told(found, emitted(None)).value) for found in replay.finish()]
     for transition in transitions:
         transition.pop("emitted_at")
     return sorted(transitions, key=lambda transition: int(transition["sequence"]))

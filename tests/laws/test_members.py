@@ -46,4 +46,4 @@ def test_what_is_stored_is_what_counting_the_stored_accounts_gives(given_steps: 
         row = msgspec.msgpack.decode(value, type=rows.PartitionRow)
         stored[rows.PARTITION] = msgspec.msgpack.encode(msgspec.structs.replace(row, members=None))
         world.restart(number)
-        assert dict(sorted(world.stages[number]._members.counts().items())) == row.members
+        assert dict(sorted(world.stages[number]._records.members.counts().items())) == row.members

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from schemas.timestamps import DAY_MS, format_ms
-from schemas.transition import encode_transition
 from streams.catalogs import load_program
-from streams.engine.outgoing import wire_transition
+from streams.engine.outgoing import emitted, told
 from streams.intake.agent import identity_of
 from streams.replay.lines import Line
 from streams.replay.run import Replay
@@ -111,7 +110,7 @@ def transitions() -> list[bytes]:
     run = Replay(load_program("default"), identity_of(IntakeSettings()).take, START_MS + DAYS * DAY_MS)
     for number, event in enumerate(events()):
         run.feed(Line("scenario", number, event))
-    return [encode_transition(wire_transition(one, None)) for one in run.finish()]
+    return [told(one, emitted(None)).value for one in run.finish()]
 
 
 def samples() -> list[bytes]:

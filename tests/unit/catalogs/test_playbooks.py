@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from schemas.membership import decode_membership
 from schemas.playbook import Play
 from streams.catalogs import load_program
 from streams.cli.playbook import KEY_NUMBERS
 from streams.connectors.dialects import Dialect
-from streams.engine.outgoing import wire_membership
+from streams.engine.outgoing import membership_value
 from streams.notify.playbooks import Playbooks, load_playbooks
 from streams.preview.messages import Preview, previews
 from streams.preview.pool import Pool, built_in, pool_of
@@ -117,7 +118,8 @@ def test_what_the_rules_saw_is_told_where_it_is_known() -> None:
 def test_numbers_that_lists_are_sorted_by_are_in_every_membership() -> None:
     log = Log(load_program("default"))
     log.group({}, START)
-    assert set(KEY_NUMBERS) <= wire_membership("acme", log.account(), log.working()).key_numbers.keys()
+    written = decode_membership(membership_value("acme", log.account(), log.working()))
+    assert set(KEY_NUMBERS) <= written.key_numbers.keys()
 
 
 def test_the_morning_list_is_of_expiring_trials_by_activation_rate() -> None:

@@ -3,11 +3,11 @@
 import pytest
 
 from schemas.timestamps import YEAR_9999_END_MS, format_ms
-from schemas.transition import Direction
+from schemas.transition import Direction, decode_transition
 from streams.engine import forecast as forecasting
 from streams.engine.forecast import forecast_of
 from streams.engine.found import Forecast
-from streams.engine.outgoing import wire_transition
+from streams.engine.outgoing import emitted, told
 from streams.engine.population import Thresholds
 from tests.unit.engine.building import DAY, HOUR, MIDNIGHT, START, Log, program_of
 
@@ -144,7 +144,7 @@ def test_only_what_was_entered_is_forecast_and_written() -> None:
     log = Log(program_of("since(signed_up_at) < 1", {"when": "since(signed_up_at) >= 1"}))
     log.track("run", START)
     log.until(START + DAY)
-    written = [wire_transition(one, None) for one in log.transitions]
+    written = [decode_transition(told(one, emitted(None)).value) for one in log.transitions]
     first, left, entered = written
     assert first.forecast is not None
     assert (first.forecast.leaves_at, first.forecast.direction) == (format_ms(START + DAY), Direction.EXITED)

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
-from schemas.membership import WireMembership, WireSegmentMembership, encode_membership
+import msgspec
+
+from schemas.membership import WireMembership, WireSegmentMembership
 from schemas.timestamps import format_ms
 from streams.notify.courier.reading import members_in
 
@@ -19,7 +21,7 @@ class Kept:
 
     def value(self) -> bytes:
         stays = [WireSegmentMembership(segment=one, entered_at=format_ms(0), group=None) for one in self.segments]
-        return encode_membership(
+        return msgspec.json.encode(
             WireMembership(
                 account_id=self.account, as_of=format_ms(0), stage="trial", sequence=1, segments=stays,
                 key_numbers={}, catalog_version="v1",

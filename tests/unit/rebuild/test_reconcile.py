@@ -3,9 +3,10 @@
 from typing import Any
 
 from schemas.catalog import Catalog
+from schemas.transition import decode_transition
+from streams.engine import outgoing
 from streams.engine.account import Account, account_of
 from streams.engine.found import Transition
-from streams.engine.outgoing import wire_transition
 from streams.engine.program import compile_catalog
 from streams.rebuild.reconcile import Published, Reason, reconcile
 
@@ -31,11 +32,9 @@ def account(sequence: int, **members: int) -> Account:
 
 def transition(sequence: int, direction: str, segment: str, at: int, **more: Any) -> Any:
     values: dict[str, Any] = {"group": None, "from_segment": None, "entered_at": None, **more}
-    return wire_transition(
-        Transition("acme", segment, direction, effective_at=at, sequence=sequence, catalog_version="v",  # type: ignore[arg-type]
-                   evidence={}, trigger="deadline", **values),
-        None,
-    )  # fmt: skip
+    made = Transition("acme", segment, direction, effective_at=at, sequence=sequence, catalog_version="v",  # type: ignore[arg-type]
+                      evidence={}, trigger="deadline", **values)  # fmt: skip
+    return decode_transition(outgoing.told(made, outgoing.emitted(None)).value)
 
 
 def test_what_was_told_is_told_again_by_nobody() -> None:

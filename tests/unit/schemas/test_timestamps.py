@@ -5,6 +5,7 @@ import pytest
 from schemas import timestamps
 from schemas.timestamps import (
     DATES_CACHED_MAX,
+    DATES_HELD,
     DAY_MS,
     YEAR_1_MS,
     YEAR_9999_END_MS,
@@ -157,7 +158,7 @@ def test_the_tables_of_dates_are_bounded() -> None:
         assert ms is not None
         assert format_ms(ms) == text
     assert len(timestamps._dates_ms) <= DATES_CACHED_MAX
-    assert len(timestamps._date_texts) <= DATES_CACHED_MAX
+    assert len(timestamps._dates_held) == DATES_HELD
 
 
 @pytest.mark.parametrize("text", ["", "2026-3-1", "2026-02-30", "2026-03-01T", "20260301", "\uff12026-03-01"])
