@@ -149,8 +149,9 @@ WORKER_STARTS: Final = LogEvent(
     "worker_starts", INFO, "Pegel %(version)s starts", "A worker begins. Nothing is read yet."
 )
 PAGES_SERVED: Final = LogEvent(
-    "pages_served", INFO, "health and metrics at %(address)s", "`/livez`, `/readyz` and `/metrics` answer there."
-)
+    "pages_served", INFO, "health and metrics at %(address)s",
+    "`/livez` and `/metrics` answer there; of workers and the canary `/readyz` too, of `pegel link serve` signed links.",
+)  # fmt: skip
 WAITING: Final = LogEvent(
     "waiting", INFO, "waiting: %(reason)s",
     "Brokers or topics are not there yet; told when the reason changes. Ends with `runtime.start_timeout_s`.",
