@@ -10,6 +10,7 @@ from streams.engagement.rows import PendingRow
 from streams.engine.operations import Advance, Basis, Forget, Govern, Operation, Rank
 from streams.engine.population import Thresholds
 from streams.engine.program import Program, compile_catalog
+from streams.engine.ranking import Ranking
 
 PROGRAMS_MAX: Final = 4
 
@@ -59,7 +60,7 @@ def _operation_of(row: PendingRow, program: Program) -> Operation:
     if row.until is not None:
         return Advance(row.until)
     if row.ranked_at is not None and row.percentiles is not None:
-        return Rank.of(Thresholds(row.ranked_at, row.percentiles), program)
+        return Rank.of(Thresholds(row.ranked_at, row.percentiles), Ranking(program))
     if row.catalog is not None and row.at is not None:
         return Govern(stored_program(row.catalog), row.at, row.announce)
     assert row.user is not None, "a stored operation is one of four"

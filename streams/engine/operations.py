@@ -19,30 +19,22 @@ themselves: a restart works off the rest.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from streams.engine.account import Account
 from streams.engine.clock import fire_deadlines
 from streams.engine.found import Transition
-from streams.engine.population import Thresholds, Values, cuts_of, ranks_of
+from streams.engine.live import Live
+from streams.engine.population import Ranks, Thresholds, cuts_of, ranks_of
 from streams.engine.program import Program
+from streams.engine.ranking import Ranking
 from streams.engine.switch import switch
 from streams.engine.transitions import evaluate
 from streams.engine.working import Working
 
-
-class Live:
-    """An account that is decoded. `scratch` is what looks at the population go by (`ranking`), until a record comes.
-
-    `stored_bytes`: how large it was when it was stored last.
-    """
-
-    __slots__ = ("account", "scratch", "stored_bytes", "working")
-
-    def __init__(self, account: Account, working: Working) -> None:
-        self.account = account
-        self.working = working
-        self.scratch: Working | None = None
-        self.stored_bytes = 0
+Compared = tuple[Ranks, bool]
+"""The ranks of an account by new percentiles, and whether those before them give the account the same as of then."""
+_NOBODY: Final[Mapping[str, Compared]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,35 +67,39 @@ class Advance:
 class Rank:
     """From the moment of these percentiles on, accounts are compared with them.
 
-    Only accounts whose rank it changes are brought to that moment and evaluated. `looked` is what accounts are ranked
-    by as of then, if that has just been looked at.
+    Only accounts whose rank it changes are brought to that moment and evaluated. `compared` is what is known of some by
+    a look that has just been taken.
     """
 
     thresholds: Thresholds
+    ranking: Ranking = field(compare=False)
     cuts: Sequence[Sequence[float]]
-    looked: Mapping[str, Values] | None = field(default=None, compare=False)
+    compared: Mapping[str, Compared] = field(compare=False)
 
     @staticmethod
-    def of(thresholds: Thresholds, program: Program, looked: Mapping[str, Values] | None = None) -> "Rank":
-        return Rank(thresholds, cuts_of(thresholds, program.slots.ranked), looked)
+    def of(thresholds: Thresholds, ranking: Ranking, compared: Mapping[str, Compared] = _NOBODY) -> "Rank":
+        return Rank(thresholds, ranking, cuts_of(thresholds, ranking.program.slots.ranked), compared)
 
     def after(self, basis: Basis) -> Basis:
         return Basis(basis.program, self.thresholds)
 
-    def concerns(self, account: Account) -> bool:  # noqa: ARG002 - only its values say
-        return True
+    def concerns(self, account: Account) -> bool:
+        """Percentiles move few, and to see whom takes less than a whole working set."""
+        return ranks_of(self.ranking.values_of(account, self.thresholds.at_ms), self.cuts) != account.ranks
 
     def reach(self, account_id: str, live: Live) -> list[Transition] | None:
         account, working, at_ms = live.account, live.working, self.thresholds.at_ms
-        known = None if self.looked is None else self.looked.get(account_id)
-        ranks = ranks_of(values_at(live, at_ms) if known is None else known, self.cuts)
+        known = self.compared.get(account_id)
+        ranks = ranks_of(self.ranking.values_at(live, at_ms), self.cuts) if known is None else known[0]
         if ranks == account.ranks:
             working.thresholds = self.thresholds
             return None
         found = fire_deadlines(account_id, account, working, at_ms)
         account.ranks = ranks
         working.thresholds = self.thresholds
-        account.now = max(account.now, at_ms)
+        behind, account.now = account.now < at_ms, max(account.now, at_ms)
+        if known is not None and known[1] and (self.ranking.is_stepwise or not behind):
+            return found  # since it was evaluated last no deadline has come, and every rule sees the same
         return found + evaluate(account_id, account, working, "thresholds")
 
 
@@ -165,15 +161,6 @@ class Forget:
 Operation = Advance | Rank | Govern | Forget
 """`after`: what applies from here on. `concerns`: whether it may change an account; whom it does not concern need not
 be reached. `reach`: bring an account through; None if that changed nothing, else its transitions."""
-
-
-def values_at(live: Live, at_ms: int) -> Values:
-    """What an account is ranked by, as of `at_ms`. May leave its windows ahead of it."""
-    account, working = live.account, live.working
-    program = working.program
-    if working.counted:
-        working.roll(program.calendar.day_of(max(account.now, at_ms)))
-    return program.ranked_values(account, working, at_ms, working.members)
 
 
 class Pending:

@@ -18,30 +18,31 @@ records it took.
 """
 
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from schemas.wire_event import WireEvent
 from streams.engine import codec
 from streams.engine.account import MINUS_INFINITY, Account
 from streams.engine.apply import Counts, Noted, apply_record, bounded_identity, naming_of
 from streams.engine.clock import fire_deadlines, horizon, settle
+from streams.engine.columns import Looked
 from streams.engine.found import Transition
+from streams.engine.live import Live
 from streams.engine.operations import (
     Advance,
     Basis,
     Forget,
     Govern,
-    Live,
     Operation,
     Pending,
     Rank,
 )
-from streams.engine.population import NO_THRESHOLDS, Thresholds, Values, ranks_of
+from streams.engine.population import NO_THRESHOLDS, Thresholds, Values
 from streams.engine.program import Program
-from streams.engine.ranking import Ranking
+from streams.engine.ranking import Keys, Ranking
 from streams.engine.record import Record, record_of
 from streams.engine.rules.linear import NEVER
 from streams.engine.sleepers import Sleepers
@@ -74,19 +75,6 @@ class Standing:
     basis: Basis
     number: int = 0
     pending: Sequence[tuple[int, Operation]] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Looked:
-    """What all accounts are ranked by as of a moment: of those that were looked at, and per definition of the rest."""
-
-    awake: dict[str, Values]
-    asleep: list[list[float]]
-
-    def columns(self) -> Iterator[list[float]]:
-        """What is known of each definition, in no order."""
-        for place, known in enumerate(self.asleep):
-            yield known + [value for values in self.awake.values() if (value := values[place]) is not None]
 
 
 class Partition:
@@ -157,6 +145,7 @@ class Partition:
         outcome = self._apply_at(account_id, live, record, horizon(record.t, account.arrival))
         if account.first_seen < NEVER:
             self._live[account_id] = live
+            self._sleepers.meet(account_id)
             self._changed[account_id] = None
         return outcome
 
@@ -207,7 +196,7 @@ class Partition:
     def tell_thresholds(self, thresholds: Thresholds) -> None:
         """A thresholds record: from its moment on, accounts are compared with these percentiles."""
         if self.program.slots.ranked:  # else no rule asks for percentiles
-            self._tell(Rank.of(thresholds, self.program))
+            self._tell(Rank.of(thresholds, self._ranking))
 
     def tell_catalog(self, program: Program, arrival_ms: int, *, announce: bool = False) -> None:
         """A catalog record: from here on `program` applies. Every account is brought to this moment and evaluated."""
@@ -228,18 +217,15 @@ class Partition:
         self.tell_thresholds(thresholds)
         self.work_off()
 
-    def apply_looked(self, thresholds: Thresholds, looked: Looked) -> None:
-        """As `apply_thresholds`, where the caller has just taken `look` as of that moment."""
+    def apply_looked(self, at_ms: int, percentiles: Sequence[Sequence[Any]]) -> None:
+        """As `apply_thresholds`, where the caller has just taken `look` as of that moment; `percentiles` are keys."""
         assert not self.is_behind(), "nobody has been touched since the look"
-        sleepers = self._sleepers
-        rank = Rank.of(thresholds, self.program, looked.awake)
-        looked.awake.update(sleepers.rank(thresholds, rank.cuts))
-        self._tell(rank, [one for one, values in looked.awake.items() if not self._keeps_rank(one, values, rank)])
+        ranking = self._ranking
+        thresholds = Thresholds(at_ms, dict(zip(ranking.names, ranking.values(percentiles, at_ms), strict=True)))
+        compared = self._sleepers.compare(thresholds, percentiles, self._live)
+        self._tell(Rank.of(thresholds, ranking, compared), [*compared])
         self.work_off()
-        for account_id, values in looked.awake.items():
-            live = self._live.get(account_id)
-            if live is not None:
-                sleepers.lull(account_id, live, values)
+        self._sleepers.lull(self._live)
 
     def apply_catalog(self, program: Program, arrival_ms: int) -> None:
         self.tell_catalog(program, arrival_ms)
@@ -253,14 +239,6 @@ class Partition:
         """Fire every deadline of every account up to and including `until`."""
         self._tell(Advance(until))
         self.work_off()
-
-    def _keeps_rank(self, account_id: str, values: Values, rank: Rank) -> bool:
-        """Whether nothing but the percentiles it is compared with changes in an account; if so, they are its own."""
-        live = self._live.get(account_id)
-        if live is None or live.account.ranks != ranks_of(values, rank.cuts):
-            return False
-        live.working.thresholds = rank.thresholds
-        return True
 
     def _tell(self, operation: Operation, concerned: list[str] | None = None) -> None:
         """`concerned`: the accounts that it may change; None says all."""
@@ -334,7 +312,7 @@ class Partition:
             if stored is None:
                 return False  # erased since
             account = self._decode(stored)
-            if self._is_concerned(account):
+            if any(operation.concerns(account) for operation in self._pending.unseen(account.operation)):
                 # Most are here for their next deadline: their windows are built as of then, not as of now and moved.
                 live = self._decoded(account, max(account.now, min(account.next_at, self._due_until)))
         changed = live is not None and self._catch_up(account_id, live)
@@ -342,18 +320,10 @@ class Partition:
             assert live is not None, "it was changed"
             live.stored_bytes = len(self._stored.pop(account_id))
             self._live[account_id] = live
+            self._sleepers.meet(account_id)
             self._passing.add(account_id)
         self._reschedule(account_id)
         return changed
-
-    def _is_concerned(self, account: Account) -> bool:
-        """Whether what is pending may change a stored account."""
-        unseen = self._pending.unseen(account.operation)
-        if len(unseen) == 1 and isinstance(rank := unseen[0], Rank):
-            # Percentiles move few, and to see whom takes less than a whole working set.
-            values = self._ranking.values_of(account, rank.thresholds.at_ms)
-            return ranks_of(values, rank.cuts) != account.ranks
-        return any(operation.concerns(account) for operation in unseen)
 
     def _reschedule(self, account_id: str) -> None:
         """An entry for an account that has lost its own, be it one that has to wait until nothing is pending."""
@@ -437,11 +407,18 @@ class Partition:
         return [*self._live, *self._stored]
 
     def look(self, at_ms: int) -> Looked:
-        """What every account is ranked by, as of `at_ms`."""
-        sleepers = self._sleepers
-        sleepers.look(at_ms)
-        looked = {one: self.look_at(one, at_ms) for one in self.account_ids() if one not in sleepers}
-        return Looked({one: values for one, values in looked.items() if values is not None}, sleepers.known())
+        """Look at every account, as of `at_ms`."""
+        awake = self._sleepers.roused(at_ms)
+        accounts = self.account_ids() if awake is None else [*awake, *self._stored]
+        return self._sleepers.look({one: self._keys_at(one, at_ms) for one in accounts})
+
+    def _keys_at(self, account_id: str, at_ms: int) -> Keys | None:
+        """The keys by which an account is ranked, as of `at_ms`; None if there is no such account."""
+        live = self._live.get(account_id)
+        if live is not None:
+            return self._ranking.keys_at(live, at_ms)
+        stored = self._stored.get(account_id)
+        return None if stored is None else self._ranking.keys_of(codec.decode(stored), at_ms)
 
     def look_at(self, account_id: str, at_ms: int) -> Values | None:
         """What an account is ranked by, as of `at_ms`; None if there is no such account.
@@ -451,9 +428,7 @@ class Partition:
         live = self._live.get(account_id)
         if live is None:
             stored = self._stored.get(account_id)
-            if stored is None:
-                return None
-            return self._ranking.values_of(codec.decode(stored), at_ms)
+            return None if stored is None else self._ranking.values_of(codec.decode(stored), at_ms)
         if live.working.program is not self.program:  # another catalog has yet to reach it
             return self._ranking.values_of(live.account, at_ms)
         return self._ranking.values_at(live, at_ms)
@@ -536,17 +511,21 @@ class Partition:
             changes.append((account_id, stored))
             if account_id in self._passing:
                 self._passing.discard(account_id)
-                del self._live[account_id]
-                self._stored[account_id] = stored
+                self._put_away(account_id, stored)
         while accounts is None and len(self._live) > LIVE_ACCOUNTS_MAX:
-            account_id = next(iter(self._live))
-            if account_id in self._sleepers:
-                self._sleepers.wake(account_id)
-            self._stored[account_id] = self._encode(self._live.pop(account_id))
+            account_id, live = next(iter(self._live.items()))
+            self._put_away(account_id, self._encode(live))
         if self._outdated:
             for account_id, _ in changes:
                 self._outdated.pop(account_id, None)
         return changes
+
+    def _put_away(self, account_id: str, stored: bytes) -> None:
+        """Keep an account as bytes alone."""
+        if account_id in self._sleepers:
+            self._sleepers.wake(account_id)
+        del self._live[account_id]
+        self._stored[account_id] = stored
 
     def _encode(self, live: Live) -> bytes:
         """An account as it is to be stored."""
@@ -626,6 +605,7 @@ class Partition:
                 return None
             live = self._live[account_id] = self._decoded(self._decode(stored))
             live.stored_bytes = len(stored)
+            self._sleepers.meet(account_id)
         elif account_id in self._sleepers:
             self._sleepers.wake(account_id)
         live.scratch = None

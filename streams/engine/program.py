@@ -18,13 +18,11 @@ from streams.engine.naming import Names, names_of_catalog
 from streams.engine.rules.compile import (
     Decide,
     Evidence,
-    Ranked,
     Rule,
     Where,
     compile_decide,
     compile_evidence,
     compile_parts,
-    compile_ranked,
     compile_values,
     compile_where,
 )
@@ -62,7 +60,6 @@ class _Lazy:
 
     def __init__(self) -> None:
         self.packed: bytes | None = None
-        self.ranked_values: Ranked | None = None
         self.definitions: Evidence | None = None
         self.evidence: list[Evidence] | None = None
         self.parts: list[Evidence] | None = None
@@ -117,14 +114,6 @@ class Program:
         if lazy.packed is None:
             lazy.packed = msgspec.msgpack.encode(self.content)
         return lazy.packed
-
-    def ranked_values(self, account: "Account", working: "Working", now: int, members: int) -> tuple[float | None, ...]:
-        """The values of the definitions by which accounts are ranked, in the order of `slots.ranked`."""
-        lazy = self._lazy
-        if lazy.ranked_values is None:
-            nodes = [self.definition_nodes[name] for name in self.slots.ranked]
-            lazy.ranked_values = compile_ranked(nodes, self.slots, dict(self.bits))
-        return lazy.ranked_values(account, working, now, members)
 
     def definitions(self, account: "Account", working: "Working", now: int, members: int) -> dict[str, Any]:
         """The values of all definitions, by name."""

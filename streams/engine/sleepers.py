@@ -1,158 +1,172 @@
-"""Accounts that nothing counts any more, and what they are ranked by: known without looking at them.
+"""Accounts whose rank nobody has to ask for: they sleep between two looks at the population, and most of them do.
 
-Theory of operation. Every account is looked at and ranked once a day (`population`), and most accounts of a long
-history have been silent for longer than any window reaches. Of such an account what it is ranked by changes with its
-next record or deadline, or, where a definition asks for time itself, by the clock alone. So once it has been ranked it
-may sleep: its values and ranks are kept in columns, a definition each. A new day computes the columns that move with
-time, compares each column with the new percentiles, and names those whose rank changes. Whatever else happens to an
-account wakes it first: to sleep changes nothing but how long a day takes.
+Theory of operation. Every account is looked at and ranked once a day (`population`), and on most days nothing happens
+to most of them: what an account is ranked by changes with its next record, or with the next day that goes into or out
+of one of its windows, and that day is known. So an account that has been ranked sleeps until then. A look takes the
+keys (`ranking`) of those who are awake, and puts them where they belong in `columns`. New percentiles change the rank
+of an account that sleeps only if they lie above its key where the last ones did not, or the other way round; so those
+concerned are who stands in a column between the two. Whatever else happens to an account wakes it first: to sleep
+changes nothing but how long a day takes.
+
+Where a definition has no keys (`Ranking.has_keys`) nobody sleeps.
 """
 
-from bisect import bisect_left, bisect_right, insort
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from streams.engine.operations import Live
-from streams.engine.population import NO_CUTS, UNKNOWN, Thresholds, Values
-from streams.engine.ranking import Ranking
-
-
-class _Column:
-    """One definition's values and ranks, a place per account."""
-
-    def __init__(self) -> None:
-        self.values: list[float | None] = []
-        self.ranks: list[int] = []
-        self.cut: Sequence[float] | None = None  # what the ranks were found with
-
-    def rank(self, cut: Sequence[float]) -> list[int]:
-        """The places whose rank changes."""
-        if cut == self.cut:
-            return []
-        before, self.cut = self.ranks, cut
-        self.ranks = (
-            [UNKNOWN if value is None else bisect_right(cut, value) for value in self.values]
-            if cut
-            else [NO_CUTS] * len(self.values)
-        )
-        if self.ranks == before:
-            return []
-        return [place for place, (old, new) in enumerate(zip(before, self.ranks, strict=True)) if old != new]
-
-    def add(self, value: float | None, rank: int) -> None:
-        self.values.append(value)
-        self.ranks.append(rank)
-
-    def remove(self, place: int) -> None:
-        """The last one takes the place."""
-        value, rank = self.values.pop(), self.ranks.pop()
-        if place < len(self.values):
-            self.values[place], self.ranks[place] = value, rank
-
-    def known(self) -> list[float]:
-        return [value for value in self.values if value is not None]
+from streams.engine.columns import Column, Looked, Place
+from streams.engine.live import Live
+from streams.engine.operations import Compared
+from streams.engine.population import NO_THRESHOLDS, Thresholds, ranks_of
+from streams.engine.ranking import Keys, Ranking
+from streams.engine.rules.linear import NEVER
 
 
-class _Still(_Column):
-    """Of a definition that only records change. What is known is kept in order: it is asked for each day."""
+class _Sleeper:
+    """`until`: the moment from which its keys may be others."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._sorted: list[float] = []
+    __slots__ = ("live", "until")
 
-    def add(self, value: float | None, rank: int) -> None:
-        super().add(value, rank)
-        if value is not None:
-            insort(self._sorted, value)
-
-    def remove(self, place: int) -> None:
-        value = self.values[place]
-        if value is not None:
-            del self._sorted[bisect_left(self._sorted, value)]
-        super().remove(place)
-
-    def known(self) -> list[float]:
-        return self._sorted
-
-
-class _Moving(_Column):
-    """Of a definition that changes with time: every day has its own values, so equal cuts say nothing."""
-
-    def move(self, values: list[float | None]) -> None:
-        self.values, self.cut = values, None
+    def __init__(self, live: Live, until: int) -> None:
+        self.live = live
+        self.until = until
 
 
 class Sleepers:
-    """The sleeping accounts of one partition under one program, each with its scratch of when it fell asleep."""
+    """The accounts of one partition under one program, as of the latest look at all of them."""
 
     def __init__(self, ranking: Ranking) -> None:
         self._ranking = ranking
-        self._columns = [_Moving() if node.moves_with_time() else _Still() for node in ranking.nodes]
-        self._moving = [column for column in self._columns if isinstance(column, _Moving)]
-        self._ids: list[str] = []
-        self._lives: list[Live] = []
-        self._places: dict[str, int] = {}
-        self._thresholds: Thresholds | None = None  # what all of them were last compared with
+        self._has_looked = False
+        self._columns = [Column() for _ in ranking.names]
+        self._keys: dict[str, Keys] = {}  # of everybody
+        self._asleep: dict[str, _Sleeper] = {}
+        self._alarms: dict[int, dict[str, None]] = {}  # until when -> who sleeps until then
+        self._awake: dict[str, None] = {}
+        self._looked_at: dict[str, Keys] = {}  # by the latest look
+        self._thresholds = NO_THRESHOLDS  # what all were last compared with
+        self._cuts: list[list[Any]] = []  # the same as keys; none if something has happened to everybody since
 
     def __contains__(self, account_id: str) -> bool:
-        return account_id in self._places
+        return account_id in self._asleep
 
-    def look(self, at_ms: int) -> None:
-        """Bring all values to `at_ms`."""
-        if self._moving and self._ids:
-            moving, scratch_at = self._ranking.moving, self._ranking.scratch_at
-            found = [moving(live.account, live.scratch or scratch_at(live, at_ms), at_ms, 0) for live in self._lives]
-            for column, values in zip(self._moving, zip(*found, strict=True), strict=True):
-                column.move([*values])
+    def __len__(self) -> int:
+        return len(self._asleep)
 
-    def known(self) -> list[list[float]]:
-        """What is known of each definition, in no order."""
-        return [column.known() for column in self._columns]
+    def keys_of(self, account_id: str) -> Keys | None:
+        """The keys of an account as of the latest look."""
+        return self._keys.get(account_id)
 
-    def rank(self, thresholds: Thresholds, cuts: Sequence[Sequence[float]]) -> dict[str, Values]:
-        """Compare all with other percentiles as of the last look.
-
-        Returns those whose ranks change, with their values: awake, and not yet brought through.
-        """
-        places: set[int] = set()
-        for column, cut in zip(self._columns, cuts, strict=True):
-            places.update(column.rank(cut))
-        changed = {self._ids[place]: tuple(column.values[place] for column in self._columns) for place in places}
-        for account_id in changed:
-            self.wake(account_id)
-        self._thresholds = thresholds
-        return changed
-
-    def lull(self, account_id: str, live: Live, values: Values) -> None:
-        """Take an account that was brought through the last percentiles with these values, if it may sleep.
-
-        Its windows hold nothing as of that moment, so none will change before its next record.
-        """
-        ranks, scratch = live.account.ranks, live.scratch
-        if scratch is None or scratch.counted or ranks is None:
-            return
-        self._places[account_id] = len(self._ids)
-        self._ids.append(account_id)
-        self._lives.append(live)
-        for column, value, rank in zip(self._columns, values, ranks, strict=True):
-            column.add(value, rank)
+    def meet(self, account_id: str) -> None:
+        """An account has been decoded, or is new."""
+        if self._has_looked:
+            self._awake[account_id] = None
 
     def wake(self, account_id: str) -> None:
         """The account is as if it had been brought through everything itself."""
-        live = self._take(account_id)
-        if self._thresholds is not None:
-            live.working.thresholds = self._thresholds
+        sleeper = self._asleep.pop(account_id)
+        sleeper.live.working.thresholds = self._thresholds
+        self._awake[account_id] = None
+        alarm = self._alarms.get(sleeper.until)
+        if alarm is not None:
+            del alarm[account_id]
+            if not alarm:
+                del self._alarms[sleeper.until]
 
     def wake_all(self) -> None:
-        for account_id in [*self._ids]:
+        """Something happens to everybody."""
+        for account_id in [*self._asleep]:
             self.wake(account_id)
+        self._cuts = []
 
-    def _take(self, account_id: str) -> Live:
-        place = self._places.pop(account_id)
-        live = self._lives[place]
-        last_id, last = self._ids.pop(), self._lives.pop()
-        if last_id != account_id:
-            self._ids[place], self._lives[place] = last_id, last
-            self._places[last_id] = place
-        for column in self._columns:
-            column.remove(place)
-        return live
+    def roused(self, at_ms: int) -> list[str] | None:
+        """Those who are awake at `at_ms`; None says all."""
+        for until in [until for until in self._alarms if until <= at_ms]:
+            for account_id in self._alarms.pop(until):
+                self.wake(account_id)
+        return [*self._awake] if self._has_looked else None
+
+    def look(self, keys: Mapping[str, Keys | None]) -> Looked:
+        """Take the keys of all who do not sleep; of who is no longer there, None."""
+        known = self._keys
+        gone: list[list[Place]] = [[] for _ in self._columns]
+        come: list[list[Place]] = [[] for _ in self._columns]
+        self._looked_at = {}
+        for account_id, now in keys.items():
+            before = known.get(account_id)
+            if now is not None:
+                self._looked_at[account_id] = known[account_id] = now
+            elif before is not None:
+                del known[account_id]
+            if now != before:
+                for place in range(len(self._columns)):
+                    old = None if before is None else before[place]
+                    new = None if now is None else now[place]
+                    if old == new:
+                        continue
+                    if old is not None:
+                        gone[place].append((old, account_id))
+                    if new is not None:
+                        come[place].append((new, account_id))
+        for place, column in enumerate(self._columns):
+            column.move(gone[place], come[place])
+        first, self._has_looked = not self._has_looked, True
+        if first:
+            self._awake = dict.fromkeys(self._looked_at)
+        return Looked(self._columns, first)
+
+    def compare(
+        self, thresholds: Thresholds, percentiles: Sequence[Sequence[Any]], lives: Mapping[str, Live]
+    ) -> dict[str, Compared]:
+        """Compare all with other percentiles, given as keys, as of the look. Returns those whom they may change.
+
+        They are awake, and not yet brought through.
+        """
+        asked = self._ranking.asked
+        cuts = [
+            [known[percent] for percent in percents] if known else []
+            for known, percents in zip(percentiles, asked, strict=True)
+        ]
+        compared: dict[str, Compared] = {}
+        can_be_alike = self._ranking.has_keys and bool(self._cuts)
+        for account_id, keys in self._looked_at.items():
+            live, ranks = lives.get(account_id), ranks_of(keys, cuts)
+            if live is None or live.account.ranks != ranks:
+                alike = live is not None and live.account.ranks is None and can_be_alike
+                compared[account_id] = ranks, alike and ranks_of(keys, self._cuts) == ranks
+        for account_id in self._passed(cuts):
+            sleeper = self._asleep.get(account_id)
+            if sleeper is not None and (ranks := ranks_of(self._keys[account_id], cuts)) != sleeper.live.account.ranks:
+                self.wake(account_id)
+                compared[account_id] = ranks, False
+        self._thresholds, self._cuts = thresholds, cuts
+        return compared
+
+    def _passed(self, cuts: Sequence[Sequence[Any]]) -> dict[str, None]:
+        """Those who reach other cuts than they did, and maybe some who do not."""
+        passed: dict[str, None] = {}
+        for column, before, now in zip(self._columns, self._cuts, cuts, strict=False):
+            if before and now:
+                for one, other in zip(before, now, strict=True):
+                    if one != other:
+                        passed.update(dict.fromkeys(column.between(one, other)))
+            elif before or now:
+                passed.update(dict.fromkeys(self._asleep))
+        return passed
+
+    def lull(self, lives: Mapping[str, Live]) -> None:
+        """Let everybody sleep who has been brought through the last percentiles."""
+        awake, self._awake, self._looked_at = self._awake, {}, {}
+        for account_id in awake:
+            live = lives.get(account_id)
+            if live is None:
+                continue  # it is stored: such are looked at whenever there is a look
+            live.working.thresholds = self._thresholds
+            scratch = live.scratch
+            if scratch is None or live.account.ranks is None or not self._ranking.has_keys:
+                self._awake[account_id] = None
+                continue
+            until = scratch.next_edge_at()
+            self._asleep[account_id] = _Sleeper(live, until)
+            if until < NEVER:
+                self._alarms.setdefault(until, {})[account_id] = None

@@ -21,9 +21,10 @@ from multiprocessing.context import ForkProcess
 from pathlib import Path
 from typing import Any
 
+from streams.engine.columns import Looked
 from streams.errors import ExpectedError
 from streams.replay.lines import LineReader
-from streams.replay.peers import Columns, Peers, Takes, share_of, together
+from streams.replay.peers import Moved, Peers, Takes, Together, share_of
 from streams.replay.run import Replay, Summary
 from streams.replay.spool import Spool
 from streams.replay.take import Taken, Watch, take_files
@@ -45,7 +46,8 @@ class _Refused:
 
 @dataclass(frozen=True, slots=True)
 class _AskPercentiles:
-    columns: Columns
+    moved: Moved
+    first: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,7 @@ def _heard_out(workers: Sequence[Worker], watch: Watch) -> list[_Done]:
     by_connection = {worker.connection: place for place, worker in enumerate(workers)}
     done: dict[int, _Done] = {}
     asked: dict[int, _AskPercentiles | _AskAny] = {}
+    ranked = Together()
     while len(done) < len(workers):
         for ready in wait([one.connection for place, one in enumerate(workers) if place not in done]):
             place = by_connection[ready]  # type: ignore[index] # only connections are waited for
@@ -137,18 +140,18 @@ def _heard_out(workers: Sequence[Worker], watch: Watch) -> list[_Done]:
                     asked[place] = message
         if asked and len(asked) + len(done) == len(workers):
             assert not done, "all read the same lines, so all ask at the same ones"
-            answer = _answer([*asked.values()])
+            answer = _answer([*asked.values()], ranked)
             asked.clear()
             for worker in workers:
                 worker.connection.send(answer)
     return [done[place] for place in range(len(workers))]
 
 
-def _answer(asked: Sequence[_AskPercentiles | _AskAny]) -> Columns | bool:
-    columns = [one.columns for one in asked if isinstance(one, _AskPercentiles)]
-    if columns:
-        assert len(columns) == len(asked), "all ask the same"
-        return together(columns)
+def _answer(asked: Sequence[_AskPercentiles | _AskAny], ranked: Together) -> list[list[Any]] | bool:
+    looks = [one for one in asked if isinstance(one, _AskPercentiles)]
+    if looks:
+        assert len(looks) == len(asked), "all ask the same"
+        return ranked.percentiles([one.moved for one in looks], first=looks[0].first)
     return any(one.mine for one in asked if isinstance(one, _AskAny))
 
 
@@ -201,9 +204,10 @@ class _Asking:
     def __init__(self, connection: "Connection[Any, Any]") -> None:
         self._connection = connection
 
-    def percentiles(self, columns: Columns) -> Columns:
-        self._connection.send(_AskPercentiles(columns))
-        found: Columns = self._connection.recv()
+    def percentiles(self, looked: Looked) -> list[list[Any]]:
+        moved = [(column.gone, column.come) for column in looked.columns]
+        self._connection.send(_AskPercentiles(moved, looked.first))
+        found: list[list[Any]] = self._connection.recv()
         return found
 
     def any(self, mine: bool) -> bool:  # noqa: FBT001 - it is what is asked

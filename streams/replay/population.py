@@ -6,7 +6,6 @@ look for each. Catalogs without rules about the population cost nothing.
 """
 
 from streams.engine.partition import Partition
-from streams.engine.population import Thresholds
 from streams.limits import GRACE_MS
 from streams.replay.peers import Alone, Peers
 
@@ -37,8 +36,4 @@ class DailyPopulation:
 
 def look_and_rank(partition: Partition, at_ms: int, peers: Peers | None = None) -> None:
     """Look at all accounts as of `at_ms`, and compare them with the percentiles of that."""
-    looked = partition.look(at_ms)
-    percentiles = (peers or Alone()).percentiles([*looked.columns()])
-    partition.apply_looked(
-        Thresholds(at_ms, dict(zip(partition.program.slots.ranked, percentiles, strict=True))), looked
-    )
+    partition.apply_looked(at_ms, (peers or Alone()).percentiles(partition.look(at_ms)))

@@ -10,25 +10,49 @@ from hypothesis import strategies as st
 from schemas.catalog import Catalog
 from streams.engine.partition import Partition
 from streams.engine.population import Thresholds, Values, percentiles_of
-from streams.engine.program import compile_catalog
+from streams.engine.program import Program, compile_catalog
+from streams.engine.ranking import Ranking
 from streams.replay.population import look_and_rank
 from tests.laws.test_engine_slices import RANKED, Control, Step, by_account, controls, states
 from tests.unit.engine.building import DAY, START, Log, program_of
 from tests.unit.engine.logs import ACCOUNTS, logs
 
-NAMES: Final = ("age", "due", "load", "money", "reach", "rows")
-RANKS: Final = [
-    {"id": f"{name}_{place}", "when": rule.format(name)}
-    for name in NAMES
-    for place, rule in enumerate(('top_percent("{}", 40)', 'quintile("{}") <= 2'))
-]
-WRITTEN: Final = RANKED.model_dump(mode="json")
-PROGRAM: Final = compile_catalog(Catalog.model_validate({
-    **WRITTEN, "segments": [*WRITTEN["segments"], *RANKS], "definitions": {
-        **WRITTEN["definitions"], "due": "until(trial_ends_at) * active_days(days=5)", "money": "mrr",
-        "reach": 'default(mrr, 0) + count("run", days=40)', "rows": 'count("*")',
-    },
-}))  # fmt: skip
+
+def ranked_by(definitions: dict[str, str]) -> Program:
+    """A catalog of all kinds of rules that ranks accounts by these definitions, too."""
+    written = RANKED.model_dump(mode="json")
+    ranks = [
+        {"id": f"{name}_{place}", "when": rule.format(name)}
+        for name in ("age", "load", *definitions)
+        for place, rule in enumerate(('top_percent("{}", 40)', 'quintile("{}") <= 2'))
+    ]
+    return compile_catalog(Catalog.model_validate({
+        **written, "segments": [*written["segments"], *ranks],
+        "definitions": {**written["definitions"], **definitions},
+    }))  # fmt: skip
+
+
+KEYED: Final = ranked_by({
+    "ahead": "until(trial_ends_at)", "idle": 'since(last("run"))', "money": "mrr",
+    "reach": 'default(mrr, 0) + count("run", days=40)', "rows": 'count("*")', "spent": "-(-since(converted_at))",
+})  # fmt: skip
+"""Time alone changes nobody's place."""
+MOVING: Final = ranked_by(
+    {"due": "until(trial_ends_at) * active_days(days=5)", "late": "default(until(converted_at), 1)"}
+)
+
+
+STEPWISE: Final = compile_catalog(
+    KEYED.catalog.model_copy(
+        update={"segments": tuple(one for one in KEYED.catalog.segments if one.id != "bent")}
+    )
+)
+"""So that who keeps a rank need not be evaluated again."""
+
+
+def test_the_catalogs_here_are_of_all_kinds() -> None:
+    kinds = [(Ranking(program).has_keys, Ranking(program).is_stepwise) for program in (KEYED, STEPWISE, MOVING)]
+    assert kinds == [(True, False), (True, True), (False, False)]
 
 
 def values_of(partition: Partition, at_ms: int) -> dict[str, Values]:
@@ -78,10 +102,10 @@ def _take(partition: Partition) -> None:
     partition.take_changes()
 
 
-@settings(deadline=None, max_examples=80)
-@given(days())
-def test_who_sleeps_does_not_show(steps: Sequence[Step | Control | Look]) -> None:
-    drowsy, awake = Partition(PROGRAM), Partition(PROGRAM)
+@settings(deadline=None, max_examples=120)
+@given(days(), st.sampled_from([KEYED, STEPWISE, MOVING]))
+def test_who_sleeps_does_not_show(steps: Sequence[Step | Control | Look], program: Program) -> None:
+    drowsy, awake = Partition(program), Partition(program)
     for step in steps:
         if isinstance(step, Look) and not awake.program.slots.ranked:
             continue  # nobody looks where no rule asks
@@ -102,13 +126,17 @@ def test_who_sleeps_does_not_show(steps: Sequence[Step | Control | Look]) -> Non
         assert found[1].thresholds == expected[1].thresholds
 
 
-def test_accounts_sleep_once_no_window_counts_them_and_wake_with_their_next_record() -> None:
+def test_accounts_sleep_until_a_window_changes_and_wake_with_their_next_record() -> None:
     log = Log(program_of('top_percent("load", 50)', definitions={"load": 'count("a", days=3)'}))
     for account in ("acme", "bolt"):
         log.track("a", START, account=account)
-    look_and_rank(log.partition, START + DAY)
-    assert log.partition.look(START + 2 * DAY).awake.keys() == {"acme", "bolt"}
-    look_and_rank(log.partition, START + 100 * DAY)
-    assert log.partition.look(START + 101 * DAY).awake == {}
+    asleep = []
+    for day in range(1, 100):
+        log.partition.look(START + day * DAY)
+        asleep.append(len(log.partition._sleepers))
+        look_and_rank(log.partition, START + day * DAY)
+    assert asleep == [0, 2, 0, *[2] * 96]
     log.track("a", START + 101 * DAY, account="acme")
-    assert log.partition.look(START + 102 * DAY).awake == {"acme": (1,)}
+    assert len(log.partition._sleepers) == 1
+    log.partition.look(START + 102 * DAY)
+    assert log.partition._sleepers.keys_of("acme") == (1,)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from streams.engine.account import account_of
 from streams.engine.population import PERCENTILES, Thresholds, cuts_of, percentiles_of, ranks_of
-from streams.engine.working import Working
+from streams.engine.ranking import Ranking
 from tests.unit.engine.building import DAY, MIDNIGHT, START, Log, program_of
 
 values = st.integers(-1_000, 1_000) | st.floats(-1e6, 1e6)
@@ -83,8 +83,7 @@ def test_what_is_ranked_is_a_number_or_unknown() -> None:
     assert [*program.slots.ranked] == ["any", "idle", "money", "plain"]
     for sent, ranked in (("team", None), (True, None), ([1], None), (7, 7), (2.5, 2.5), (None, 0)):
         account = account_of(first_seen=START, traits={"n": (0, sent)})
-        found = program.ranked_values(account, Working(program, account), START, 0)
-        assert found == (ranked, None, None, 0)
+        assert Ranking(program).values_of(account, START) == (ranked, None, None, 0)
 
 
 def test_of_each_definition_the_percentiles_are_kept_that_rules_compare_it_with() -> None:

@@ -12,11 +12,13 @@ import pytest
 
 from schemas.timestamps import format_ms
 from streams.catalogs import load_program
+from streams.engine.columns import Column, Looked
+from streams.engine.population import percentiles_of
 from streams.engine.program import Program, compile_catalog
 from streams.intake.identity import Identity
 from streams.replay.jobs import JobsError, attend, started
 from streams.replay.lines import LineReader
-from streams.replay.peers import Alone, Peers, Takes, share_of, together
+from streams.replay.peers import Alone, Moved, Peers, Takes, Together, share_of
 from streams.replay.run import Replay
 from streams.replay.spool import Entry, Spool, merged
 from streams.replay.take import Taken, take_files
@@ -205,7 +207,20 @@ def test_each_account_is_of_one_share() -> None:
 
 def test_percentiles_of_shares_together_are_those_of_one_who_has_all() -> None:
     rng = random.Random("percentiles")
-    columns = [[float(rng.randrange(50)) for _ in range(150)] for _ in range(2)]
-    shares = [[column[start::3] for column in columns] for start in range(3)]
-    assert together(shares) == Alone().percentiles(columns)
-    assert together([[[], []], [[], []]]) == [[], []]
+    together, columns = Together(), [[Column() for _ in range(2)] for _ in range(3)]
+    places: list[dict[str, tuple[float, str]]] = [{}, {}]
+    for day in range(40):
+        moved: list[Moved] = [[], [], []]
+        for definition, known in enumerate(places):
+            ids = {f"account{rng.randrange(150)}" for _ in range(rng.choice([0, 1, 9, 90]))}
+            gone = [known.pop(one) for one in ids & known.keys()]
+            come = [known.setdefault(one, (float(rng.randrange(50)), one)) for one in ids if rng.randrange(4)]
+            for share, mine in enumerate(moved):
+                parts = [[place for place in part if int(place[1][7:]) % 3 == share] for part in (gone, come)]
+                columns[share][definition].move(*parts)
+                mine.append((parts[0], parts[1]))
+        found = together.percentiles(moved, first=day == 0)
+        assert found == [percentiles_of([key for key, _ in known.values()]) for known in places]
+    alone = Column()
+    alone.move([], [*places[0].values()])
+    assert Alone().percentiles(Looked([alone], first=True)) == found[:1]
