@@ -150,7 +150,7 @@ WORKER_STARTS: Final = LogEvent(
 )
 PAGES_SERVED: Final = LogEvent(
     "pages_served", INFO, "health and metrics at %(address)s",
-    "`/livez` and `/metrics` answer there; of workers and the canary `/readyz` too, of `pegel link serve` signed links.",
+    "`/livez` and `/metrics` answer there; of workers and the canary `/readyz` too, of `pegel link serve` links.",
 )  # fmt: skip
 WAITING: Final = LogEvent(
     "waiting", INFO, "waiting: %(reason)s",
