@@ -35,7 +35,7 @@ from typing import Final
 
 from streams.runtime.failure import FailReason, FailStop
 from streams.runtime.partition import Partition
-from streams.runtime.stage import Pressing, Sliced, Stage
+from streams.runtime.stage import Stage, is_pressing, is_sliced
 from streams.runtime.transaction import Transaction
 
 GATHER_S: Final = 0.002
@@ -81,11 +81,12 @@ class Urgency(IntEnum):
 
 
 def urgency_of(stage: Stage) -> Urgency:
-    if isinstance(stage, Pressing):
-        if stage.pressing():
-            return Urgency.PRESSING
-        return Urgency.STATE if stage.dirty() else Urgency.OFFSET
-    return Urgency.OUTPUTS if stage.dirty() else Urgency.OFFSET
+    pressing = stage.pressing() if is_pressing(stage) else None
+    if pressing:
+        return Urgency.PRESSING
+    if not stage.dirty():
+        return Urgency.OFFSET
+    return Urgency.OUTPUTS if pressing is None else Urgency.STATE
 
 
 def may_gather(partition: Partition) -> bool:
@@ -93,7 +94,7 @@ def may_gather(partition: Partition) -> bool:
     stage = partition.stage
     if (partition.lag() or 0) <= BEHIND_RECORDS or stage.saturated():
         return False
-    return not (isinstance(stage, Sliced) and stage.has_backlog())
+    return not (is_sliced(stage) and stage.has_backlog())
 
 
 def pause_s(

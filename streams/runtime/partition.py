@@ -36,7 +36,7 @@ from typing import Final
 from streams.runtime.alignment import Place
 from streams.runtime.failure import RuntimeFailure
 from streams.runtime.shelf import Shelf
-from streams.runtime.stage import InputRecord, Pressing, Stage
+from streams.runtime.stage import InputRecord, Stage, is_pressing
 from streams.runtime.transaction import Transaction, Watching, Writer
 
 BATCHES_UNDER_WAY_MAX: Final = 2
@@ -253,7 +253,7 @@ class Partition:
     def has_work(self) -> None:
         """A flush might find something."""
         self.work.set()
-        if isinstance(self.stage, Pressing) and self.stage.pressing():
+        if is_pressing(self.stage) and self.stage.pressing():
             self.hurry.set()
 
     def moved(self) -> bool:

@@ -30,7 +30,8 @@ This module is pure: it knows no Kafka client.
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from functools import lru_cache
+from typing import Final, Protocol, TypeGuard, runtime_checkable
 
 import msgspec
 
@@ -38,6 +39,8 @@ from streams.runtime.alignment import Alignment
 from streams.tracing.spans import Span
 
 Headers = Sequence[tuple[str, bytes | None]]
+
+KINDS_MAX: Final = 32
 
 
 class StageFailure(Exception):  # noqa: N818 - what it says is why the worker stopped
@@ -191,6 +194,20 @@ class Pressing(Protocol):
     def pressing(self) -> bool:
         """Say whether ``drain`` would return anything that should not wait; the rest is state, which may."""
         ...
+
+
+def is_pressing(stage: Stage) -> TypeGuard[Pressing]:
+    return _fulfils(type(stage), Pressing)
+
+
+def is_sliced(stage: Stage) -> TypeGuard[Sliced]:
+    return _fulfils(type(stage), Sliced)
+
+
+@lru_cache(maxsize=KINDS_MAX)
+def _fulfils(kind: type, protocol: type) -> bool:
+    """Asked with each batch and each flush, and Python takes microseconds to compare a class with a protocol."""
+    return issubclass(kind, protocol)
 
 
 class StageFactory(Protocol):

@@ -15,7 +15,7 @@ from typing import Final
 from streams.runtime.assignment import Assignment
 from streams.runtime.failure import FailReason, FailStop
 from streams.runtime.partition import Partition
-from streams.runtime.stage import Sliced
+from streams.runtime.stage import Sliced, is_sliced
 
 TICK_S: Final = 0.2
 SLICE_S: Final = 0.003
@@ -51,7 +51,7 @@ async def _work_off(assignment: Assignment, failure: FailStop, until: float) -> 
         backlogged = False
         worked = False
         for partition in assignment.active():
-            if partition.active and isinstance(partition.stage, Sliced) and partition.stage.has_backlog():
+            if partition.active and is_sliced(partition.stage) and partition.stage.has_backlog():
                 backlogged = True
                 worked |= _slice(partition, partition.stage, now)
                 await _give_way(now)
