@@ -73,6 +73,8 @@ class Crew:
         self._ended = threading.Event()
         self.ends: Counter[int] = Counter()
         self.zombie_ends: Counter[int] = Counter()
+        self.moments: list[float] = []
+        """When a process ended in another way than in good order, was stopped, or went on."""
         self._thread = threading.Thread(target=self._tend, name="crew", daemon=True)
         self._thread.start()
 
@@ -84,6 +86,7 @@ class Crew:
                 for zombie in [one for one in self._zombies if one.poll() is not None]:
                     del self._zombies[zombie]
                     self.zombie_ends[zombie.returncode] += 1
+                    self._note_end(zombie)
         for process in self._processes():
             with suppress(ProcessLookupError):
                 process.kill()
@@ -93,10 +96,15 @@ class Crew:
         now = time.monotonic()
         if post.process is not None and post.process.poll() is not None:
             self.ends[post.process.returncode] += 1
+            self._note_end(post.process)
             post.process = None
             post.start_not_before = now + RESTART_PAUSE_S
         if post.process is None and post.wanted and now >= post.start_not_before:
             post.start()
+
+    def _note_end(self, process: subprocess.Popen[bytes]) -> None:
+        if process.returncode != 0:
+            self.moments.append(time.monotonic())
 
     def _processes(self) -> list[subprocess.Popen[bytes]]:
         return [*self._zombies, *(post.process for post in self._posts.values() if post.process is not None)]
@@ -171,6 +179,7 @@ class Crew:
             process = self._posts[name].running
             if process is not None:
                 process.send_signal(signal.SIGSTOP)
+                self.moments.append(time.monotonic())
             return process
 
     def replace(self, name: str, zombie: subprocess.Popen[bytes]) -> None:
@@ -181,8 +190,8 @@ class Crew:
                 post.process = None
                 self._zombies[zombie] = name
 
-    @staticmethod
-    def go_on(process: subprocess.Popen[bytes]) -> None:
+    def go_on(self, process: subprocess.Popen[bytes]) -> None:
+        self.moments.append(time.monotonic())
         with suppress(ProcessLookupError):
             process.send_signal(signal.SIGCONT)
 

@@ -1,7 +1,8 @@
 """Everything breaks - workers, brokers, the network, a disk - and what is written is what the logs say.
 
-Two deployments at once on a cluster of three: workers that count, for volume and for an answer that is checked record
-by record (`counting`), and the product itself over real events, checked against a replay (`pipeline`).
+Three deployments at once on a cluster of three: workers that count, for volume and for an answer that is checked record
+by record (`counting`), the product itself over real events, checked against a replay (`pipeline`), and the notifier, by
+what arrives where it tells (`telling`).
 """
 
 import time
@@ -19,6 +20,7 @@ from tests.chaos.disk import small_disk
 from tests.chaos.pipeline import Pipeline, pipeline_on
 from tests.chaos.schedule import CLUSTER_KINDS, WORKER_KINDS, Kind, Mix, Range, each, schedule
 from tests.chaos.storm import SERVER_TIMEOUT_S, BrokersLane, Network, WorkersLane, note, run_lanes, timed
+from tests.chaos.telling import DESTINATIONS, Telling, telling_on
 from tests.chaos.worlds import Java, World, world
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(3_600)]
@@ -27,6 +29,7 @@ SETTLED_WITHIN_S = 600.0
 READY_WITHIN_S = 300.0
 DISK_MB = 48
 FULL_FOR_S = 3.0
+NEWS_PER_SECOND = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,7 @@ class Form:
 
     counters: Mix
     pipeline: Mix
+    notifier: Mix
     brokers: Mix
     records_per_second: int
     events: int
@@ -44,6 +48,7 @@ class Form:
 SHORT = Form(
     Mix(each(WORKER_KINDS), steps=8, pause_s=Range(0.1, 0.5)),
     Mix(each((Kind.KILL, Kind.KILL_IN_FLUSH, Kind.ZOMBIE_EXPIRED, Kind.LEAVE, Kind.JOIN)), 5, Range(0.5, 2.0)),
+    Mix(each((Kind.KILL, Kind.KILL_IN_FLUSH, Kind.ZOMBIE_REPLACED, Kind.LEAVE)), 4, Range(2.0, 4.0)),
     Mix({kind: 1 for kind in CLUSTER_KINDS if kind is not Kind.BROKER_STOP}, 6, Range(0.1, 1.0)),
     records_per_second=1_000,
     events=10_000,
@@ -51,6 +56,7 @@ SHORT = Form(
 )
 LONG = Form(
     Mix({**each(WORKER_KINDS, 2), Kind.KILL: 6}, steps=60, pause_s=Range(0.1, 3.0)),
+    Mix({**each(WORKER_KINDS), Kind.KILL: 3}, steps=30, pause_s=Range(1.0, 6.0)),
     Mix({**each(WORKER_KINDS), Kind.KILL: 3}, steps=30, pause_s=Range(1.0, 6.0)),
     Mix({**each(CLUSTER_KINDS, 2), Kind.BROKER_KILL: 3}, steps=30, pause_s=Range(0.1, 3.0)),
     records_per_second=800,
@@ -66,28 +72,43 @@ def test_whatever_breaks_what_is_written_is_what_the_logs_say(
     counting, pipeline = counting_on(cluster), pipeline_on(cluster)
     pipeline.create_topics()
     feed, network, began = Feed(counting), Network(cluster.proxies), time.monotonic()
-    with ended(counting.crew(tmp_path)) as counters, ended(pipeline.crew(tmp_path)) as stages:
-        for name in ("toy-1", "toy-2", "toy-3"):
-            counters.add(name)
-        for name in ("intake-1", "engagement-1", "engagement-2"):
-            stages.add(name)
-        counting_lane = WorkersLane(counters, ["toy"], network, posts_min=2)
-        stages_lane = WorkersLane(stages, ["intake", "engagement"], network, posts_max=2)
+    with (
+        telling_on(cluster, tmp_path, seed) as telling,
+        ended(counting.crew(tmp_path)) as counters,
+        ended(pipeline.crew(tmp_path)) as stages,
+        ended(telling.pipeline.crew(tmp_path)) as tellers,
+    ):
+        telling.pipeline.create_topics()
+        for crew, names in (
+            (counters, ("toy-1", "toy-2", "toy-3")),
+            (stages, ("intake-1", "engagement-1", "engagement-2")),
+            (tellers, ("router-1", "courier-1", "courier-2")),
+        ):
+            for name in names:
+                crew.add(name)
+        lanes = {
+            "counters": WorkersLane(counters, ["toy"], network, posts_min=2),
+            "stages": WorkersLane(stages, ["intake", "engagement"], network, posts_max=2),
+            "tellers": WorkersLane(tellers, ["router", "courier"], network, posts_max=2),
+        }
         with feed.running(form.records_per_second), pipeline.publishing(form.events, form.publish_pause_s):
-            require_ready(counters, stages)
+            require_ready(counters, stages, tellers)
             note(f"ready after {time.monotonic() - began:.0f} s")
-            done = run_lanes(
-                (BrokersLane(cluster.brokers, network), schedule(seed, form.brokers)),
-                (counting_lane, schedule(seed + 1, form.counters)),
-                (stages_lane, schedule(seed + 2, form.pipeline)),
-            )
-            for lane in (counting_lane, stages_lane):
+            with telling.news(NEWS_PER_SECOND):
+                done = run_lanes(
+                    (BrokersLane(cluster.brokers, network), schedule(seed, form.brokers)),
+                    (lanes["counters"], schedule(seed + 1, form.counters)),
+                    (lanes["stages"], schedule(seed + 2, form.pipeline)),
+                    (lanes["tellers"], schedule(seed + 3, form.notifier)),
+                )
+            for lane in lanes.values():
                 lane.await_calm()
             note(f"the storm is over after {time.monotonic() - began:.0f} s")
         require_exact(counting, feed, counters)
+        require_told(telling, tellers)
         require_as_replayed(pipeline, stages, tmp_path)
-        report(counting_lane, counters)
-        report(stages_lane, stages)
+        for lane, crew in zip(lanes.values(), (counters, stages, tellers), strict=True):
+            report(lane, crew)
         note(f"{time.monotonic() - began:.0f} s; " + ", ".join(f"{kind} {n}" for kind, n in sorted(done.items())))
 
 
@@ -153,6 +174,17 @@ def require_exact(counting: Counting, feed: Feed, crew: Crew) -> None:
     assert verdict.outputs == verdict.inputs
     assert verdict.inputs == feed.acknowledged, "the brokers lost or repeated what they had acknowledged"
     note(f"{verdict.inputs} records counted once; {verdict.aborted} outputs stood in transactions that were aborted")
+
+
+def require_told(telling: Telling, crew: Crew) -> None:
+    with timed("told to the end"):
+        telling.wait_until_told(crew)
+        telling.pipeline.wait_until_done(crew, SETTLED_WITHIN_S)
+    for name in crew.names:
+        crew.leave(name)
+    crew.require_expected_ends()
+    repeats = telling.require_right(crew.moments)
+    note(f"{len(telling.told)} transitions told to each of {len(DESTINATIONS)} destinations, {repeats} messages again")
 
 
 def require_as_replayed(pipeline: Pipeline, crew: Crew, folder: Path) -> None:

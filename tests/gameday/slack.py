@@ -16,8 +16,8 @@ CALL_S: Final = 30.0
 class Slack:
     """For other threads than its own."""
 
-    def __init__(self) -> None:
-        self._stand_in = SlackStandIn(kept_max=KEPT_MAX)
+    def __init__(self, stand_in: SlackStandIn | None = None) -> None:
+        self._stand_in = stand_in or SlackStandIn(kept_max=KEPT_MAX)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="slack", daemon=True)
         self._thread.start()
@@ -56,10 +56,11 @@ class Slack:
 
 
 @contextmanager
-def slack() -> Iterator[Slack]:
-    stand_in = Slack()
-    stand_in.start()
+def slack(stand_in: SlackStandIn | None = None) -> Iterator[Slack]:
+    """`stand_in`: other than usual."""
+    running = Slack(stand_in)
+    running.start()
     try:
-        yield stand_in
+        yield running
     finally:
-        stand_in.close()
+        running.close()
