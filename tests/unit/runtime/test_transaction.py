@@ -4,12 +4,15 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import MessageSizeTooLargeError, ProducerFenced
+from aiokafka.partitioner import murmur2 as client_murmur2
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.default_records import DefaultRecordBatch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from streams.runtime.failure import RuntimeFailure
 from streams.runtime.options import KafkaAccess, RuntimeOptions
-from streams.runtime.partitioner import partition_of
+from streams.runtime.partitioner import murmur2, partition_of
 from streams.runtime.position import POSITION_KEY
 from streams.runtime.stage import Output
 from streams.runtime.transaction import BATCH_BYTES_MAX, Packer, Transaction, TransactionalWriter
@@ -101,6 +104,7 @@ async def test_outputs_go_where_murmur2_says_and_rows_to_the_inputs_own_partitio
     await writer_with(producer, partition=3).write(Transaction(outputs, [(b"row", b"1")], 7))
     for topic, partition, batch in producer.batches:
         for key, _, _, _ in content(batch):
+            assert key is not None
             assert partition == (partition_of(key, 4) if topic == "out" else 3)
 
 
@@ -154,3 +158,8 @@ def test_packing_takes_a_record_larger_than_a_batch() -> None:
 @pytest.mark.parametrize(("key", "number"), [(b"21", -973932308), (b"foobar", -790332482), (b"abc", 479470107)])
 def test_keys_are_hashed_as_java_hashes_them(key: bytes, number: int) -> None:
     assert partition_of(key, 2**31 - 1) == (number & 0x7FFFFFFF) % (2**31 - 1)
+
+
+@given(st.binary(max_size=40))
+def test_a_key_of_any_length_is_hashed_as_the_client_hashes_it(key: bytes) -> None:
+    assert murmur2(key) == client_murmur2(key)
