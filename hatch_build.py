@@ -18,6 +18,9 @@ GROUP = "pegel_compiled"
 MODULES = (
     "schemas/timestamps.py",
     "schemas/wire.py",
+    "streams/engagement/clock.py",
+    "streams/engagement/events.py",
+    "streams/engagement/grouping.py",
     "streams/engagement/members.py",
     "streams/engagement/records.py",
     "streams/engine/account.py",

@@ -8,7 +8,6 @@ worker sees that keeps up, stay as they are.
 """
 
 from collections.abc import Sequence
-from operator import attrgetter
 from typing import Final
 
 from schemas.control import CONTROL_HEADER
@@ -16,17 +15,22 @@ from streams.runtime.stage import InputRecord
 
 GROUPED_FROM_RECORDS: Final = 64
 
-_key: Final = attrgetter("key")
-
 
 def grouped(records: Sequence[InputRecord]) -> Sequence[InputRecord]:
-    """The same records; as they are if there are few of them, or one that is of all accounts or of none."""
+    """The same records, accounts as they occur; as they are if there are few, or one is of all accounts or of none."""
     if len(records) < GROUPED_FROM_RECORDS:
         return records
+    by_key: dict[bytes, list[InputRecord]] = {}
     for record in records:
-        if record.key is None:
+        key = record.key
+        if key is None:
             return records
-        for name, _ in record.headers:
+        for name, _ in record.headers or ():
             if name == CONTROL_HEADER:
                 return records
-    return sorted(records, key=_key)
+        of_account = by_key.get(key)
+        if of_account is None:
+            by_key[key] = [record]
+        else:
+            of_account.append(record)
+    return [record for of_account in by_key.values() for record in of_account]

@@ -50,6 +50,7 @@ from schemas.wire import decode_event
 from streams import log_events
 from streams.engagement import rows
 from streams.engagement.clock import ClockMode, ClockReason, PartitionClock
+from streams.engagement.events import take_events
 from streams.engagement.grouping import grouped
 from streams.engagement.levels import levels
 from streams.engagement.population import COORDINATOR, Coordinator, Look, Looks
@@ -190,20 +191,31 @@ class EngagementStage:
     # Records
 
     def apply(self, records: Sequence[InputRecord]) -> None:
-        noted = 0
-        for index, record in enumerate(grouped(records)):
+        batch = grouped(records)
+        noted = place = 0
+        while (place := self._take_events(batch, place)) < len(batch):
+            record = batch[place]
             try:
                 self._apply(record)
             except Rejected as rejected:
-                self._rejects.accept(index - noted)
-                noted = index + 1
+                self._rejects.accept(place - noted)
+                noted = place + 1
                 self._rejects.reject(rejected.reason)
                 self._outputs.append(dead_letter(record, rejected, self._refused_at))
                 self._counts[f"rejected:{rejected.reason}"] += 1
-        self._rejects.accept(len(records) - noted)
+            place += 1
+        self._rejects.accept(len(batch) - noted)
         self._collect()
 
+    def _take_events(self, batch: Sequence[InputRecord], first: int) -> int:
+        late: list[InputRecord] = []
+        place = take_events(batch, first, self._engine, self._clock, late)
+        for record in late:
+            self._too_late(record)
+        return place
+
     def _apply(self, record: InputRecord) -> None:
+        """Apply a record of any kind."""
         value, headers, arrival_ms = record.value, record.headers, record.timestamp
         carries = False
         if headers:
@@ -223,10 +235,13 @@ class EngagementStage:
             self._collect()  # what was found by now was not found by this record
         self._clock.saw_arrival(arrival_ms)
         if self._engine.apply(account_id, event, value, arrival_ms) is Outcome.TOO_LATE:
-            late, kept = self._topics.account_events_late, passed_on(headers)
-            self._outputs.append(Output(late, record.key, value, kept, timestamp_ms=arrival_ms))
+            self._too_late(record)
         if traced:
             self._collect(traced)
+
+    def _too_late(self, record: InputRecord) -> None:
+        topic, kept = self._topics.account_events_late, passed_on(record.headers)
+        self._outputs.append(Output(topic, record.key, record.value, kept, timestamp_ms=record.timestamp))
 
     def _collect(self, traced: Sequence[tuple[str, bytes]] = ()) -> None:
         """Turn what the engine found into outputs; `traced`: the headers of what a record led to."""

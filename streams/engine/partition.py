@@ -117,7 +117,7 @@ class Partition:
     def apply(self, account_id: str, event: WireEvent, raw: bytes, arrival_ms: int) -> Outcome:
         """Take one event of the log."""
         record = record_of(event, raw, arrival_ms)
-        if account_id in self.erased_accounts or (self.erased_users and record.user in self.erased_users):
+        if (self.erased_accounts or self.erased_users) and self._is_erased(account_id, record):
             self._counts[Noted.SUPPRESSED] += 1
             return Outcome.SUPPRESSED
         live = self._touch(account_id)
@@ -128,7 +128,7 @@ class Partition:
             self._counts[Noted.DUPLICATE] += 1
             return Outcome.DUPLICATE
         account.arrival = max(account.arrival, record.a)
-        record = self._not_ahead(account, record)
+        self._not_ahead(account, record)
         until = horizon(record.t, account.arrival)
         if account.next_at <= until:
             self._transitions += fire_deadlines(account_id, account, live.working, until)
@@ -140,7 +140,7 @@ class Partition:
         """The first record of an account, which exists only if the record is applied."""
         account = Account()
         account.arrival, account.floor, account.operation = record.a, self.floor, self._pending.number
-        record = self._not_ahead(account, record)
+        self._not_ahead(account, record)
         live = Live(account, Working(self.program, account, self.thresholds))
         outcome = self._apply_at(account_id, live, record, horizon(record.t, account.arrival))
         if account.first_seen < NEVER:
@@ -149,14 +149,16 @@ class Partition:
             self._changed[account_id] = None
         return outcome
 
-    def _not_ahead(self, account: Account, record: Record) -> Record:
+    def _is_erased(self, account_id: str, record: Record) -> bool:
+        return account_id in self.erased_accounts or record.user in self.erased_users
+
+    def _not_ahead(self, account: Account, record: Record) -> None:
         """A producer's clock that is ahead is set to the arrival."""
         ahead = record.t - account.arrival
-        if ahead <= 0:
-            return record
-        if ahead > CLOCK_SKEW_NOTED_MS:
-            self._counts[Noted.CLOCK_AHEAD] += 1
-        return Record(record.event, account.arrival, record.a, record.digest, record.message_id)
+        if ahead > 0:
+            record.t = account.arrival
+            if ahead > CLOCK_SKEW_NOTED_MS:
+                self._counts[Noted.CLOCK_AHEAD] += 1
 
     def _apply_at(self, account_id: str, live: Live, record: Record, until: int) -> Outcome:
         """Step 3: the clock moves to the horizon, the record is applied and the account evaluated."""

@@ -37,7 +37,7 @@ def test_every_record_is_there_once_and_those_of_an_account_are_in_the_order_of_
 
 def test_the_records_of_an_account_stand_together_in_a_large_batch() -> None:
     after = grouped(batch([b"b", b"a"] * GROUPED_FROM_RECORDS))
-    assert [one.key for one in after] == [b"a"] * GROUPED_FROM_RECORDS + [b"b"] * GROUPED_FROM_RECORDS
+    assert [one.key for one in after] == [b"b"] * GROUPED_FROM_RECORDS + [b"a"] * GROUPED_FROM_RECORDS
 
 
 def test_a_small_batch_stays_as_it_is() -> None:
