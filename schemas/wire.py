@@ -61,8 +61,9 @@ def decode_event(raw: bytes) -> WireEvent:
 
 def event_time_ms(event: WireEvent, kafka_ms: int) -> int:
     """When it happened: `timestamp`, else `originalTimestamp`, else `receivedAt`, else the Kafka timestamp."""
-    if event.timestamp_ms is not None:
-        return event.timestamp_ms
+    told_ms = event.timestamp_ms
+    if told_ms is not None:
+        return told_ms
     for text in (event.originalTimestamp, event.receivedAt):
         if text is not None:
             ms = parse_ms(text)
@@ -73,12 +74,10 @@ def event_time_ms(event: WireEvent, kafka_ms: int) -> int:
 
 def _checked(event: WireEvent) -> WireEvent:
     text = event.timestamp
-    if text is None:
-        event.timestamp_ms = None
-    else:
-        event.timestamp_ms = parse_ms(text)
-        if event.timestamp_ms is None:
-            raise unreadable_timestamp()
+    told_ms = None if text is None else parse_ms(text)
+    if told_ms is None and text is not None:
+        raise unreadable_timestamp()
+    event.timestamp_ms = told_ms
     if event.event is None and event.type == "track":
         raise missing_event()
     return event

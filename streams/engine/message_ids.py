@@ -6,7 +6,8 @@ other, oldest first, each the 8 bytes of the id's hash and the arrival in ms mod
 suffices). A lookup is a search for 8 bytes, an encode is a copy, a decode is nothing: for the busiest accounts these
 entries are most of the state.
 
-Arrivals never fall, so what is too old stands in front. An id that is taken again was too old, and goes with it.
+Arrivals never fall, so what is too old stands in front. An id that is taken again was too old, and goes with it. The
+arrival of the first entry is kept as a number as well: it is asked for with every id, and rarely another's.
 """
 
 from typing import Final
@@ -17,16 +18,18 @@ DIGEST_BYTES: Final = 8
 ENTRY_BYTES: Final = 12
 _LOW: Final = (1 << 32) - 1
 _BYTES_MAX: Final = MESSAGE_IDS_MAX * ENTRY_BYTES
+_UNKNOWN: Final = -(1 << 62)
 
 
 class MessageIds:  # noqa: PLW1641 - it changes
     """`newest` is the arrival of the last entry, ms UTC; it places the others' low bits."""
 
-    __slots__ = ("entries", "newest")
+    __slots__ = ("_oldest", "entries", "newest")
 
     def __init__(self, newest: int = 0, entries: bytes = b"") -> None:
         self.newest = newest
         self.entries = bytearray(entries)
+        self._oldest = _UNKNOWN
 
     def taken_at(self, digest: bytes) -> int | None:
         """The arrival at which an id was taken, ms UTC; None if it is not remembered."""
@@ -40,13 +43,17 @@ class MessageIds:  # noqa: PLW1641 - it changes
         entries = self.entries
         if arrival - self.newest > MESSAGE_ID_AGE_MAX_MS:  # so that low bits are always of the last days
             entries.clear()
+            self._oldest = _UNKNOWN
         self.newest = arrival
-        entries += digest
-        entries += (arrival & _LOW).to_bytes(4, "big")
+        entries += digest + (arrival & _LOW).to_bytes(4, "big")
         if len(entries) > _BYTES_MAX:
             del entries[:ENTRY_BYTES]
-        while arrival - self._arrival_at(0) > MESSAGE_ID_AGE_MAX_MS:
+            self._oldest = _UNKNOWN
+        if self._oldest == _UNKNOWN:
+            self._oldest = self._arrival_at(0)
+        while arrival - self._oldest > MESSAGE_ID_AGE_MAX_MS:
             del entries[:ENTRY_BYTES]
+            self._oldest = self._arrival_at(0)
 
     def arrivals(self) -> dict[bytes, int]:
         """The arrival of each id, oldest first."""
