@@ -53,6 +53,8 @@ MODULES = (
     "streams/engine/working.py",
     "streams/intake/identity.py",
     "streams/intake/stage.py",
+    "streams/runtime/partitioner.py",
+    "streams/runtime/record_batch.py",
 )
 MYPY = ["--ignore-missing-imports", "--follow-imports=silent", "--config-file="]
 

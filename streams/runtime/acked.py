@@ -41,7 +41,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import TopicPartition
 
 from streams.runtime.changelog import ChangelogLoader, Loading, Superseded
 from streams.runtime.ending import Ending
@@ -54,6 +54,7 @@ from streams.runtime.position import (
     require_keys_of_stages,
     staged,
 )
+from streams.runtime.producer import PackingProducer
 from streams.runtime.raw_records import RawConsumer
 from streams.runtime.transaction import BatchingWriter, Transaction, producer_arguments
 
@@ -90,7 +91,7 @@ class AckedWriter(BatchingWriter):
         changelog_topic: str,
         partition: int,
         group: Group,
-        new_producer: Callable[..., Any] = AIOKafkaProducer,
+        new_producer: Callable[..., Any] = PackingProducer,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         producer = new_producer(

@@ -69,7 +69,7 @@ def writer_with(producer: FakeProducer, partition: int = 2) -> TransactionalWrit
     writer._group = OPTIONS.group
     writer._input = TopicPartition("in", partition)
     writer._changelog = TopicPartition("changelog", partition)
-    writer._partitions = {}
+    writer._places = {}
     writer._producer = producer
     return writer
 
