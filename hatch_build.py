@@ -1,9 +1,8 @@
 """Compiles the engine if a wheel is built with PEGEL_COMPILE=1; a wheel without it is plain Python and does the same.
 
 The same typed source serves both: mypyc makes C extensions of the modules below, which lie in the wheel beside the
-Python files and are imported in their place. What is not on the list is compiled at run time (the rules of a catalog),
-is no hot path, is a value that msgspec decodes, or divides whole numbers beyond 2^53, where mypyc rounds otherwise
-(`streams.engine.rules.linear`).
+Python files and are imported in their place. What is not on the list is no hot path, is a value that msgspec decodes,
+or divides whole numbers beyond 2^53, where mypyc rounds otherwise (`streams.engine.rules.linear`).
 """
 
 import os
@@ -43,8 +42,12 @@ MODULES = (
     "streams/engine/program.py",
     "streams/engine/ranking.py",
     "streams/engine/record.py",
+    "streams/engine/rules/conditions.py",
+    "streams/engine/rules/judge.py",
+    "streams/engine/rules/readings.py",
     "streams/engine/rules/slots.py",
     "streams/engine/rules/values.py",
+    "streams/engine/rules/view.py",
     "streams/engine/shared.py",
     "streams/engine/sleepers.py",
     "streams/engine/switch.py",

@@ -1,7 +1,7 @@
 """Why an account is in a segment or not, and what would change it: each part of its rules, held against the account.
 
 Theory of operation. A rule is a tree of conditions. Every condition of it is judged at one moment, and then again at
-every later moment at which time alone may change it (`forecast.run_ahead`): so each is known to hold or not, and
+every later moment at which time alone may change it (`forecast.Ahead`): so each is known to hold or not, and
 when it will turn by itself. What a record would have to bring is for `distance` to say.
 
 A part is an operand of a rule's outermost `and` or `or`: what its author wrote as one condition.
@@ -14,10 +14,12 @@ from typing import Any
 from schemas.catalog import Segment
 from streams.engine.account import Account
 from streams.engine.distance import JUNCTIONS, Missing, Seen, change_of, missing_of
-from streams.engine.forecast import forecast_of, run_ahead
+from streams.engine.forecast import Ahead, forecast_of
 from streams.engine.found import Forecast
-from streams.engine.rules.compile import Evidence, Rule, compile_values
+from streams.engine.program import Program
+from streams.engine.rules.compile import Rule, compile_values
 from streams.engine.rules.expression import Node, Op
+from streams.engine.rules.judge import Named
 from streams.engine.working import Working
 
 
@@ -66,7 +68,7 @@ def explain(account: Account, working: Working, at_ms: int) -> list[SegmentState
 
 
 def explain_segment(segment: Segment, account: Account, working: Working, at_ms: int) -> SegmentState:
-    account = _at(account, at_ms)
+    now = max(account.now, at_ms)
     bit = working.program.bits[segment.id]
     rule = working.program.rules[bit]
     conditions = _conditions(rule)
@@ -74,38 +76,33 @@ def explain_segment(segment: Segment, account: Account, working: Working, at_ms:
     holds: dict[str, bool] = {}
     turns_at: dict[str, int] = {}
     enters_at = None
-    judge: Evidence | None = None
-    for scratch, ahead in run_ahead(segment.id, account, working):
+    judge: Named | None = None
+    ahead = Ahead(bit, account, working, now)
+    at = ahead.at
+    while ahead.step():
         if judge is None:
-            judge = _compiled(conditions, ahead)
-            values = _compiled(_readings(rule), ahead)(scratch, ahead, scratch.now, ahead.members)
-            holds = {text: bool(v) for text, v in judge(scratch, ahead, scratch.now, ahead.members).items()}
-        for text, value in judge(scratch, ahead, scratch.now, ahead.members).items():
+            judge = _compiled(conditions, ahead.program)
+            values = _compiled(_readings(rule), ahead.program).values(at)
+            holds = {text: bool(value) for text, value in judge.values(at).items()}
+        for text, value in judge.values(at).items():
             if bool(value) != holds[text]:
-                turns_at.setdefault(text, scratch.now)
-        if enters_at is None and ahead.members >> bit & 1:
-            enters_at = scratch.now
-    seen = Seen(values, holds, turns_at, account.now, working)
+                turns_at.setdefault(text, at.now)
+        if enters_at is None and at.members >> bit & 1:
+            enters_at = at.now
+    seen = Seen(values, holds, turns_at, now, working)
     is_member = segment.id in account.members
     return SegmentState(
         segment=segment,
         entered_at=account.members.get(segment.id),
         when=_rule_state(rule.when, seen),
         exit_when=None if rule.exit_when is None else _rule_state(rule.exit_when, seen),
-        waits_until=_waits_until(bit, account, working),
+        waits_until=_waits_until(bit, account, working, now),
         enters_at=None if is_member else enters_at,
-        forecast=forecast_of(segment.id, account, working) if is_member else None,
+        forecast=forecast_of(segment.id, account, working, now) if is_member else None,
     )
 
 
-def _at(account: Account, at_ms: int) -> Account:
-    """A scratch copy at a later moment, up to which nothing changes."""
-    scratch = account.scratch()
-    scratch.now = max(account.now, at_ms)
-    return scratch
-
-
-def _waits_until(bit: int, account: Account, working: Working) -> int | None:
+def _waits_until(bit: int, account: Account, working: Working, now: int) -> int | None:
     program = working.program
     segment = program.segments[bit].id
     if segment in account.members:
@@ -114,7 +111,7 @@ def _waits_until(bit: int, account: Account, working: Working) -> int | None:
         until = account.exits[segment] + program.cooldown_ms[bit]
     else:
         return None
-    return until if until > account.now else None
+    return until if until > now else None
 
 
 # Trees
@@ -154,8 +151,8 @@ def _readings(rule: Rule) -> dict[str, Node]:
     return found
 
 
-def _compiled(nodes: dict[str, Node], working: Working) -> Evidence:
-    return compile_values(nodes, working.program.slots, dict(working.program.bits))
+def _compiled(nodes: dict[str, Node], program: Program) -> Named:
+    return compile_values(nodes, program.slots, program.bits)
 
 
 def _rule_state(node: Node, seen: Seen) -> RuleState:

@@ -1,81 +1,110 @@
 """What happens to a membership if nothing happens: the account run ahead through its deadlines, without records.
 
 Theory of operation. Without a record only time changes memberships, and only at known moments: the boundaries of
-conditions, the edges of windows, the ends of waits. A scratch copy of the account takes these moments one by one, by
+conditions, the edges of windows, the ends of waits. A view of its own takes the account to these moments one by one, by
 the very decision that the engine will take when they come, until the segment is left. So the forecast is exactly what
 will happen if no record comes; it cannot know new percentiles of all accounts, or another catalog.
 
 It is cheap because it looks at one segment: the program is cut down to the unit that decides it and the units that this
-one asks member() of (`Program.prospects`), which have few moments and few windows. After 92 days no window has an edge
-left, so the moments are few in any case; `STEPS_MAX` is for rules made to have many.
+one asks member() of (`Program.prospects`), which have few moments and few windows; only these windows are copied. After
+92 days no window has an edge left, so the moments are few in any case; `STEPS_MAX` is for rules made to have many.
 """
 
-from collections.abc import Iterator
 from typing import Final
 
 from schemas.timestamps import YEAR_9999_END_MS
 from streams.engine.account import Account
 from streams.engine.decision import decide
 from streams.engine.found import Forecast
-from streams.engine.working import Working
+from streams.engine.program import Program
+from streams.engine.rules.view import View
+from streams.engine.windows import Windows
+from streams.engine.working import Working, counted_after, next_edge_at
 
 STEPS_MAX: Final = 400
 
 
-def forecast_of(segment: str, account: Account, working: Working) -> Forecast | None:
+def forecast_of(segment: str, account: Account, working: Working, at_ms: int | None = None) -> Forecast | None:
     """How the account's present membership of `segment` ends; None if it does not, or not within `STEPS_MAX` moments.
 
-    Changes neither the account nor its working set.
+    As of the account's clock, or of a later moment up to which nothing changes. Changes neither the account nor its
+    working set.
     """
     bit = working.program.bits[segment]
-    for scratch, ahead in run_ahead(segment, account, working):
-        if not ahead.members >> bit & 1:
-            return _left(scratch, ahead, bit)
+    ahead = Ahead(bit, account, working, account.now if at_ms is None else at_ms)
+    at = ahead.at
+    while ahead.step():
+        if not at.members >> bit & 1:
+            return _left(ahead.program, at, bit)
     return None
 
 
-def run_ahead(segment: str, account: Account, working: Working) -> Iterator[tuple[Account, Working]]:
-    """What decides `segment`, at the account's `now` and at every later moment at which it may change by itself.
+class Ahead:
+    """What decides one segment, at one moment after another at which it may change by itself.
 
-    Yields the same scratch copies each time, which know the windows of the cut-down program alone; at most `STEPS_MAX`
-    times. Changes neither the account nor its working set.
+    `at` knows the windows of the cut-down program alone. Changes neither the account nor its working set.
     """
-    program = working.program.prospects[working.program.bits[segment]]
-    scratch = account.scratch()
-    ahead = working.ahead(scratch, program)
-    calendar = program.calendar
-    for _ in range(STEPS_MAX):
-        ahead.roll(calendar.day_of(scratch.now))
-        members, next_at = decide(scratch, ahead)
-        if members != ahead.members:
-            _settle(scratch, ahead, members)
-        yield scratch, ahead
-        next_at = min(next_at, ahead.next_edge_at())
-        if next_at > YEAR_9999_END_MS:
-            return
-        scratch.now = next_at
+
+    __slots__ = ("_counted", "_next_at", "_steps", "_windows", "at", "program")
+
+    def __init__(self, bit: int, account: Account, working: Working, now: int) -> None:
+        prospect = working.program.prospects[bit]
+        program = self.program = prospect.program
+        if working.today > program.calendar.day_of(now):  # a look at the population has brought it ahead
+            working = Working(working.program, account, working.thresholds, now)
+        self.at = View(account, working, now, working.members)
+        self._counted = working.counted
+        self._windows: Windows | None = None
+        plan = program.slots.plan
+        if plan.size:
+            self._windows = Windows(plan, [], [], 0, working.windows, prospect.figures)
+            self.at.values = self._windows.values
+        self._next_at = now
+        self._steps = 0
+
+    def step(self) -> bool:
+        """Go to the next moment and decide, the present one first; False if there is none, or after `STEPS_MAX`."""
+        if self._next_at > YEAR_9999_END_MS or self._steps >= STEPS_MAX:
+            return False
+        self._steps += 1
+        at, program = self.at, self.program
+        at.go_to(self._next_at)
+        today = program.calendar.day_of(at.now)
+        if today != at.today:
+            self._roll(today)
+        members = at.members
+        next_at = decide(program, at)
+        if at.members != members:
+            _settle(program, at, members)
+        self._next_at = min(next_at, next_edge_at(program, self._counted, today))
+        return True
+
+    def _roll(self, today: int) -> None:
+        at = self.at
+        if self._windows is not None:
+            self._windows.roll(at.today, today)
+        self._counted = counted_after(self._counted, today - at.today)
+        at.today = today
 
 
-def _left(account: Account, working: Working, bit: int) -> Forecast:
-    program = working.program
+def _left(program: Program, at: View, bit: int) -> Forecast:
     unit = next(unit for unit in program.units if unit.mask >> bit & 1)
-    entered = working.members & unit.mask
+    entered = at.members & unit.mask
     if not entered:
-        return Forecast(account.now, "exited", None)
-    return Forecast(account.now, "moved", program.ids[entered.bit_length() - 1])
+        return Forecast(at.now, "exited", None)
+    return Forecast(at.now, "moved", program.ids[entered.bit_length() - 1])
 
 
-def _settle(account: Account, working: Working, members: int) -> None:
+def _settle(program: Program, at: View, before: int) -> None:
     """Take over the memberships: when they began and ended decides when waits end."""
-    changed, now = members ^ working.members, account.now
-    working.members = members
-    ids = working.program.ids
+    at.entered, at.exits = dict(at.entered), dict(at.exits)
+    changed, members, now = before ^ at.members, at.members, at.now
     while changed:
         bit = changed & -changed
         changed ^= bit
-        segment = ids[bit.bit_length() - 1]
+        segment = program.ids[bit.bit_length() - 1]
         if members & bit:
-            account.members[segment] = now
+            at.entered[segment] = now
         else:
-            del account.members[segment]
-            account.exits[segment] = now
+            del at.entered[segment]
+            at.exits[segment] = now

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from schemas.catalog import BILLING_EVENTS, Aggregate, Catalog
-from streams.engine.rules.compile import Where
-from streams.engine.rules.slots import Slots
+from streams.engine.rules.judge import Where
+from streams.engine.rules.slots import Slots, sequence_key
 
 NPS_EVENT: Final = "nps_answered"
 DEFAULT_WEIGHT: Final = 1_000
@@ -138,7 +138,3 @@ def names_of_catalog(
         for name in mentioned
     }
     return Names(plans, seconds)
-
-
-def sequence_key(first: str, second: str, within_ms: int) -> str:
-    return f"{within_ms}:{first}\n{second}"

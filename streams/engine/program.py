@@ -2,13 +2,13 @@
 
 Segments are numbered by their place in the catalog; sets of segments are bit masks. A *unit* is what changes at most
 once in an evaluation: a segment on its own, or a group. Units whose rules ask for member() of others are decided after
-them: strata, each one compiled function.
+them: strata, each with a judge of its own (`rules.judge`).
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, final
 
 import msgspec
 
@@ -16,21 +16,20 @@ from schemas.catalog import Aggregate, Catalog, Segment
 from streams.engine.calendar import DAY_MS, Calendar, calendar_of
 from streams.engine.naming import Names, names_of_catalog
 from streams.engine.rules.compile import (
-    Decide,
-    Evidence,
     Rule,
-    Where,
-    compile_decide,
     compile_evidence,
+    compile_judge,
     compile_parts,
     compile_values,
     compile_where,
 )
 from streams.engine.rules.errors import CatalogError, RuleError
 from streams.engine.rules.expression import Node
+from streams.engine.rules.judge import Judge, Named, Where
 from streams.engine.rules.parse import Scope, parse_condition, parse_value
 from streams.engine.rules.slots import Slots
 from streams.engine.rules.vocabulary import RESERVED_NAMES, WHERE
+from streams.engine.windows import ACTIVE_DAYS, ACTIVITY, NAMED, SCORE
 
 if TYPE_CHECKING:
     from streams.engine.account import Account
@@ -47,12 +46,29 @@ class Unit:
     mask: int
 
 
-@dataclass(frozen=True, slots=True)
+@final
 class Stratum:
-    decide: Decide
-    mask: int
-    singles: int
-    groups: tuple[Unit, ...]
+    """What is decided together. `groups`: the masks of its groups; `singles`: that of the segments in none."""
+
+    __slots__ = ("groups", "judge", "mask", "singles")
+
+    def __init__(self, judge: Judge, units: Sequence[Unit]) -> None:
+        self.judge = judge
+        self.mask = sum(unit.mask for unit in units)
+        self.singles = sum(unit.mask for unit in units if unit.group is None)
+        self.groups = [unit.mask for unit in units if unit.group is not None]
+
+
+@final
+class Prospect:
+    """A program cut down to what decides one segment. `figures`: those of its windows, by number in the whole one."""
+
+    __slots__ = ("figures", "program")
+
+    def __init__(self, program: "Program", whole: "Program") -> None:
+        self.program = program
+        known = whole.slots.events
+        self.figures = [SCORE, ACTIVITY, ACTIVE_DAYS, *[NAMED + known.index(name) for name in program.slots.events]]
 
 
 class _Lazy:
@@ -60,10 +76,10 @@ class _Lazy:
 
     def __init__(self) -> None:
         self.packed: bytes | None = None
-        self.definitions: Evidence | None = None
-        self.evidence: list[Evidence] | None = None
-        self.parts: list[Evidence] | None = None
-        self.prospects: list[Program] | None = None
+        self.definitions: Named | None = None
+        self.evidence: list[Named] | None = None
+        self.parts: list[Named] | None = None
+        self.prospects: list[Prospect] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,32 +135,32 @@ class Program:
         """The values of all definitions, by name."""
         lazy = self._lazy
         if lazy.definitions is None:
-            lazy.definitions = compile_values(self.definition_nodes, self.slots, dict(self.bits))
+            lazy.definitions = compile_values(self.definition_nodes, self.slots, self.bits)
         return lazy.definitions(account, working, now, members)
 
     @property
-    def evidence(self) -> list[Evidence]:
+    def evidence(self) -> list[Named]:
         """Per segment: what its conditions see."""
         lazy = self._lazy
         if lazy.evidence is None:
-            lazy.evidence = [compile_evidence(rule, self.slots, dict(self.bits)) for rule in self.rules]
+            lazy.evidence = [compile_evidence(rule, self.slots, self.bits) for rule in self.rules]
         return lazy.evidence
 
     @property
-    def parts(self) -> list[Evidence]:
+    def parts(self) -> list[Named]:
         """Per segment: which top-level parts of its rules hold."""
         lazy = self._lazy
         if lazy.parts is None:
-            lazy.parts = [compile_parts(rule, self.slots, dict(self.bits)) for rule in self.rules]
+            lazy.parts = [compile_parts(rule, self.slots, self.bits) for rule in self.rules]
         return lazy.parts
 
     @property
-    def prospects(self) -> list["Program"]:
+    def prospects(self) -> list[Prospect]:
         """Per segment: this program cut down to the segment's unit and those whose members it asks for."""
         lazy = self._lazy
         if lazy.prospects is None:
             needs = _needs(self.rules, self.units)
-            of_unit = {unit: _cut_down(self, unit, needs) for unit in self.units}
+            of_unit = {unit: Prospect(_cut_down(self, unit, needs), self) for unit in self.units}
             lazy.prospects = [
                 next(of_unit[unit] for unit in self.units if unit.mask >> bit & 1) for bit in range(len(self.segments))
             ]
@@ -279,14 +295,7 @@ def _strata(
         inside = [unit for unit, at in zip(units, level, strict=True) if at == height]
         mask = sum(unit.mask for unit in inside)
         decided = [rule for rule in rules if mask >> rule.bit & 1]
-        strata.append(
-            Stratum(
-                decide=compile_decide(decided, slots, dict(bits)),
-                mask=mask,
-                singles=sum(unit.mask for unit in inside if unit.group is None),
-                groups=tuple(unit for unit in inside if unit.group is not None),
-            )
-        )
+        strata.append(Stratum(compile_judge(decided, slots, bits), inside))
     return tuple(strata)
 
 

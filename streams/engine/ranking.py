@@ -19,8 +19,9 @@ from streams.engine.calendar import DAY_MS
 from streams.engine.live import Live
 from streams.engine.population import Values
 from streams.engine.program import Program
-from streams.engine.rules.compile import Ranked, compile_ranked
+from streams.engine.rules.compile import compile_ranked
 from streams.engine.rules.expression import Node, Op
+from streams.engine.rules.judge import Ranked
 from streams.engine.rules.slots import Slots
 from streams.engine.working import Working
 

@@ -15,6 +15,7 @@ from streams.engine.forecast import forecast_of
 from streams.engine.found import Transition, Trigger
 from streams.engine.program import Program
 from streams.engine.rules.expression import Node, Op
+from streams.engine.rules.view import View
 from streams.engine.working import Working
 
 
@@ -23,18 +24,19 @@ def evaluate(
 ) -> list[Transition]:
     """Evaluate at `account.now`, update memberships and `account.next_at`; return what changed, in catalog order."""
     working.roll(working.program.calendar.day_of(account.now))
-    members, next_at = decide(account, working)
+    at = View(account, working, account.now, working.members)
+    next_at = decide(working.program, at)
     account.next_at = min(next_at, working.next_edge_at())
-    if members == working.members:
+    if at.members == working.members:
         return []
-    return _emit(account_id, account, working, members, trigger, arrived_at)
+    return _emit(account_id, account, working, at, trigger, arrived_at)
 
 
 def _emit(
-    account_id: str, account: Account, working: Working, members: int, trigger: Trigger, arrived_at: int | None
+    account_id: str, account: Account, working: Working, at: View, trigger: Trigger, arrived_at: int | None
 ) -> list[Transition]:
     """Take the new memberships over, then say what changed: a forecast may count on any of them."""
-    program, now, before = working.program, account.now, working.members
+    program, now, before, members = working.program, account.now, working.members, at.members
     changed = before ^ members
     working.members = members
     units = [unit for unit in program.units if changed & unit.mask]
@@ -57,7 +59,7 @@ def _emit(
                 now,
                 account.sequence,
                 program.version,
-                evidence_of(account, working, left, entered),
+                evidence_of(program, at, left, entered),
                 trigger,
                 since[place],
                 forecast_of(segment, account, working) if entered else None,
@@ -88,22 +90,20 @@ def _take_over(account: Account, program: Program, left: int, entered: int) -> i
     return entered_at
 
 
-def evidence_of(account: Account, working: Working, left: int, entered: int) -> dict[str, Any]:
+def evidence_of(program: Program, at: View, left: int, entered: int) -> dict[str, Any]:
     """What the conditions saw: the values they read, and on leaving, the parts of the rules that made it leave.
 
     `values` maps each reading, as the rule writes it, to its value. `failed` are the top-level parts of `when` that no
     longer hold, `held` the parts of `exit_when` that now do.
     """
-    program, now, members = working.program, account.now, working.members
     values: dict[str, Any] = {}
     evidence: dict[str, Any] = {"values": values}
-    for bit in (entered, left):
-        if bit:
-            seen = program.evidence[bit.bit_length() - 1](account, working, now, members)
-            values.update({text: _plain(value) for text, value in seen.items()})
+    if entered:
+        program.evidence[entered.bit_length() - 1].show(at, values)
     if left:
         index = left.bit_length() - 1
-        rule, parts = program.rules[index], program.parts[index](account, working, now, members)
+        program.evidence[index].show(at, values)
+        rule, parts = program.rules[index], program.parts[index].values(at)
         # A group's member that is overtaken by an earlier segment has failed in nothing: neither list is there.
         if rule.exit_when is None:
             if not _holds(rule.when, parts):
@@ -117,12 +117,3 @@ def _holds(rule: Node, parts: Mapping[str, bool]) -> bool:
     """Whether a rule holds, given which of its outermost parts do."""
     found = [parts[part.text] for part in rule.parts()]
     return any(found) if rule.op is Op.OR else all(found)
-
-
-def _plain(value: Any) -> Any:
-    """Whole floats as integers, other floats to a millisecond of a day, infinity (since an unknown time) as a text."""
-    if type(value) is not float:
-        return value
-    if value in (float("inf"), float("-inf")):
-        return "never"
-    return int(value) if value.is_integer() else round(value, 8)

@@ -17,7 +17,6 @@ from mypy_extensions import i64
 from schemas.catalog import Aggregate
 from streams.engine import measures
 from streams.engine.account import MINUS_INFINITY, Account, EventSeries, MeasureSeries
-from streams.engine.naming import sequence_key
 from streams.engine.population import NO_THRESHOLDS, Thresholds
 from streams.engine.program import Program
 from streams.engine.rules.linear import NEVER
@@ -233,7 +232,7 @@ class Working:
         if ahead < 0:
             self._rebuild_windows()
             return
-        self.counted = self.counted << ahead & _MASK if ahead < RETENTION_DAYS else 0
+        self.counted = counted_after(self.counted, ahead)
         self.windows.roll(before, today)
 
     def add_activity(self, day: int, weight: i64) -> None:
@@ -310,22 +309,27 @@ class Working:
         """The moment of the latest look at the population, ms."""
         return self.thresholds.at_ms
 
-    def sequence_in(self, index: int, days: int) -> bool:
-        """Whether the latest pair of a declared sequence lies in the window of `days` days."""
-        at = self.account.sequences.get(sequence_key(*self.program.slots.sequences[index]))
-        return at is not None and self.program.calendar.day_of(at) > self.today - days
-
     def next_edge_at(self) -> int:
         """The start of the next day on which any window changes without a record, in ms; `NEVER` if none will."""
-        counted, slots = self.counted, self.program.slots
-        if counted << 1 & slots.edges:
-            return self.program.calendar.start_of(self.today + 1)
-        ahead = RETENTION_DAYS + 1
-        for edge, before in slots.edge_days:
-            younger = counted & before
-            if younger:  # the oldest day on this side of the edge is the first to cross it
-                ahead = min(ahead, edge + 1 - younger.bit_length())
-        return NEVER if ahead > RETENTION_DAYS else self.program.calendar.start_of(self.today + ahead)
+        return next_edge_at(self.program, self.counted, self.today)
+
+
+def counted_after(counted: int, days: int) -> int:
+    """`Working.counted` so many days later."""
+    return counted << days & _MASK if days < RETENTION_DAYS else 0
+
+
+def next_edge_at(program: Program, counted: int, today: int) -> int:
+    """The start of the next day on which any window of a program changes without a record; `NEVER` if none will."""
+    slots = program.slots
+    if counted << 1 & slots.edges:
+        return program.calendar.start_of(today + 1)
+    ahead = RETENTION_DAYS + 1
+    for edge, before in slots.edge_days:
+        younger = counted & before
+        if younger:  # the oldest day on this side of the edge is the first to cross it
+            ahead = min(ahead, edge + 1 - younger.bit_length())
+    return NEVER if ahead > RETENTION_DAYS else program.calendar.start_of(today + ahead)
 
 
 def usage_ratio(usage: Any, limits: Any) -> float | None:

@@ -35,6 +35,11 @@ class Boundary:
     unknown: bool
 
 
+def quotient(dividend: int, divisor: int) -> float:
+    """Correctly rounded, also beyond 2^53."""
+    return dividend / divisor
+
+
 def boundary(function: str, symbol: str, days: float) -> Boundary:
     """The integer form of `since(x) symbol days` or `until(x) symbol days`, for symbol one of < <= > >=."""
     delta = _first_delta(days, strictly=symbol in ("<=", ">"))

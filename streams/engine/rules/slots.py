@@ -58,6 +58,11 @@ class Slots:
         )
 
 
+def sequence_key(first: str, second: str, within_ms: int) -> str:
+    """Under which an account remembers the latest pair of two events."""
+    return f"{within_ms}:{first}\n{second}"
+
+
 def _ranked(terms: Sequence[Term]) -> dict[str, tuple[int, ...]]:
     asked = {(term.event, term.percent) for term in terms if term.name == "threshold"}
     return {name: tuple(sorted(p for other, p in asked if other == name)) for name in sorted({n for n, _ in asked})}

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from streams.engine.account import Account, EventSeries, account_of
 from streams.engine.calendar import DAY_MS
 from streams.engine.program import Program
-from streams.engine.rules.compile import put
 from streams.engine.rules.linear import NEVER
 from streams.engine.rules.parse import Scope, parse_condition, parse_value
 from streams.engine.rules.slots import Slots
+from streams.engine.rules.view import View
 from streams.engine.working import Working
 from tests.unit.engine.building import DAY, GRACE, START, Log, program_of
 
@@ -23,7 +23,7 @@ NOW: Final = START
 
 def decided(program: Program, account: Account, now: int = NOW) -> tuple[int, int, int]:
     working = Working(program, account)
-    return program.strata[0].decide(account, working, now, working.members)
+    return program.strata[0].judge.judge(View(account, working, now, working.members))
 
 
 def holds(rule: str, account: Account, now: int = NOW) -> bool:
@@ -325,33 +325,3 @@ def test_members_are_those_of_this_very_pass() -> None:
     assert {at for _, _, at in log.story()} == {START, START + GRACE}
     assert log.account().next_at == NEVER
     log.until(START + 100 * DAY)
-
-
-# --- how it is written ---
-
-
-@pytest.mark.parametrize("name", [f"v{number}" for number in range(12)] + ["v", "w", "a", "now", "it's v1", 'v2 "v3"'])
-def test_an_event_may_be_called_what_a_local_is_called(name: str) -> None:
-    rule = (
-        "score(days=7) >= 10 and score(days=7) < 2 * score(days=7, before=7) and since(signed_up_at) < 40"
-        " and count({0}) == 3 and count({0}, days=7) == 0 and known(last({0})) or active_days(days=3) > 1"
-    )
-    found = []
-    for event in (name, "other"):
-        program = program_of(rule.format(repr(event)))
-        account = account_of(first_seen=NOW, now=NOW, events={event: EventSeries(3, NOW - DAY, NOW, {})})
-        working = Working(program, account)
-        evidence = program.evidence[0](account, working, NOW, 0)
-        found.append(
-            (
-                decided(program, account),
-                {text.replace(repr(event), "?"): value for text, value in evidence.items()},
-                [*program.parts[0](account, working, NOW, 0).values()],
-            )
-        )
-    assert found[0] == found[1]
-
-
-def test_a_local_is_told_from_a_text_that_says_the_same() -> None:
-    line = """{'v1': v1, "it's v1": v11, 'a \\'v1\\'': (v1)}"""
-    assert put("w.mrr", "v1", line) == ("""{'v1': w.mrr, "it's v1": v11, 'a \\'v1\\'': (w.mrr)}""", 2)

@@ -5,6 +5,7 @@ import pytest
 from schemas.timestamps import format_ms
 from streams.engine.account import account_of
 from streams.engine.calendar import DAY_MS
+from streams.engine.rules.view import View
 from streams.engine.working import Working
 from tests.unit.engine.building import START, program_of
 
@@ -13,7 +14,7 @@ def _decided(rule: str, now: int) -> tuple[bool, int]:
     """Whether the rule holds, and when it may change."""
     account = account_of(first_seen=START, traits={"n": (0, 1.0001), "then": (0, format_ms(START - DAY_MS))})
     program = program_of(rule)
-    when, _, flips_at = program.strata[0].decide(account, Working(program, account), now, 0)
+    when, _, flips_at = program.strata[0].judge.judge(View(account, Working(program, account), now, 0))
     return bool(when), flips_at
 
 

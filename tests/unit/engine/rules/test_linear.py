@@ -11,6 +11,7 @@ from schemas.timestamps import format_ms
 from streams.engine.account import Account, account_of
 from streams.engine.calendar import DAY_MS
 from streams.engine.rules.linear import boundary
+from streams.engine.rules.view import View
 from streams.engine.working import Working
 from tests.unit.engine.building import program_of
 
@@ -109,13 +110,13 @@ class Moving:
         program = program_of(rule)
         account.first_seen = min(account.first_seen, NOW)
         self._account, self._working = account, Working(program, account)
-        self._decide = program.strata[0].decide
+        self._judge = program.strata[0].judge
 
     def holds(self, now: int) -> bool:
-        return bool(self._decide(self._account, self._working, now, 0)[0])
+        return bool(self._judge.judge(View(self._account, self._working, now, 0))[0])
 
     def next(self, now: int) -> int:
-        return self._decide(self._account, self._working, now, 0)[2]
+        return self._judge.judge(View(self._account, self._working, now, 0))[2]
 
     def flips(self, start: int, end: int, steps_max: int = 200) -> list[int]:
         """The moments at which the rule changes, as found by following `next` alone."""

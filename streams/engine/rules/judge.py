@@ -1,0 +1,191 @@
+"""What is made of rules: what decides the segments of a stratum, and what values are told by name.
+
+Deciding a stratum is asking each condition in turn; which of them hold is noted in words of `WORD` bits, for what fits
+a register costs nothing to set. With it comes the first moment after now at which a condition may change by itself:
+comparisons of since() and until() contribute their exact boundaries, the stage its end of trial, all other comparisons
+that time changes a computed crossing (`linear`). Window edges are the caller's: they fall on day starts alike for all.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final, final
+
+from mypy_extensions import i64
+
+from streams.engine.rules import linear
+from streams.engine.rules.conditions import Condition
+from streams.engine.rules.linear import NEVER
+from streams.engine.rules.readings import UNKNOWN, Moment, Reading
+from streams.engine.rules.values import number
+from streams.engine.rules.view import EventView, View
+
+if TYPE_CHECKING:
+    from streams.engine.account import Account
+    from streams.engine.working import Working
+
+WORD: Final = 60
+
+
+@final
+class Edge:
+    """A moment and the ages, ascending, at which some condition of it changes."""
+
+    __slots__ = ("moment", "offsets_ms")
+
+    def __init__(self, moment: Moment, offsets_ms: Iterable[int]) -> None:
+        self.moment = moment
+        self.offsets_ms = sorted(set(offsets_ms))
+
+    def next(self, at: View, next_at: int) -> int:
+        """When it reaches the next of them, if that is before `next_at`."""
+        moment = self.moment.moment(at)
+        if moment == UNKNOWN:
+            return next_at
+        age = at.now - moment
+        for offset_ms in self.offsets_ms:
+            if age < offset_ms:
+                return min(moment + offset_ms, next_at)
+        return next_at
+
+
+@final
+class Flip:
+    """A comparison that time changes in no simple way."""
+
+    __slots__ = ("left", "right")
+
+    def __init__(self, left: Reading, right: Reading) -> None:
+        self.left = left
+        self.right = right
+
+    def next(self, at: View) -> int:
+        now = at.now
+
+        def sides(moment: int) -> tuple[Any, Any]:
+            at.go_to(moment)
+            return self.left.of(at), self.right.of(at)
+
+        found: int = linear.next_flip(now, self.left.line(at), self.right.line(at), sides)
+        at.go_to(now)
+        return found
+
+
+@final
+class Ruling:
+    """A condition and the bit that says that it holds."""
+
+    __slots__ = ("bit", "condition")
+
+    bit: i64
+
+    def __init__(self, condition: Condition, bit: int) -> None:
+        self.condition = condition
+        self.bit = bit
+
+
+@final
+class Word:
+    """The rulings of `WORD` segments from the bit `first` on."""
+
+    __slots__ = ("exits", "first", "when")
+
+    def __init__(self, first: int) -> None:
+        self.first = first
+        self.when: list[Ruling] = []
+        self.exits: list[Ruling] = []
+
+
+@final
+class Judge:
+    """Decides the segments of a stratum. `mirrored`: those that are left as soon as `when` fails."""
+
+    __slots__ = ("edges", "ends_trial", "flips", "mirrored", "words")
+
+    def __init__(
+        self, words: list[Word], mirrored: int, edges: list[Edge], flips: list[Flip], *, ends_trial: bool
+    ) -> None:
+        self.words = words
+        self.mirrored = mirrored
+        self.edges = edges
+        self.flips = flips
+        self.ends_trial = ends_trial
+
+    def judge(self, at: View) -> tuple[int, int, int]:
+        """The segments whose `when` holds, those whose exit holds, and the next moment at which that may change."""
+        when = exits = 0
+        for word in self.words:
+            holding = holds_of(word.when, at)
+            if holding != 0:
+                when |= int(holding) << word.first
+            if word.exits:
+                leaving = holds_of(word.exits, at)
+                if leaving != 0:
+                    exits |= int(leaving) << word.first
+        return when, exits | ~when & self.mirrored, self._next(at)
+
+    def _next(self, at: View) -> int:
+        next_at = NEVER
+        if self.ends_trial:
+            ends_at = at.working.trial_ends_at
+            if at.now < ends_at:
+                next_at = ends_at
+        for edge in self.edges:
+            next_at = edge.next(at, next_at)
+        for flip in self.flips:
+            next_at = min(next_at, flip.next(at))
+        return next_at
+
+
+def holds_of(rulings: list[Ruling], at: View) -> i64:
+    """The bits of those that hold."""
+    holding: i64 = 0
+    for ruling in rulings:
+        if ruling.condition.holds(at):
+            holding |= ruling.bit
+    return holding
+
+
+class Named:
+    """Readings by name."""
+
+    __slots__ = ("_names", "_readings")
+
+    def __init__(self, readings: dict[str, Reading]) -> None:
+        self._names = [*readings]
+        self._readings = [*readings.values()]
+
+    def __call__(self, account: "Account", working: "Working", now: int, members: int) -> dict[str, Any]:
+        return self.values(View(account, working, now, members))
+
+    def values(self, at: View) -> dict[str, Any]:
+        return dict(zip(self._names, [reading.of(at) for reading in self._readings], strict=True))
+
+    def show(self, at: View, shown: dict[str, Any]) -> None:
+        """Add the values as evidence has them."""
+        names, readings = self._names, self._readings
+        for place in range(len(names)):
+            shown[names[place]] = readings[place].shown(at)
+
+
+class Ranked:
+    """What an account is ranked by; unknown and infinite values are None."""
+
+    __slots__ = ("_readings",)
+
+    def __init__(self, readings: Sequence[Reading]) -> None:
+        self._readings = list(readings)
+
+    def __call__(self, account: "Account", working: "Working", now: int, members: int) -> tuple[float | None, ...]:
+        at = View(account, working, now, members)
+        return tuple([number(reading.of(at)) for reading in self._readings])
+
+
+class Where:
+    """The condition of a named event."""
+
+    __slots__ = ("_condition",)
+
+    def __init__(self, condition: Condition) -> None:
+        self._condition = condition
+
+    def __call__(self, properties: dict[str, Any]) -> bool:
+        return self._condition.holds(EventView(properties))
