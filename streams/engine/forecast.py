@@ -16,7 +16,7 @@ from schemas.timestamps import YEAR_9999_END_MS
 from streams.engine.account import Account
 from streams.engine.decision import decide
 from streams.engine.found import Forecast
-from streams.engine.program import Program
+from streams.engine.program import Program, Prospect
 from streams.engine.rules.view import View
 from streams.engine.windows import Windows
 from streams.engine.working import Working, counted_after, next_edge_at
@@ -35,7 +35,7 @@ def forecast_of(segment: str, account: Account, working: Working, at_ms: int | N
     at = ahead.at
     while ahead.step():
         if not at.members >> bit & 1:
-            return _left(ahead.program, at, bit)
+            return _left(ahead.prospect, at)
     return None
 
 
@@ -45,11 +45,13 @@ class Ahead:
     `at` knows the windows of the cut-down program alone. Changes neither the account nor its working set.
     """
 
-    __slots__ = ("_counted", "_next_at", "_steps", "_windows", "at", "program")
+    __slots__ = ("_counted", "_members", "_next_at", "_steps", "_windows", "at", "program", "prospect")
 
     def __init__(self, bit: int, account: Account, working: Working, now: int) -> None:
         prospect = working.program.prospects[bit]
-        program = self.program = prospect.program
+        program = prospect.program
+        self.prospect = prospect
+        self.program = program
         if working.today > program.calendar.day_of(now):  # a look at the population has brought it ahead
             working = Working(working.program, account, working.thresholds, now)
         self.at = View(account, working, now, working.members)
@@ -59,6 +61,7 @@ class Ahead:
         if plan.size:
             self._windows = Windows(plan, [], [], 0, working.windows, prospect.figures)
             self.at.values = self._windows.values
+        self._members = working.members  # as far as `entered` and `exits` tell
         self._next_at = now
         self._steps = 0
 
@@ -68,14 +71,14 @@ class Ahead:
             return False
         self._steps += 1
         at, program = self.at, self.program
+        if at.members != self._members:
+            _settle(program, at, self._members)
+            self._members = at.members
         at.go_to(self._next_at)
         today = program.calendar.day_of(at.now)
         if today != at.today:
             self._roll(today)
-        members = at.members
         next_at = decide(program, at)
-        if at.members != members:
-            _settle(program, at, members)
         self._next_at = min(next_at, next_edge_at(program, self._counted, today))
         return True
 
@@ -87,12 +90,11 @@ class Ahead:
         at.today = today
 
 
-def _left(program: Program, at: View, bit: int) -> Forecast:
-    unit = next(unit for unit in program.units if unit.mask >> bit & 1)
-    entered = at.members & unit.mask
+def _left(prospect: Prospect, at: View) -> Forecast:
+    entered = at.members & prospect.mask
     if not entered:
         return Forecast(at.now, "exited", None)
-    return Forecast(at.now, "moved", program.ids[entered.bit_length() - 1])
+    return Forecast(at.now, "moved", prospect.program.ids[entered.bit_length() - 1])
 
 
 def _settle(program: Program, at: View, before: int) -> None:

@@ -61,11 +61,12 @@ class Stratum:
 
 @final
 class Prospect:
-    """A program cut down to what decides one segment. `figures`: those of its windows, by number in the whole one."""
+    """A program cut down to what decides one unit. `figures`: those of its windows, by number in the whole one."""
 
-    __slots__ = ("figures", "program")
+    __slots__ = ("figures", "mask", "program")
 
-    def __init__(self, program: "Program", whole: "Program") -> None:
+    def __init__(self, unit: Unit, program: "Program", whole: "Program") -> None:
+        self.mask = unit.mask
         self.program = program
         known = whole.slots.events
         self.figures = [SCORE, ACTIVITY, ACTIVE_DAYS, *[NAMED + known.index(name) for name in program.slots.events]]
@@ -160,7 +161,7 @@ class Program:
         lazy = self._lazy
         if lazy.prospects is None:
             needs = _needs(self.rules, self.units)
-            of_unit = {unit: Prospect(_cut_down(self, unit, needs), self) for unit in self.units}
+            of_unit = {unit: Prospect(unit, _cut_down(self, unit, needs), self) for unit in self.units}
             lazy.prospects = [
                 next(of_unit[unit] for unit in self.units if unit.mask >> bit & 1) for bit in range(len(self.segments))
             ]

@@ -20,8 +20,8 @@ from benchmarks import load
 ROOT = Path(__file__).parents[2]
 TOLERANCE = 1.10
 BUDGETS = {
-    "calls per event, ten segments": 123.0,
-    "calls per event, default catalog": 187.0,
+    "calls per event, ten segments": 184.0,
+    "calls per event, default catalog": 366.0,
     "blocks per account, ten segments": 136.0,
     "blocks per account, default catalog": 252.0,
     "bytes per account, ten segments": 9_620.0,

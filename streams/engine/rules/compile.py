@@ -21,8 +21,9 @@ from streams.engine.rules import conditions as c
 from streams.engine.rules import linear, values
 from streams.engine.rules import readings as r
 from streams.engine.rules.expression import Kind, Node, Op, Term
-from streams.engine.rules.judge import WORD, Edge, Flip, Judge, Named, Ranked, Ruling, Where, Word
+from streams.engine.rules.judge import WORD, Edge, Flip, Judge, Named, Ranked, Ruling, Rulings, Where, Word
 from streams.engine.rules.slots import DISTINCT, Slots
+from streams.engine.rules.view import STANDINGS
 from streams.engine.rules.vocabulary import ALL_ACTIVITY, STAGES
 
 _SWAPPED: Final = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
@@ -51,6 +52,7 @@ class _Maker:
     edges: dict[Node, tuple[r.Moment, set[int]]] = field(default_factory=dict)
     flips: list[Flip] = field(default_factory=list)
     ends_trial: bool = False
+    asks_standing: bool = False
 
     # Values
 
@@ -109,6 +111,8 @@ class _Maker:
             one, other = args
             if isinstance(one, r.Whole) and isinstance(other, r.Whole):
                 return r.WholeSum(symbol, one, other) if symbol != "/" else r.Computed(operator.truediv, args)
+            if symbol == "*" and isinstance(one, r.WholeConstant | r.RealConstant) and isinstance(other, r.Score):
+                return r.Multiple(one, other)
             if all(isinstance(arg, r.Whole | r.Real) for arg in args):
                 return r.RealArithmetic(symbol, one, other)
         return r.Computed(_PLAIN[symbol], args)
@@ -160,8 +164,7 @@ class _Maker:
         args = node.args
         match node.op:
             case Op.AND | Op.OR:
-                junction = c.Both if node.op is Op.AND else c.Either
-                return _joined(junction, [self.condition(arg) for arg in args])
+                return _joined(c.both if node.op is Op.AND else c.either, [self.condition(arg) for arg in args])
             case Op.NOT:
                 return c.Not(self.condition(args[0]))
             case Op.COMPARE:
@@ -185,6 +188,7 @@ class _Maker:
     def _fact(self, node: Node, term: Term) -> c.Condition:
         match term.name:
             case "activated":
+                self.asks_standing = True
                 return c.Activated()
             case "member":
                 bit = self.bits.get(term.event)  # none: a segment that is not enabled has no members
@@ -207,7 +211,7 @@ class _Maker:
         return c.In(function, self.reading(node), tuple(item.value for item in items))
 
     def _stage_in(self, stages: Iterable[Any], *, negated: bool) -> c.Condition:
-        self.ends_trial = True
+        self.ends_trial = self.asks_standing = True
         among = {STAGES.index(stage) for stage in stages}
         return c.StageIn(sum(1 << place for place in range(len(STAGES)) if (place in among) is not negated))
 
@@ -266,19 +270,23 @@ class _Maker:
 
     def judge(self, rules: "Sequence[Rule]") -> Judge:
         """What decides these segments."""
-        words: dict[int, Word] = {}
+        when: dict[int, list[Ruling]] = {}
+        exits: dict[int, list[Ruling]] = {}
         mirrored = 0
         for rule in rules:
             first = rule.bit // WORD * WORD
-            word = words.setdefault(first, Word(first))
             bit = 1 << (rule.bit - first)
-            word.when.append(Ruling(self.condition(rule.when), bit))
+            when.setdefault(first, []).append(Ruling(self.condition(rule.when), bit))
             if rule.exit_when is None:
                 mirrored |= 1 << rule.bit
             else:
-                word.exits.append(Ruling(self.condition(rule.exit_when), bit))
+                exits.setdefault(first, []).append(Ruling(self.condition(rule.exit_when), bit))
+        words = [
+            [Word(first, Rulings(when[first], standing), Rulings(exits.get(first, ()), standing)) for first in when]
+            for standing in (range(STANDINGS) if self.asks_standing else (-1,))
+        ]
         edges = [Edge(moment, offsets_ms) for moment, offsets_ms in self.edges.values()]
-        return Judge([*words.values()], mirrored, edges, self.flips, ends_trial=self.ends_trial)
+        return Judge(words, mirrored, edges, self.flips, ends_trial=self.ends_trial)
 
 
 def _constant(value: Any) -> r.Reading:
@@ -293,6 +301,10 @@ def _joined(junction: Callable[[c.Condition, c.Condition], c.Condition], parts: 
 
 
 def _compared(symbol: str, one: r.Reading, other: r.Reading) -> c.Condition:
+    if isinstance(one, r.Score) and isinstance(other, r.Score):
+        return c.Scores(symbol, one, 1.0, other)
+    if isinstance(one, r.Score) and isinstance(other, r.Multiple):
+        return c.Scores(symbol, one, other.factor, other.score)
     if isinstance(one, r.Whole) and isinstance(other, r.Whole):
         return c.CompareWhole(symbol, one, other)
     if all(isinstance(side, r.Real | r.Counted | r.WholeConstant) for side in (one, other)):

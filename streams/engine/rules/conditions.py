@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from mypy_extensions import i64
 
-from streams.engine.rules.readings import UNKNOWN, AsRanked, Moment, Percentile, Reading, Whole
+from streams.engine.rules.readings import UNKNOWN, AsRanked, Moment, Percentile, Reading, Score, Whole, score_of
 from streams.engine.rules.slots import sequence_key
 from streams.engine.rules.values import compare_moving
 from streams.engine.rules.view import View
@@ -26,15 +26,19 @@ class Condition:
     def holds(self, at: View) -> bool:
         raise NotImplementedError
 
+    def given(self, standing: int) -> "Condition":  # noqa: ARG002 - for most it settles nothing
+        """What is left to ask of an account of which the standing is known (`View.standing`)."""
+        return self
+
 
 class Settled(Condition):
     """Whatever the account."""
 
     def __init__(self, *, result: bool) -> None:
-        self._result = result
+        self.result = result
 
     def holds(self, at: View) -> bool:  # noqa: ARG002 - whatever the moment
-        return self._result
+        return self.result
 
 
 class Both(Condition):
@@ -45,6 +49,9 @@ class Both(Condition):
     def holds(self, at: View) -> bool:
         return self._first.holds(at) and self._second.holds(at)
 
+    def given(self, standing: int) -> Condition:
+        return both(self._first.given(standing), self._second.given(standing))
+
 
 class Either(Condition):
     def __init__(self, first: Condition, second: Condition) -> None:
@@ -54,6 +61,9 @@ class Either(Condition):
     def holds(self, at: View) -> bool:
         return self._first.holds(at) or self._second.holds(at)
 
+    def given(self, standing: int) -> Condition:
+        return either(self._first.given(standing), self._second.given(standing))
+
 
 class Not(Condition):
     def __init__(self, inner: Condition) -> None:
@@ -61,6 +71,26 @@ class Not(Condition):
 
     def holds(self, at: View) -> bool:
         return not self._inner.holds(at)
+
+    def given(self, standing: int) -> Condition:
+        inner = self._inner.given(standing)
+        return Settled(result=not inner.result) if isinstance(inner, Settled) else Not(inner)
+
+
+def both(first: Condition, second: Condition) -> Condition:
+    if isinstance(first, Settled):
+        return second if first.result else first
+    if isinstance(second, Settled):
+        return first if second.result else second
+    return WindowAnd(first, second) if isinstance(first, WindowAtLeast) else Both(first, second)
+
+
+def either(first: Condition, second: Condition) -> Condition:
+    if isinstance(first, Settled):
+        return first if first.result else second
+    if isinstance(second, Settled):
+        return second if second.result else first
+    return Either(first, second)
 
 
 class Truth(Condition):
@@ -88,11 +118,27 @@ class WindowAtLeast(Condition):
     """What a window holds is at least so much."""
 
     def __init__(self, place: int, least: int) -> None:
-        self._place: i64 = place
-        self._least: i64 = least
+        self.place: i64 = place
+        self.least: i64 = least
 
     def holds(self, at: View) -> bool:
-        return at.values[self._place] >= self._least
+        return at.values[self.place] >= self.least
+
+
+class WindowAnd(Condition):
+    """What a window holds is at least so much, and something else holds: few accounts are asked for the latter."""
+
+    def __init__(self, first: WindowAtLeast, second: Condition) -> None:
+        self._place: i64 = first.place
+        self._least: i64 = first.least
+        self._first = first
+        self._second = second
+
+    def holds(self, at: View) -> bool:
+        return at.values[self._place] >= self._least and self._second.holds(at)
+
+    def given(self, standing: int) -> Condition:
+        return both(self._first, self._second.given(standing))
 
 
 class WindowBelow(Condition):
@@ -133,6 +179,29 @@ class CompareReal(Condition):
 
     def holds(self, at: View) -> bool:
         one, other, symbol = self._left.real(at), self._right.real(at), self._symbol
+        if symbol == _BELOW:
+            return one < other
+        if symbol == _AT_MOST:
+            return one <= other
+        if symbol == _ABOVE:
+            return one > other
+        if symbol == _AT_LEAST:
+            return one >= other
+        return one == other if symbol == _EQUAL else one != other
+
+
+class Scores(Condition):
+    """The score of one window, compared with a multiple of another's."""
+
+    def __init__(self, symbol: str, one: Score, factor: float, other: Score) -> None:
+        self._symbol: i64 = _SYMBOLS.index(symbol)
+        self._one: i64 = one.place
+        self._factor = factor
+        self._other: i64 = other.place
+
+    def holds(self, at: View) -> bool:
+        values, symbol = at.values, self._symbol
+        one, other = score_of(values[self._one]), self._factor * score_of(values[self._other])
         if symbol == _BELOW:
             return one < other
         if symbol == _AT_MOST:
@@ -249,10 +318,16 @@ class StageIn(Condition):
     def holds(self, at: View) -> bool:
         return self._stages >> at.stage() & 1 == 1
 
+    def given(self, standing: int) -> Condition:
+        return Settled(result=self._stages >> (standing // 2) & 1 == 1)
+
 
 class Activated(Condition):
     def holds(self, at: View) -> bool:
         return at.working.activated
+
+    def given(self, standing: int) -> Condition:
+        return Settled(result=standing % 2 == 1)
 
 
 class Member(Condition):

@@ -1,9 +1,12 @@
 """What is made of rules: what decides the segments of a stratum, and what values are told by name.
 
 Deciding a stratum is asking each condition in turn; which of them hold is noted in words of `WORD` bits, for what fits
-a register costs nothing to set. With it comes the first moment after now at which a condition may change by itself:
-comparisons of since() and until() contribute their exact boundaries, the stage its end of trial, all other comparisons
-that time changes a computed crossing (`linear`). Window edges are the caller's: they fall on day starts alike for all.
+a register costs nothing to set. Most rules ask for the stage, and whether the account is activated: so there are lists
+of what is left to ask for each of these standings, where rules that cannot hold do not occur.
+
+With it comes the first moment after now at which a condition may change by itself: comparisons of since() and until()
+contribute their exact boundaries, the stage its end of trial, all other comparisons that time changes a computed
+crossing (`linear`). Window edges are the caller's: they fall on day starts alike for all.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 from mypy_extensions import i64
 
 from streams.engine.rules import linear
-from streams.engine.rules.conditions import Condition
+from streams.engine.rules.conditions import Condition, Settled
 from streams.engine.rules.linear import NEVER
 from streams.engine.rules.readings import UNKNOWN, Moment, Reading
 from streams.engine.rules.values import number
@@ -83,25 +86,56 @@ class Ruling:
 
 
 @final
+class Rulings:
+    """The conditions of up to `WORD` segments; `settled` are the bits of those that hold whatever is asked."""
+
+    __slots__ = ("asked", "settled")
+
+    settled: i64
+
+    def __init__(self, rulings: Iterable[Ruling], standing: int) -> None:
+        """`standing`: of the accounts that are asked, -1 for any."""
+        self.asked: list[Ruling] = []
+        self.settled = 0
+        for ruling in rulings:
+            condition = ruling.condition if standing < 0 else ruling.condition.given(standing)
+            if not isinstance(condition, Settled):
+                self.asked.append(Ruling(condition, ruling.bit))
+            elif condition.result:
+                self.settled |= ruling.bit
+
+    def holding(self, at: View) -> i64:
+        """The bits of those that hold."""
+        holding = self.settled
+        for ruling in self.asked:
+            if ruling.condition.holds(at):
+                holding |= ruling.bit
+        return holding
+
+
+@final
 class Word:
-    """The rulings of `WORD` segments from the bit `first` on."""
+    """The rules of `WORD` segments from the bit `first` on: when one is a member, and when one leaves."""
 
     __slots__ = ("exits", "first", "when")
 
-    def __init__(self, first: int) -> None:
+    def __init__(self, first: int, when: Rulings, exits: Rulings) -> None:
         self.first = first
-        self.when: list[Ruling] = []
-        self.exits: list[Ruling] = []
+        self.when = when
+        self.exits = exits
 
 
 @final
 class Judge:
-    """Decides the segments of a stratum. `mirrored`: those that are left as soon as `when` fails."""
+    """Decides the segments of a stratum.
+
+    `words`: by standing, or of any; `mirrored`: the segments that are left as soon as `when` fails.
+    """
 
     __slots__ = ("edges", "ends_trial", "flips", "mirrored", "words")
 
     def __init__(
-        self, words: list[Word], mirrored: int, edges: list[Edge], flips: list[Flip], *, ends_trial: bool
+        self, words: list[list[Word]], mirrored: int, edges: list[Edge], flips: list[Flip], *, ends_trial: bool
     ) -> None:
         self.words = words
         self.mirrored = mirrored
@@ -112,14 +146,13 @@ class Judge:
     def judge(self, at: View) -> tuple[int, int, int]:
         """The segments whose `when` holds, those whose exit holds, and the next moment at which that may change."""
         when = exits = 0
-        for word in self.words:
-            holding = holds_of(word.when, at)
+        for word in self.words[at.standing() if len(self.words) > 1 else 0]:
+            holding = word.when.holding(at)
             if holding != 0:
                 when |= int(holding) << word.first
-            if word.exits:
-                leaving = holds_of(word.exits, at)
-                if leaving != 0:
-                    exits |= int(leaving) << word.first
+            leaving = word.exits.holding(at)
+            if leaving != 0:
+                exits |= int(leaving) << word.first
         return when, exits | ~when & self.mirrored, self._next(at)
 
     def _next(self, at: View) -> int:
@@ -133,15 +166,6 @@ class Judge:
         for flip in self.flips:
             next_at = min(next_at, flip.next(at))
         return next_at
-
-
-def holds_of(rulings: list[Ruling], at: View) -> i64:
-    """The bits of those that hold."""
-    holding: i64 = 0
-    for ruling in rulings:
-        if ruling.condition.holds(at):
-            holding |= ruling.bit
-    return holding
 
 
 class Named:

@@ -166,10 +166,10 @@ class Real(Reading):
 
 class RealConstant(Real):
     def __init__(self, value: float) -> None:
-        self._value = value
+        self.value = value
 
     def real(self, at: View) -> float:  # noqa: ARG002
-        return self._value
+        return self.value
 
 
 class Score(Real):
@@ -179,14 +179,28 @@ class Score(Real):
         self.place: i64 = place
 
     def real(self, at: View) -> float:
-        kept = at.values[self.place]
-        return float(int(kept)) / 1000.0 if -_EXACT <= kept <= _EXACT else linear.quotient(int(kept), 1000)
+        return score_of(at.values[self.place])
 
     def shown(self, at: View) -> Any:
         kept = at.values[self.place]
         if kept % 1000 == 0:
             return int(kept // 1000)
         return self.real(at) if -_SCORE_CLEAR < kept < _SCORE_CLEAR else shown(self.real(at))
+
+
+def score_of(thousandths: i64) -> float:
+    return float(int(thousandths)) / 1000.0 if -_EXACT <= thousandths <= _EXACT else linear.quotient(thousandths, 1000)
+
+
+class Multiple(Real):
+    """A constant times the score of a window."""
+
+    def __init__(self, constant: WholeConstant | RealConstant, score: Score) -> None:
+        self.factor = float(constant.value)
+        self.score = score
+
+    def real(self, at: View) -> float:
+        return self.factor * self.score.real(at)
 
 
 class RealArithmetic(Real):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from streams.engine.account import Account
     from streams.engine.working import Working
 
+STANDINGS: Final = 2 * len(STAGES)
 _UNASKED: Final = -1
 
 
@@ -57,6 +58,10 @@ class View:
         if self._stage == _UNASKED:
             self._stage = STAGES.index(self.working.stage(self.now))
         return self._stage
+
+    def standing(self) -> i64:
+        """Twice the stage, and one more if the account is activated: what decides most, and seldom changes."""
+        return 2 * self.stage() + (1 if self.working.activated else 0)
 
 
 class EventView(View):
