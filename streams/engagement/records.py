@@ -48,8 +48,7 @@ class Records:
             if traced and not isinstance(found.trigger, str):
                 headers += traced
             records.append(Output(topic, written.account_id, written.value, headers))
-            count = f"transitions:{found.segment}:{found.direction}"
-            counts[count] = counts.get(count, 0) + 1
+            counts[written.count] = counts.get(written.count, 0) + 1
             members.note(found)
             if found.arrived_at is not None:
                 self._fresh.append((found.arrived_at, written.transition_id.decode()))

@@ -15,7 +15,7 @@ from uuid import UUID
 
 import msgspec
 
-from schemas.timestamps import format_ms, format_ms_bytes
+from schemas.timestamps import format_ms_bytes
 from schemas.transition import SAME_HEADERS
 from streams.engine.account import Account
 from streams.engine.found import Forecast, Transition, Trigger
@@ -27,7 +27,9 @@ WAYS_MAX: Final = 1_024
 CASTS_MAX: Final = 16
 
 _NAMESPACE_SHA1: Final = hashlib.sha1(TRANSITION_NAMESPACE.bytes, usedforsecurity=False)
-_VARIANTS: Final = {digit: (b"8", b"9", b"a", b"b")[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+_HEX: Final = [b"%02x" % byte for byte in range(256)]
+_VERSION_5: Final = [b"%02x" % (byte & 0x0F | 0x50) for byte in range(256)]
+_VARIANT: Final = [b"%02x" % (byte & 0x3F | 0x80) for byte in range(256)]
 _NUMBERS: Final = [b"%d" % number for number in range(1_000)]
 _TRIGGERS: Final = {cause: b'"%b"' % cause.encode() for cause in ("deadline", "thresholds", "catalog", "rebuild")}
 _SAME_HEADERS: Final[list[tuple[str, bytes]]] = [*SAME_HEADERS]
@@ -38,11 +40,15 @@ _json: Final[Callable[[Any], bytes]] = msgspec.json.Encoder().encode
 
 @final
 class Told:
-    """A transition as it is written: the record's value, and what of it stands in the key and headers too."""
+    """A transition as it is written: the record's value, and what of it stands in the key and headers too.
 
-    __slots__ = ("account_id", "effective_at", "transition_id", "value")
+    `count`: the name under which it is counted.
+    """
 
-    def __init__(self, account_id: bytes, transition_id: bytes, effective_at: bytes, value: bytes) -> None:
+    __slots__ = ("account_id", "count", "effective_at", "transition_id", "value")
+
+    def __init__(self, account_id: bytes, transition_id: bytes, effective_at: bytes, value: bytes, count: str) -> None:
+        self.count = count
         self.account_id = account_id
         self.transition_id = transition_id
         self.effective_at = effective_at
@@ -71,7 +77,7 @@ def told(transition: Transition, ending: bytes) -> Told:
         _forecast(transition.forecast),
         ending,
     )
-    return Told(occasion.account_id, transition_id, occasion.effective_at, value)
+    return Told(occasion.account_id, transition_id, occasion.effective_at, value, way.count)
 
 
 def transition_headers(transition_id: bytes, effective_at: bytes, account_id: bytes) -> list[tuple[str, bytes]]:
@@ -90,16 +96,14 @@ def _uuid_of(name: bytes) -> bytes:
     """
     sha1 = _NAMESPACE_SHA1.copy()
     sha1.update(name)
-    digest: str = sha1.hexdigest()
-    found = digest.encode()
-    return b"%b-%b-5%b-%b%b-%b" % (
-        found[:8],
-        found[8:12],
-        found[13:16],
-        _VARIANTS[digest[16]],
-        found[17:20],
-        found[20:32],
-    )
+    found: bytes = sha1.digest()
+    return b"%b%b%b%b-%b%b-%b%b-%b%b-%b%b%b%b%b%b" % (
+        _HEX[found[0]], _HEX[found[1]], _HEX[found[2]], _HEX[found[3]],
+        _HEX[found[4]], _HEX[found[5]],
+        _VERSION_5[found[6]], _HEX[found[7]],
+        _VARIANT[found[8]], _HEX[found[9]],
+        _HEX[found[10]], _HEX[found[11]], _HEX[found[12]], _HEX[found[13]], _HEX[found[14]], _HEX[found[15]],
+    )  # fmt: skip
 
 
 def _digits(number: int) -> bytes:
@@ -162,7 +166,7 @@ def _occasion_of(transition: Transition) -> _Occasion:
 class Way:
     """What transitions share that lead the same way."""
 
-    __slots__ = ("catalog_version", "direction", "from_segment", "group", "led", "name", "under")
+    __slots__ = ("catalog_version", "count", "direction", "from_segment", "group", "led", "name", "under")
 
     def __init__(
         self, segment: str, direction: str, group: str | None, from_segment: str | None, catalog_version: str
@@ -171,6 +175,7 @@ class Way:
         self.group = group
         self.from_segment = from_segment
         self.catalog_version = catalog_version
+        self.count = f"transitions:{segment}:{direction}"
         self.name = f"\n{segment}\n{direction}\n".encode()
         self.led = b',"segment":%b,"direction":%b,"group":%b,"from_segment":%b,"effective_at":"' % (
             _json(segment),
@@ -225,7 +230,7 @@ def _way_of(transition: Transition) -> Way:
 
 def membership_value(account_id: str, account: Account, working: Working) -> bytes:
     """Where an account stands as of its own clock, as it is written."""
-    program, entered_at = working.program, account.members
+    program, entered_at, as_of = working.program, account.members, format_ms_bytes(account.now)
     cast = _cast_of(program)
     segments: list[bytes] = []
     left = working.members
@@ -235,26 +240,33 @@ def membership_value(account_id: str, account: Account, working: Working) -> byt
         left &= left - 1
     return b'{"account_id":%b,"as_of":"%b","stage":"%b","sequence":%b,"segments":[%b],"key_numbers":%b%b' % (
         _json(account_id),
-        format_ms_bytes(account.now),
+        as_of,
         working.stage(account.now).encode(),
         _digits(account.sequence),
         b",".join(segments),
-        _json(_key_numbers(account, working)),
+        _key_numbers(account, working, as_of),
         cast.under,
     )
 
 
-def _key_numbers(account: Account, working: Working) -> dict[str, Any]:
-    """What every account has, and the catalog's definitions; the encoder makes null of what is infinite."""
-    numbers: dict[str, Any] = {
-        "activation_rate": working.activation_rate,
-        "last_active_at": format_ms(working.last_active_at),
-        "mrr": working.mrr,
-        "nps": working.nps,
-        "usage_ratio": working.usage_ratio,
-    }
-    numbers.update(working.program.definitions(account, working, account.now, working.members))
-    return numbers
+def _key_numbers(account: Account, working: Working, as_of: bytes) -> bytes:
+    """What every account has, and the catalog's definitions, which have other names; what is infinite is null."""
+    program, last_active_at = working.program, working.last_active_at
+    of_every_account = b'{"activation_rate":%b,"last_active_at":"%b","mrr":%b,"nps":%b,"usage_ratio":%b' % (
+        _json(working.activation_rate),
+        as_of if last_active_at == account.now else format_ms_bytes(last_active_at),
+        _number(working.mrr),
+        _number(working.nps),
+        _number(working.usage_ratio),
+    )
+    if not program.definition_nodes:
+        return of_every_account + b"}"
+    defined = _json(program.definitions(account, working, account.now, working.members))
+    return b"%b,%b" % (of_every_account, defined[1:])
+
+
+def _number(number: Any) -> bytes:  # compiled, a float would not be an int
+    return b"null" if number is None else _json(number)
 
 
 @final
