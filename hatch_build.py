@@ -28,6 +28,8 @@ MODULES = (
     "streams/engine/clock.py",
     "streams/engine/codec.py",
     "streams/engine/columns.py",
+    "streams/engine/compact.py",
+    "streams/engine/days.py",
     "streams/engine/decision.py",
     "streams/engine/forecast.py",
     "streams/engine/found.py",

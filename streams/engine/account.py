@@ -8,30 +8,84 @@ These are plain classes and no msgspec structs because they are read and written
 compiled, an attribute of theirs is a field of a C structure.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
+from librt.vecs import append, vec
+from mypy_extensions import i64
+
+from streams.engine.days import Days
 from streams.engine.message_ids import MessageIds
 from streams.engine.rules.linear import NEVER
 
 MINUS_INFINITY: Final = -(1 << 62)
 
 
-class EventSeries:  # noqa: PLW1641 - it changes
+class EventSeries(Days):  # noqa: PLW1641 - it changes
     """One event name: how often in all, when first and last (greatest t), and how often on each day in reach."""
 
-    __slots__ = ("days", "first", "last", "total")
+    __slots__ = ("first", "last", "total")
 
-    def __init__(self, total: int, first: int, last: int, days: dict[int, int]) -> None:
+    def __init__(self, total: int, first: int, last: int, counts: Mapping[int, int] | None = None) -> None:
+        super().__init__(counts)
         self.total = total
         self.first = first
         self.last = last
-        self.days = days
 
-    def stored(self) -> tuple[int, int, int, dict[int, int]]:
-        return self.total, self.first, self.last, self.days
+    def count(self, day: i64) -> None:
+        """One event on a day."""
+        known = len(self.packed)
+        self.add(day, 1)
+        if len(self.packed) > known and (outdated := self.outdated()) > 0:
+            self.drop(outdated)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, EventSeries) and self.stored() == other.stored()
+        return (
+            isinstance(other, EventSeries)
+            and (self.total, self.first, self.last) == (other.total, other.first, other.last)
+            and self.packed == other.packed
+        )
+
+
+class Activity(Days):  # noqa: PLW1641 - it changes
+    """Activity by day: how many events, and in `scores`, at the same places, their weights in thousandths."""
+
+    __slots__ = ("scores",)
+
+    scores: vec[i64]
+
+    def __init__(self, counts: Mapping[int, int] | None = None, scores: Mapping[int, int] | None = None) -> None:
+        super().__init__(counts)
+        self.scores = vec[i64]()
+        known = scores or {}
+        for day in self.counts():
+            self.scores = append(self.scores, known.get(day, 0))
+
+    def count(self, day: i64, weight: i64) -> bool:
+        """One event of this weight on a day; whether it is the first on it."""
+        known = len(self.packed)
+        place = self.add(day, 1)
+        if len(self.packed) == known:
+            self.scores[place] += weight
+            return False
+        self.scores = append(self.scores, weight)
+        scores = self.scores
+        end = i64(known)
+        while end > place:
+            scores[end] = scores[end - 1]
+            end -= 1
+        scores[place] = weight
+        if (outdated := self.outdated()) > 0:
+            self.drop(outdated)
+            self.scores = self.scores[outdated:]
+        return True
+
+    def by_day(self) -> dict[int, int]:
+        """The scores, by day."""
+        return dict(zip(self.counts(), self.scores, strict=True))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Activity) and self.packed == other.packed and self.scores == other.scores
 
 
 class MeasureSeries:  # noqa: PLW1641 - it changes
@@ -70,7 +124,6 @@ class Account:  # noqa: PLW1641 - it changes
         "ranks",
         "reported_day",
         "reported_sequence",
-        "score",
         "sequence",
         "sequences",
         "steps",
@@ -99,8 +152,7 @@ class Account:  # noqa: PLW1641 - it changes
         self.tie_cancelled: bool = False  # of equal billing times, the later record was the cancellation
         self.traits: dict[str, tuple[int, Any]] = {}  # key -> (t, value)
         self.events: dict[str, EventSeries] = {}
-        self.activity: dict[int, int] = {}  # day -> events
-        self.score: dict[int, int] = {}  # day -> thousandths
+        self.activity: Activity = Activity()
         self.users: dict[str, int] = {}  # user -> last active day
         self.teams: dict[str, int] = {}
         self.nps: dict[str, tuple[int, float]] = {}  # user -> (t, score)
@@ -129,7 +181,7 @@ class Account:  # noqa: PLW1641 - it changes
         self.last_active, self.converted_at = source.last_active, source.converted_at
         self.cancelled_at, self.tie_cancelled = source.cancelled_at, source.tie_cancelled
         self.traits, self.events = source.traits, source.events
-        self.activity, self.score = source.activity, source.score
+        self.activity = source.activity
         self.users, self.teams, self.nps = source.users, source.teams, source.nps
         self.steps, self.sequences, self.measures = source.steps, source.sequences, source.measures
         self.message_ids, self.ranks, self.operation = source.message_ids, source.ranks, source.operation
@@ -142,11 +194,11 @@ class Account:  # noqa: PLW1641 - it changes
 
 FIELDS: Final = (
     "now", "arrival", "floor", "next_at", "sequence", "first_seen", "total", "last_active", "converted_at",
-    "cancelled_at", "tie_cancelled", "traits", "events", "activity", "score", "users", "teams", "nps", "steps",
+    "cancelled_at", "tie_cancelled", "traits", "events", "activity", "users", "teams", "nps", "steps",
     "sequences", "measures", "message_ids", "reported_day", "reported_sequence", "ranks", "members", "exits",
     "operation",
 )  # fmt: skip
-"""What an account is, in the order in which it is stored."""
+"""What an account is."""
 
 
 def fields_of(account: Account) -> dict[str, Any]:

@@ -22,8 +22,6 @@ from streams.engine.working import Working
 NPS_MAX: Final = 10
 EVENT_NAME_CHARS_MAX: Final = 200
 NESTED_TRAIT_PARTS_MAX: Final = 200
-_SHARED_BY_PYTHON: Final = 256
-"""Whole numbers from 0 to this are the same objects everywhere."""
 _SHORT_CHARS: Final = limits.IDENTITY_BYTES_MAX // 4
 """However they are encoded, no more bytes than an identity may have."""
 
@@ -98,7 +96,7 @@ def _count_event(account: Account, working: Working, record: Record, naming: Nam
         series.first = min(series.first, t)
         series.last = max(series.last, t)
         if in_reach:
-            _count_day(series.days, day, 1)
+            series.count(day)
             working.add_named(plan.counted_at, day)
             if plan.measures:
                 _measure(working, record, plan, day, counts)
@@ -131,7 +129,7 @@ def _new_series(account: Account, working: Working, name: str, plan: NamePlan, t
         del account.events[evicted]
         working.forget_event(evicted)
         counts[Noted.EVENT_EVICTED] += 1
-    series = account.events[name] = EventSeries(0, t, t, {})
+    series = account.events[name] = EventSeries(0, t, t)
     working.begin_named(plan.counted_at, series)
     return series
 
@@ -140,8 +138,6 @@ def _count_activity(
     account: Account, working: Working, record: Record, naming: Naming, day: int, counts: Counts
 ) -> None:
     account.total += 1
-    _count_day(account.activity, day, 1)
-    _count_day(account.score, day, naming.weight)
     working.add_activity(day, naming.weight)
     for place, plan in enumerate(naming.plans):
         if plan.core >= 0 and naming.names[place] in account.events:  # not evicted by another name of this very record
@@ -173,23 +169,6 @@ def _see(
         del last_days[min(last_days, key=last_days.__getitem__)]
         working.recount()
         counts[evicted] += 1
-
-
-def _count_day(days: dict[int, int], day: int, amount: int) -> None:
-    held: dict[Any, Any] = days
-    known = days.get(day)
-    if known is not None:
-        total = known + amount
-        held[day] = total if total <= _SHARED_BY_PYTHON else shared(total)
-        return
-    held[shared(day)] = shared(amount)
-    # Days mostly come in order: those in front are the oldest. What a rare name counted years ago is in no window.
-    while (oldest := next(iter(days))) <= day - limits.RETENTION_DAYS:
-        del days[oldest]
-    if len(days) > limits.RETENTION_DAYS:
-        newest = max(days)
-        for old in [known for known in days if known <= newest - limits.RETENTION_DAYS]:
-            del days[old]
 
 
 def _pair(account: Account, first: str, key: str, within_ms: int, t: int) -> None:

@@ -1,72 +1,68 @@
 """Which records an account has taken lately: what tells a duplicate.
 
 Theory of operation. An id is known while it is among the last `MESSAGE_IDS_MAX` taken and at most 24 h old, its age
-being counted on the account's arrival clock. Ids are kept as they are stored: entries of `ENTRY_BYTES` one after the
-other, oldest first, each the 8 bytes of the id's hash and the arrival in ms modulo 2^32 (49 days, of which a day
-suffices). A lookup is a search for 8 bytes, an encode is a copy, a decode is nothing: for the busiest accounts these
-entries are most of the state.
+being counted on the account's arrival clock. Ids are pairs of numbers in one block of memory, oldest first: the 8 bytes
+of the id's hash, and the arrival in ms UTC. A lookup goes through them, which is cheap: there are a day's at most.
 
-Arrivals never fall, so what is too old stands in front. An id that is taken again was too old, and goes with it. The
-arrival of the first entry is kept as a number as well: it is asked for with every id, and rarely another's.
+Arrivals never fall, so what is too old stands in front. An id that is taken again was too old, and goes with it.
 """
 
 from typing import Final
 
+from librt.strings import read_i64_be
+from librt.vecs import append, vec
+from mypy_extensions import i64
+
 from streams.limits import MESSAGE_ID_AGE_MAX_MS, MESSAGE_IDS_MAX
 
 DIGEST_BYTES: Final = 8
-ENTRY_BYTES: Final = 12
-_LOW: Final = (1 << 32) - 1
-_BYTES_MAX: Final = MESSAGE_IDS_MAX * ENTRY_BYTES
-_UNKNOWN: Final = -(1 << 62)
+_NUMBERS_MAX: Final = 2 * MESSAGE_IDS_MAX
 
 
 class MessageIds:  # noqa: PLW1641 - it changes
-    """`newest` is the arrival of the last entry, ms UTC; it places the others' low bits."""
+    """`pairs`: of each id its hash and its arrival."""
 
-    __slots__ = ("_oldest", "entries", "newest")
+    __slots__ = ("pairs",)
 
-    def __init__(self, newest: int = 0, entries: bytes = b"") -> None:
-        self.newest = newest
-        self.entries = bytearray(entries)
-        self._oldest = _UNKNOWN
+    pairs: vec[i64]
+
+    def __init__(self) -> None:
+        self.pairs = vec[i64]()
 
     def taken_at(self, digest: bytes) -> int | None:
         """The arrival at which an id was taken, ms UTC; None if it is not remembered."""
-        place: int = self.entries.find(digest)
-        while place > 0 and place % ENTRY_BYTES:
-            place = self.entries.find(digest, place + 1)
-        return None if place < 0 else self._arrival_at(place)
+        pairs, wanted = self.pairs, read_i64_be(digest, 0)
+        place = i64(len(pairs)) - 2
+        while place >= 0:
+            if pairs[place] == wanted:
+                return pairs[place + 1]
+            place -= 2
+        return None
 
-    def take(self, digest: bytes, arrival: int) -> None:
+    def take(self, digest: bytes, arrival: i64) -> None:
         """Remember an id at this arrival, which is no earlier than the one before, and forget what is too old."""
-        entries = self.entries
-        if arrival - self.newest > MESSAGE_ID_AGE_MAX_MS:  # so that low bits are always of the last days
-            entries.clear()
-            self._oldest = _UNKNOWN
-        self.newest = arrival
-        entries += digest + (arrival & _LOW).to_bytes(4, "big")
-        if len(entries) > _BYTES_MAX:
-            del entries[:ENTRY_BYTES]
-            self._oldest = _UNKNOWN
-        if self._oldest == _UNKNOWN:
-            self._oldest = self._arrival_at(0)
-        while arrival - self._oldest > MESSAGE_ID_AGE_MAX_MS:
-            del entries[:ENTRY_BYTES]
-            self._oldest = self._arrival_at(0)
+        pairs = append(append(self.pairs, read_i64_be(digest, 0)), arrival)
+        kept_from: i64 = 2 if i64(len(pairs)) > _NUMBERS_MAX else 0
+        while arrival - pairs[kept_from + 1] > MESSAGE_ID_AGE_MAX_MS:
+            kept_from += 2
+        self.pairs = pairs[kept_from:] if kept_from else pairs
+
+    @property
+    def newest(self) -> int:
+        """The arrival of the id that was taken last; 0 if there is none."""
+        pairs = self.pairs
+        return pairs[-1] if len(pairs) else 0
 
     def arrivals(self) -> dict[bytes, int]:
         """The arrival of each id, oldest first."""
-        places = range(0, len(self.entries), ENTRY_BYTES)
-        return {bytes(self.entries[place : place + DIGEST_BYTES]): self._arrival_at(place) for place in places}
-
-    def _arrival_at(self, place: int) -> int:
-        entries = self.entries
-        low = entries[place + 8] << 24 | entries[place + 9] << 16 | entries[place + 10] << 8 | entries[place + 11]
-        return self.newest - ((self.newest - low) & _LOW)
+        pairs = [int(number) for number in self.pairs]
+        return {
+            digest.to_bytes(DIGEST_BYTES, "big", signed=True): arrival
+            for digest, arrival in zip(pairs[::2], pairs[1::2], strict=True)
+        }
 
     def __len__(self) -> int:
-        return len(self.entries) // ENTRY_BYTES
+        return len(self.pairs) // 2
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, MessageIds) and (self.newest, self.entries) == (other.newest, other.entries)
+        return isinstance(other, MessageIds) and self.pairs == other.pairs

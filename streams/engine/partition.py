@@ -568,7 +568,7 @@ class Partition:
             self._as_of_itself(live)
             account, today = live.account, live.working.today
             if account.reported_sequence != account.sequence or (
-                account.reported_day < today and today in account.activity
+                account.reported_day < today and account.activity.place_of(today) >= 0
             ):
                 account.reported_sequence, account.reported_day = account.sequence, today
                 reportable.append((account_id, account, live.working))

@@ -17,12 +17,13 @@ All can be rebuilt from the account's state at any time, and a test holds the tw
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Final
 
 from librt.vecs import vec
 from mypy_extensions import i64
 
-from streams.engine.shared import shared
+from streams.engine.account import Activity
+from streams.engine.days import COUNT_BITS, COUNT_MAX, DAY_MAX, Days
 from streams.limits import RETENTION_DAYS
 
 Window = tuple[int, int]
@@ -46,31 +47,43 @@ _STEPS_MAX: Final = 3
 class Figure:
     """The windows of one figure, which stand together from `first` to before `past`.
 
-    `holding[age]` lists the places of those that hold a day of this age. `edges` are the ages that a day reaches when
-    a window takes it in or lets it go: the age, the places that take it in, those that let it go. With `once` a day
-    counts 1, however much there is on it.
+    `holding` lists, age after age, the places of those that hold a day of this age: from `held_from[age]` to before
+    `held_from[age + 1]`. `edges` are the ages that a day reaches when a window takes it in or lets it go, ascending;
+    from `moved_from[n]` on `moved` lists the places that the edge of number n concerns: those that take the day in,
+    then from `lost_from[n]` on those that let it go.
     """
 
-    __slots__ = ("edges", "first", "holding", "once", "past")
+    __slots__ = ("edges", "first", "held_from", "holding", "lost_from", "moved", "moved_from", "past")
 
-    def __init__(self, windows: Sequence[Window], first: int, *, once: bool) -> None:
+    edges: vec[i64]
+    held_from: vec[i64]
+    holding: vec[i64]
+    lost_from: vec[i64]
+    moved: vec[i64]
+    moved_from: vec[i64]
+    first: i64
+    past: i64
+
+    def __init__(self, windows: Sequence[Window], first: int) -> None:
         self.first = first
         self.past = first + len(windows)
-        self.once = once
-        places = range(first, self.past)
-        self.holding: list[list[int]] = [
-            [place for place, (days, before) in zip(places, windows, strict=True) if before <= age < before + days]
-            for age in range(RETENTION_DAYS)
-        ]
-        ages = sorted({before for _, before in windows} | {before + days for days, before in windows})
-        self.edges: list[tuple[int, list[int], list[int]]] = [
-            (
-                age,
-                [place for place, (_, before) in zip(places, windows, strict=True) if before == age],
-                [place for place, (days, before) in zip(places, windows, strict=True) if before + days == age],
-            )
-            for age in ages
-        ]
+        placed = list(enumerate(windows, first))
+        holding: list[int] = []
+        held_from = [0]
+        for age in range(RETENTION_DAYS):
+            holding += [place for place, (days, before) in placed if before <= age < before + days]
+            held_from.append(len(holding))
+        edges = sorted({before for _, before in windows} | {before + days for days, before in windows})
+        moved: list[int] = []
+        moved_from, lost_from = [0], list[int]()
+        for age in edges:
+            moved += [place for place, (_, before) in placed if before == age]
+            lost_from.append(len(moved))
+            moved += [place for place, (days, before) in placed if before + days == age]
+            moved_from.append(len(moved))
+        self.holding, self.held_from = vec[i64](holding), vec[i64](held_from)
+        self.edges, self.moved = vec[i64](edges), vec[i64](moved)
+        self.moved_from, self.lost_from = vec[i64](moved_from), vec[i64](lost_from)
 
 
 class WindowPlan:
@@ -84,8 +97,8 @@ class WindowPlan:
         self.lengths: list[tuple[int, ...]] = [tuple(sorted(set(lengths))) for lengths in distinct]
         self.figures: list[Figure] = []
         first = 0
-        for number, windows in enumerate(self.windows):
-            self.figures.append(Figure(windows, first, once=number == ACTIVE_DAYS))
+        for windows in self.windows:
+            self.figures.append(Figure(windows, first))
             first += len(windows)
         self.sums = first
         self.distinct: list[int] = []
@@ -97,7 +110,7 @@ class WindowPlan:
         self._picks: list[int] = []
 
     def place_of_sum(self, figure: int, window: Window) -> int:
-        return self.figures[figure].first + self.windows[figure].index(window)
+        return int(self.figures[figure].first) + self.windows[figure].index(window)
 
     def place_of_distinct(self, kind: int, days: int) -> int:
         return self.distinct[kind] + self.lengths[kind].index(days)
@@ -123,20 +136,20 @@ class WindowPlan:
 class Windows:
     """The numbers of one account. `values` is one list for life: who has it may keep it. The rest is for copies."""
 
-    __slots__ = ("days", "on_day", "plan", "values")
+    __slots__ = ("counted", "last_days", "plan", "values")
 
     values: vec[i64]
 
     def __init__(
         self,
         plan: WindowPlan,
-        days: list[dict[int, int]],
+        counted: list[Days],
         last_days: Sequence[Iterable[int]],
-        today: int,
+        today: i64,
         source: "Windows | None" = None,
         figures: Sequence[int] = (),
     ) -> None:
-        """`days`: each figure's numbers by day, which the caller keeps; `last_days`: of each kind of distinct things.
+        """`counted`: what each figure sums, which the caller keeps; `last_days`: of each kind of distinct things.
 
         With `source` a copy of it for windows that are among its own; `figures` as in `WindowPlan.picks`. A copy shares
         what it reads, and may be rolled but see nothing.
@@ -145,134 +158,151 @@ class Windows:
         if source is not None:
             held = source.values
             self.values = vec[i64]([held[place] for place in plan.picks(source.plan, figures)])
-            self.days: list[dict[int, int]] = [source.days[figure] for figure in figures]
-            self.on_day: list[dict[int, int]] = [*source.on_day]
+            self.counted: list[Days] = [source.counted[figure] for figure in figures]
+            self.last_days: list[Days] = source.last_days
             return
         self.values = vec[i64]([0] * plan.size)
-        self.days = days
-        self.on_day = []
-        for figure in range(len(days)):
+        self.counted = counted
+        self.last_days = []
+        for figure in range(len(counted)):
             self._sum_anew(figure, today)
         for kind in range(len(last_days)):
-            self.on_day.append(_NOTHING)
+            self.last_days.append(NOTHING)
             self.recount(kind, last_days[kind], today)
 
-    def roll(self, before: int, today: int) -> None:
+    def roll(self, before: i64, today: i64) -> None:
         """Go on from the day `before` to `today`."""
         step = today - before <= _STEPS_MAX
         plan = self.plan
         if plan.sums:
-            for number in range(len(self.days)):
-                if not step:
-                    self._sum_anew(number, today)
-                elif self.days[number]:
+            for number in range(len(self.counted)):
+                if step:
                     self._step(number, before, today)
+                else:
+                    self._sum_anew(number, today)
         if plan.size > plan.sums:
-            for kind in range(len(self.on_day)):
-                if not step:
-                    self._count_anew(kind, today)
-                elif self.on_day[kind]:
+            for kind in range(len(self.last_days)):
+                if step:
                     self._let_out(kind, before, today)
+                else:
+                    self._count_anew(kind, today)
 
     # Sums
 
-    def add(self, figure: int, age: int, amount: i64) -> None:
+    def add(self, figure: int, age: i64, amount: i64) -> None:
         """Add to the day of this age, which is in reach."""
-        values = self.values
-        for place in self.plan.figures[figure].holding[age]:
-            held = values[place]
-            values[place] = held + amount
+        values, asked = self.values, self.plan.figures[figure]
+        holding, held_from = asked.holding, asked.held_from
+        for index in range(held_from[age], held_from[age + 1]):
+            values[holding[index]] += amount
 
-    def follow(self, figure: int, days: dict[int, int], today: int) -> None:
+    def follow(self, figure: int, counted: Days, today: i64) -> None:
         """From here on the figure's numbers are these."""
-        self.days[figure] = days
+        self.counted[figure] = counted
         self._sum_anew(figure, today)
 
-    def _step(self, number: int, before: int, today: int) -> None:
-        figure, days, values = self.plan.figures[number], self.days[number], self.values
+    def _step(self, number: int, before: i64, today: i64) -> None:
+        """Go through the edges from the youngest, and through the days from the latest, side by side."""
+        figure, counted, values = self.plan.figures[number], self.counted[number], self.values
+        packed, edges, moved = counted.packed, figure.edges, figure.moved
+        places = i64(len(packed))
+        if places == 0:
+            return
         for day in range(before + 1, today + 1):
-            for age, taking, losing in figure.edges:
-                counted = days.get(day - age)
-                if counted is not None:
-                    amount: i64 = 1 if figure.once else counted
-                    for place in taking:
-                        held = values[place]
-                        values[place] = held + amount
-                    for place in losing:
-                        held = values[place]
-                        values[place] = held - amount
+            place = places - 1
+            for edge in range(i64(len(edges))):
+                wanted = day - edges[edge]
+                while place >= 0 and packed[place] >> COUNT_BITS > wanted:
+                    place -= 1
+                if place < 0:
+                    break
+                if packed[place] >> COUNT_BITS == wanted:
+                    amount = _amount(number, counted, place)
+                    lost_from = figure.lost_from[edge]
+                    for index in range(figure.moved_from[edge], lost_from):
+                        values[moved[index]] += amount
+                    for index in range(lost_from, figure.moved_from[edge + 1]):
+                        values[moved[index]] -= amount
 
-    def _sum_anew(self, number: int, today: int) -> None:
-        figure, values = self.plan.figures[number], self.values
+    def _sum_anew(self, number: int, today: i64) -> None:
+        figure, counted, values = self.plan.figures[number], self.counted[number], self.values
         if figure.first == figure.past:
             return
-        for place in range(figure.first, figure.past):
-            values[place] = 0
-        days, holding, once = self.days[number], figure.holding, figure.once
-        if not days:
-            return
-        for day, counted in days.items():
-            age = today - day
-            if 0 <= age < RETENTION_DAYS:
-                amount: i64 = 1 if once else counted
-                for place in holding[age]:
-                    held = values[place]
-                    values[place] = held + amount
+        for window in range(figure.first, figure.past):
+            values[window] = 0
+        packed, holding, held_from = counted.packed, figure.holding, figure.held_from
+        place = i64(len(packed)) - 1
+        while place >= 0:
+            age = today - (packed[place] >> COUNT_BITS)
+            if age >= RETENTION_DAYS:
+                break
+            if age >= 0:
+                amount = _amount(number, counted, place)
+                for index in range(held_from[age], held_from[age + 1]):
+                    values[holding[index]] += amount
+            place -= 1
 
     # Distinct things
 
-    def see(self, kind: int, known: int | None, day: int, today: int) -> None:
+    def see(self, kind: int, known: int | None, day: i64, today: i64) -> None:
         """Something whose last day was `known` is seen on `day`, which is later."""
         lengths = self.plan.lengths[kind]
         if not lengths:
             return
-        on_day = self.on_day[kind]
-        if known is not None:
-            left = on_day.get(known, 0) - 1
-            if left > 0:
-                on_day[known] = left
-            else:
-                on_day.pop(known, None)
-        there: dict[Any, int] = on_day
-        there[shared(day)] = on_day.get(day, 0) + 1
-        values, place = self.values, self.plan.distinct[kind]
+        last_days = self.last_days[kind]
+        known_day: i64 = NO_DAY if known is None else known
+        if known_day > NO_DAY:
+            last_days.remove(known_day)
+        last_days.add(day, 1)
+        values, place = self.values, i64(self.plan.distinct[kind])
         for length in lengths:
             start = today - length
-            if (known is None or known <= start) and start < day:
-                held = values[place]
-                values[place] = held + 1
+            if known_day <= start < day:
+                values[place] += 1
             place += 1
 
-    def recount(self, kind: int, last_days: Iterable[int], today: int) -> None:
+    def recount(self, kind: int, last_days: Iterable[int], today: i64) -> None:
         """Count anew: some were evicted or forgotten."""
         if not self.plan.lengths[kind]:
             return
-        on_day: dict[int, int] = {}
+        counted = self.last_days[kind] = Days()
         for day in last_days:
-            on_day[day] = on_day.get(day, 0) + 1
-        self.on_day[kind] = on_day
+            if day > NO_DAY:
+                counted.add(day, 1)
         self._count_anew(kind, today)
 
-    def _let_out(self, kind: int, before: int, today: int) -> None:
-        values, on_day, place = self.values, self.on_day[kind], self.plan.distinct[kind]
+    def _let_out(self, kind: int, before: i64, today: i64) -> None:
+        last_days = self.last_days[kind]
+        if not len(last_days.packed):
+            return
+        values, place = self.values, i64(self.plan.distinct[kind])
         for length in self.plan.lengths[kind]:
             for day in range(before - length + 1, today - length + 1):
-                gone = on_day.get(day)
-                if gone is not None:
-                    held = values[place]
-                    values[place] = held - gone
+                values[place] -= last_days.on(day)
             place += 1
 
-    def _count_anew(self, kind: int, today: int) -> None:
-        place, on_day = self.plan.distinct[kind], self.on_day[kind]
+    def _count_anew(self, kind: int, today: i64) -> None:
+        place, packed = i64(self.plan.distinct[kind]), self.last_days[kind].packed
         for length in self.plan.lengths[kind]:
             start, things = today - length, i64(0)
-            for day, there in on_day.items():
-                if day > start:
-                    things += there
+            day = i64(len(packed)) - 1
+            while day >= 0 and packed[day] >> COUNT_BITS > start:
+                things += packed[day] & COUNT_MAX
+                day -= 1
             self.values[place] = things
             place += 1
 
 
-_NOTHING: Final[dict[int, int]] = {}
-"""Where no window asks: kept by all, written by none."""
+def _amount(number: int, counted: Days, place: i64) -> i64:
+    """What a figure has on the day at a place."""
+    if number == ACTIVE_DAYS:
+        return 1
+    if number == SCORE and isinstance(counted, Activity):
+        return counted.scores[place]
+    return counted.packed[place] & COUNT_MAX
+
+
+NOTHING: Final = Days()
+"""Where no window asks, or nothing was counted: kept by all, written by none."""
+NO_DAY: Final = -DAY_MAX
+"""A day before every other."""

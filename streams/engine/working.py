@@ -8,7 +8,7 @@ its numbers, which rules read by place.
 shifting it against the edges of all windows.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from librt.vecs import vec
@@ -17,15 +17,15 @@ from mypy_extensions import i64
 from schemas.catalog import Aggregate
 from streams.engine import measures
 from streams.engine.account import MINUS_INFINITY, Account, EventSeries, MeasureSeries
+from streams.engine.days import COUNT_BITS, Days
 from streams.engine.population import NO_THRESHOLDS, Thresholds
 from streams.engine.program import Program
 from streams.engine.rules.linear import NEVER
 from streams.engine.rules.values import number, text, time_of
 from streams.engine.shared import shared
-from streams.engine.windows import ACTIVE_DAYS, ACTIVITY, CORES, NAMED, SCORE, TEAMS, USERS, Windows
+from streams.engine.windows import ACTIVE_DAYS, ACTIVITY, CORES, NAMED, NO_DAY, NOTHING, SCORE, TEAMS, USERS, Windows
 from streams.limits import RESOURCES_MAX, RETENTION_DAYS
 
-_LONG_AGO: Final = -(1 << 40)  # a day before every other
 _MASK: Final = (1 << RETENTION_DAYS) - 1
 
 
@@ -108,9 +108,8 @@ class Working:
         self.refresh_checklist()
         self.refresh_billing()
         self.refresh_nps()
-        self.refresh_activity_times()
         at = account.now if at is None else at
-        self.today = _LONG_AGO if at == MINUS_INFINITY else program.calendar.day_of(at)
+        self.today = NO_DAY if at == MINUS_INFINITY else program.calendar.day_of(at)
         self._rebuild_windows()
 
     def ahead(self, account: Account, program: Program) -> "Working":
@@ -144,6 +143,10 @@ class Working:
     def refresh_traits(self) -> None:
         """What traits say: plan, mrr, seats, usage, and the dates of sign-up and trial end."""
         trait = self.account.trait
+        if not self.account.traits:
+            self.plan = self.mrr = self.seats = self.usage_ratio = None
+            self.refresh_dates()
+            return
         self.plan = text(trait("plan"))
         self.mrr = number(trait("mrr"))
         self.seats = number(trait("seats"))
@@ -151,9 +154,10 @@ class Working:
         self.refresh_dates()
 
     def refresh_dates(self) -> None:
-        created = time_of(self.account.trait("createdAt"))
+        known = self.account.traits
+        created = time_of(self.account.trait("createdAt")) if known else None
         self.signed_up_at = self.account.first_seen if created is None else created
-        ends = time_of(self.account.trait("trialEndsAt"))
+        ends = time_of(self.account.trait("trialEndsAt")) if known else None
         self.trial_ends_at = self.signed_up_at + self.program.trial_ms if ends is None else ends
         self.refresh_activity_times()
 
@@ -193,25 +197,25 @@ class Working:
     def _rebuild_windows(self) -> None:
         account, today = self.account, self.today
         reach = _Reach(today)
-        reach.note(account.activity)
+        reach.note_days(account.activity.packed)
         for series in account.events.values():
-            reach.note(series.days)
+            reach.note_days(series.packed)
         for at in account.sequences.values():  # a pair outlives the event name that completed it
-            reach.note((self.program.calendar.day_of(at),))
+            reach.note(today - self.program.calendar.day_of(at))
         self.counted = reach.mask()
         slots = self.program.slots
-        days: list[dict[int, int]] = [account.score, account.activity, account.activity]
+        counted: list[Days] = [account.activity, account.activity, account.activity]
         for name in slots.events:
-            counted = account.events.get(name)
-            days.append(_NONE if counted is None else counted.days)
+            known = account.events.get(name)
+            counted.append(NOTHING if known is None else known)
         # A name never seen has a last day before every window.
         self._core_days = [shared(self._last_day(account.events.get(name))) for name in self.program.core_features]
         last_days = (account.users.values(), account.teams.values(), self._core_days)
-        self.windows = Windows(slots.plan, days, last_days, today)
+        self.windows = Windows(slots.plan, counted, last_days, today)
         self.values = self.windows.values
 
     def _last_day(self, series: EventSeries | None) -> int:
-        return _LONG_AGO if series is None else self.program.calendar.day_of(series.last)
+        return NO_DAY if series is None else self.program.calendar.day_of(series.last)
 
     def recount(self) -> None:
         """Count distinct things anew: some were evicted or forgotten."""
@@ -236,12 +240,12 @@ class Working:
         self.windows.roll(before, today)
 
     def add_activity(self, day: int, weight: i64) -> None:
-        """One activity event on a day within reach, of `weight` thousandths, which the account counts already."""
+        """One activity event on a day within reach, of `weight` thousandths."""
         age = self.today - day
         windows = self.windows
         windows.add(ACTIVITY, age, 1)
         windows.add(SCORE, age, weight)
-        if self.account.activity[day] == 1:
+        if self.account.activity.count(day, weight):
             windows.add(ACTIVE_DAYS, age, 1)
 
     def add_named(self, counted_at: int, day: int) -> None:
@@ -254,7 +258,7 @@ class Working:
     def begin_named(self, counted_at: int, series: EventSeries) -> None:
         """A name is seen for the first time, or again after it was evicted: its windows follow this series."""
         if counted_at >= 0:
-            self.windows.follow(NAMED + counted_at, series.days, self.today)
+            self.windows.follow(NAMED + counted_at, series, self.today)
 
     def add_core(self, place: int, day: int) -> None:
         """The core feature at a place was used on a day."""
@@ -275,9 +279,9 @@ class Working:
         """An event name was evicted: its windows are empty from now on."""
         plan = self.program.names.plan_of(name)
         if plan.counted_at >= 0:
-            self.windows.follow(NAMED + plan.counted_at, _NONE, self.today)
+            self.windows.follow(NAMED + plan.counted_at, NOTHING, self.today)
         if plan.core >= 0:
-            self._core_days[plan.core] = _LONG_AGO
+            self._core_days[plan.core] = NO_DAY
         self.recount()
         self.refresh_activity_times()
 
@@ -351,26 +355,37 @@ class _Reach:
 
     __slots__ = ("_high", "_low", "_today")
 
+    _today: i64
+    _low: i64
+    _high: i64
+
     def __init__(self, today: int) -> None:
         self._today = today
         self._low = 0
         self._high = 0
 
-    def note(self, days: Iterable[int]) -> None:
-        low, high, today = self._low, self._high, self._today
-        for day in days:
-            age = today - day
+    def note_days(self, packed: vec[i64]) -> None:
+        low, high, today, bits = self._low, self._high, self._today, _BITS
+        for place in range(i64(len(packed))):
+            age = today - (packed[place] >> COUNT_BITS)
             if age >= 0:
                 if age < _HALF:
-                    low |= 1 << age
+                    low |= bits[age]
                 elif age < RETENTION_DAYS:
-                    high |= 1 << (age - _HALF)
+                    high |= bits[age - _HALF]
         self._low, self._high = low, high
 
+    def note(self, age: int) -> None:
+        if 0 <= age < _HALF:
+            self._low |= _BITS[age]
+        elif _HALF <= age < RETENTION_DAYS:
+            self._high |= _BITS[age - _HALF]
+
     def mask(self) -> int:
-        return self._low | self._high << _HALF
+        return int(self._low) | int(self._high) << _HALF
 
 
 _UNKNOWN: Final[Sequence[float | None]] = (None,) * 101
 _HALF: Final = RETENTION_DAYS // 2
-_NONE: Final[dict[int, int]] = {}
+_BITS: Final = vec[i64]([1 << age for age in range(_HALF)])
+"""By age; as a table, for in compiled code a shifted constant has 32 bits."""

@@ -74,7 +74,7 @@ def test_scores_are_exact_sums_of_thousandths() -> None:
     log.track("b", START)
     log.track("c", START)
     log.track("other", START)
-    assert log.account().score == {START // DAY: 300 + 125 - 2_000 + 1_000}
+    assert log.account().activity.by_day() == {START // DAY: 300 + 125 - 2_000 + 1_000}
 
 
 def test_a_named_event_counts_under_both_names_and_once_in_all() -> None:
@@ -333,7 +333,7 @@ def test_a_name_that_is_seldom_used_remembers_no_day_that_is_in_no_window_any_mo
     for number in range(9):
         log.track("a", START + number * 50 * DAY)
     series = log.account().events["a"]
-    assert (series.total, len(series.days), len(log.account().activity)) == (9, 2, 2)
+    assert (series.total, len(series), len(log.account().activity)) == (9, 2, 2)
     log.until(START + 500 * DAY)
     assert [direction for _, direction, _ in log.story()] == ["entered", "exited"] * 8, "two of them, for 42 days each"
 

@@ -71,7 +71,7 @@ def test_cut_bytes_are_refused(cut: int) -> None:
         codec.decode(codec.encode(account_of(users={"u": 1}, now=START))[:cut])
 
 
-@pytest.mark.parametrize("stored", [b"\x00", b"\x80", b"\x91\xa1x", b"\xc1"])
+@pytest.mark.parametrize("stored", [b"\x00", b"\x80", b"\x91\xa1x", b"\xc1", b"\xff" * 100, b"\x00" * 10 + b"\x7f" * 9])
 def test_what_is_no_account_is_refused(stored: bytes) -> None:
     header = codec.encode(Account())[:9]
     with pytest.raises(StateError, match="damaged"):

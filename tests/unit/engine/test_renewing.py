@@ -7,8 +7,9 @@ import msgspec
 import pytest
 
 from streams.engine import codec
-from streams.engine.account import FIELDS, Account
+from streams.engine.account import Account
 from streams.engine.partition import Partition
+from streams.engine.stored import StoredAccount
 from tests.unit.engine.building import DAY, START, Log, event_of, program_of
 from tests.unit.engine.test_stored_states import STATES
 
@@ -109,7 +110,7 @@ def test_what_never_comes_is_never_to_version_1_too() -> None:
     """Which knew it by another number, and would have waited for a moment."""
     written = codec.encode(Account(), 1)
     assert int.from_bytes(written[1:9], "big") == 1 << 62
-    fields = dict(zip(FIELDS, msgspec.msgpack.decode(written[9:]), strict=True))
+    fields = dict(zip(StoredAccount.__struct_fields__, msgspec.msgpack.decode(written[9:]), strict=True))
     assert (fields["next_at"], fields["first_seen"]) == (1 << 62, 1 << 62)
     assert codec.decode(written) == Account()
 

@@ -18,7 +18,6 @@ from schemas.wire import decode_event
 from streams.catalogs import load_catalog
 from streams.engine import codec
 from streams.engine.account import Account, fields_of
-from streams.engine.message_ids import DIGEST_BYTES, ENTRY_BYTES
 from streams.engine.partition import Outcome, Partition
 from streams.engine.program import compile_catalog
 from streams.engine.record import file_arrival
@@ -35,12 +34,14 @@ LATER = b'{"type":"track","event":"code_changed","userId":"u","timestamp":"2026-
 
 def plain(account: Account) -> dict[str, Any]:
     """Everything about an account in values that JSON knows."""
-    ids = account.message_ids
-    digests = [bytes(ids.entries[place : place + DIGEST_BYTES]) for place in range(0, len(ids.entries), ENTRY_BYTES)]
     return fields_of(account) | {
-        "events": {name: series.stored() for name, series in account.events.items()},
+        "events": {
+            name: (series.total, series.first, series.last, series.counts()) for name, series in account.events.items()
+        },
+        "activity": account.activity.counts(),
+        "score": account.activity.by_day(),
         "measures": {name: (series.days, series.values) for name, series in account.measures.items()},
-        "message_ids": {int.from_bytes(digest): ids.taken_at(digest) for digest in digests},
+        "message_ids": {int.from_bytes(digest): at for digest, at in account.message_ids.arrivals().items()},
     }
 
 

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from schemas.catalog import WEIGHT_MAX
 from streams import limits
 from streams.engine import codec, measures
-from streams.engine.account import Account
+from streams.engine.account import Account, Activity, EventSeries, account_of
 from streams.engine.naming import WEIGHT_UNIT
 from streams.engine.partition import Partition
 from streams.engine.program import compile_catalog
@@ -190,6 +190,18 @@ def test_the_longest_window_has_an_edge_too() -> None:
     log.until(START + 200 * DAY)
     assert log.story() == [("s0", "entered", START), ("s0", "exited", MIDNIGHT + 91 * DAY)]
     assert log.account().next_at == NEVER
+
+
+@pytest.mark.parametrize("age", range(limits.RETENTION_DAYS))
+def test_on_what_days_anything_was_counted_is_known_of_every_day_in_reach(age: int) -> None:
+    program = program_of('count("a", days=92) > 0')
+    day, at = START // DAY - age, START - age * DAY
+    counted = [
+        account_of(now=START, activity=Activity({day: 1})),
+        account_of(now=START, events={"a": EventSeries(1, at, at, {day: 3})}),
+        account_of(now=START, sequences={"any": at}),
+    ]
+    assert [Working(program, account).counted for account in counted] == [1 << age] * 3
 
 
 def test_the_figures_kept_are_as_many_as_windows_however_long_an_account_lives() -> None:

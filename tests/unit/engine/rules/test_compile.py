@@ -182,7 +182,7 @@ def test_a_compiled_rule_is_what_its_text_says(rule: str, traits: dict[str, Any]
     account = account_of(
         first_seen=NOW,
         traits={key: (0, value) for key, value in traits.items()},
-        events={name: EventSeries(count, NOW, NOW, {}) for name, count in counts.items()},
+        events={name: EventSeries(count, NOW, NOW) for name, count in counts.items()},
         nps={} if answer is None else {"u": (NOW, answer)},
     )
     readings = {f"trait('{key}')": value for key, value in traits.items()}
@@ -208,7 +208,7 @@ def test_a_compiled_rule_is_what_its_text_says(rule: str, traits: dict[str, Any]
 )
 def test_a_result_beyond_all_numbers_is_unknown_and_stops_nobody(rule: str) -> None:
     """Whoever sends a number can send the largest one."""
-    events = {"a": EventSeries(5, NOW, NOW, {})}
+    events = {"a": EventSeries(5, NOW, NOW)}
     assert not holds(rule, account_of(first_seen=NOW, traits={"mrr": (0, 1.7e308)}, events=events))
 
 
@@ -296,9 +296,7 @@ def test_a_shifted_window_has_two_edges() -> None:
 
 @pytest.mark.parametrize("text", ["'); import os; ('", '"', "\\", "{x}", "\n", "__import__('os')", "'''", "a\0b"])
 def test_no_text_gets_out_of_its_quotes(text: str) -> None:
-    account = account_of(
-        first_seen=NOW, traits={"plan": (0, text), text: (0, 1)}, events={text: EventSeries(1, 0, 0, {})}
-    )
+    account = account_of(first_seen=NOW, traits={"plan": (0, text), text: (0, 1)}, events={text: EventSeries(1, 0, 0)})
     rule = f"plan == {text!r} and trait({text!r}) == 1 and count({text!r}) == 1 and known(last({text!r}))"
     assert holds(rule, account)
     assert valued(f"plan == {text!r}", account) is True
