@@ -229,11 +229,10 @@ PRODUCER_SLOW: Final = LogEvent(
     "Harmless: the next owner's start ends what it left open.",
 )  # fmt: skip
 STATE_AHEAD: Final = LogEvent(
-    "state_ahead", INFO,
+    "state_ahead", WARNING,
     "partition %(partition)d: the state reaches to %(last)d, the group's offset only to %(offset)d; "
     "going on where the state ends",
-    "The last owner ended before it told the group how far it had come, or somebody moved or lost the group's offsets. "
-    "Nothing is applied twice.",
+    "Somebody moved or lost the group's offsets. Nothing is applied twice.",
 )  # fmt: skip
 RECORDS_LOST: Final = LogEvent(
     "records_lost", ERROR,

@@ -370,12 +370,8 @@ def _standing(one: Standstill) -> str:
 
 
 def positions(facts: Facts) -> Finding:
-    """The group's offset may be behind the state, never before it: workers go on where the state ends.
-
-    They tell the group once a second, and when they leave in good order. Whoever looks has waited for longer, so where
-    it is still behind its owner has ended, or does not work; without transactions it may always be.
-    """
-    ahead, untold = [], []
+    """The group's offset and the state must say the same; without transactions the offset comes last."""
+    ahead, lost = [], []
     for one in facts.stages:
         group, found = facts.groups[one.stage], facts.positions[one.stage]
         for partition, position in sorted(found.items()):
@@ -383,20 +379,20 @@ def positions(facts: Facts) -> Finding:
             reached = position or 0
             if (before or 0) > reached:
                 ahead.append(f"{one.stage} {partition}: offset {before}, state {reached}")
-            elif (after or 0) < reached and group.members and _has_transactions(facts):
-                untold.append(f"{one.stage} {partition}: offset {after}, state {reached}")
+            elif (after or 0) < reached and _has_transactions(facts):
+                lost.append(f"{one.stage} {partition}: offset {after}, state {reached}")
     if ahead:
         return fail(
             f"the offset was moved beyond the state, records between would be skipped: {_some(ahead)}",
             "stop the workers and put the offset back: kafka-consumer-groups.sh --reset-offsets --to-offset STATE",
         )
-    if untold:
-        return warn(
-            f"the offset is behind the state: {_some(untold)}; its owner ended without telling it, or somebody moved "
-            "it; workers go on where the state ends, so nothing is applied twice",
-            "examine again when the partition has an owner that is ready: its first flush tells the offset",
+    if lost:
+        return fail(
+            f"the offset is behind the state: {_some(lost)}; workers go on where the state ends, but nobody should "
+            "have moved it",
+            "stop the workers and put the offset back, or restart them: the next flush does",
         )
-    return ok("no offset is beyond where its state ends")
+    return ok("the offset of every partition is where its state ends")
 
 
 # State

@@ -32,15 +32,11 @@ from streams.kafka_reading import once_led
 from streams.rebuild.configured import configured_program
 from streams.rebuild.groups import committed_offsets, described_group
 from streams.rebuild.log import LogReader
-from streams.runtime.flush import TELL_INTERVAL_S
 from streams.security.access import client_access
 from streams.settings import KafkaSettings, Settings
 from streams.topic_admin import TopicAdmin, TopicState
 from streams.topics import Topics, specs
 
-TOLD_WITHIN_S: Final = TELL_INTERVAL_S + 1.0
-Positions = dict[str, dict[int, int | None]]
-"""By stage and partition: where the state ends."""
 OPEN_WATCHED_S: Final = 3.0
 """A flush takes milliseconds; a transaction that is open for so long at the same place belongs to nobody who works."""
 
@@ -63,7 +59,7 @@ def gather(settings: Settings) -> Facts:
         stages = tuple(one for one in stage_topics(Topics(kafka.topic_prefix)) if _is_readable(one, readable))
         before = {one.stage: _committed(settings, one, topics) for one in stages}
         positions = _positions(settings, stages, topics)
-        after = _told(settings, stages, topics, positions)
+        after = {one.stage: _committed(settings, one, topics) for one in stages}
         groups = {
             one.stage: GroupFacts(*_group(admin, settings, one), before[one.stage], after[one.stage]) for one in stages
         }
@@ -145,21 +141,6 @@ def _committed(settings: Settings, stage: StageTopics, topics: Mapping[str, Topi
     return committed_offsets(settings.kafka, stage.group, stage.input, range(topics[stage.input].partitions))
 
 
-def _told(
-    settings: Settings, stages: Iterable[StageTopics], topics: Mapping[str, TopicState], positions: Positions
-) -> dict[str, dict[int, int]]:
-    """Where the groups are, once those that work have had the time to be told where their state ended."""
-    after = {one.stage: _committed(settings, one, topics) for one in stages}
-    late = [
-        one
-        for one in stages
-        if any((at or 0) > after[one.stage].get(number, 0) for number, at in positions[one.stage].items())
-    ]
-    if late:
-        time.sleep(TOLD_WITHIN_S)
-    return after | {one.stage: _committed(settings, one, topics) for one in late}
-
-
 def _group(admin: Any, settings: Settings, stage: StageTopics) -> tuple[str, tuple[Member, ...]]:
     state, members = described_group(admin, settings.kafka, stage.group)
     return state, tuple(
@@ -171,7 +152,9 @@ def _given(member: Any, topic: str) -> frozenset[int]:
     return frozenset(one.partition for one in member.assignment.topic_partitions if one.topic == topic)
 
 
-def _positions(settings: Settings, stages: Iterable[StageTopics], topics: Mapping[str, TopicState]) -> Positions:
+def _positions(
+    settings: Settings, stages: Iterable[StageTopics], topics: Mapping[str, TopicState]
+) -> dict[str, dict[int, int | None]]:
     with LogReader(settings.kafka) as reader:
         return {
             one.stage: {

@@ -113,7 +113,7 @@ class AckedWriter(BatchingWriter):
             await self._append(repairs, ending.position.next)
             await self._delete(leftovers, ending.position.next)
 
-    async def write(self, transaction: Transaction) -> bool:
+    async def write(self, transaction: Transaction) -> None:
         require_keys_of_stages(transaction.changes)
         await self._group.hold()
         packer = self._packer()
@@ -125,7 +125,6 @@ class AckedWriter(BatchingWriter):
         began = time.monotonic()
         await self._group.commit(self._input, transaction.position)
         self.commit_took_s = time.monotonic() - began
-        return True  # always: the group refuses who is no member any more
 
     async def _look_if_quiet(self) -> None:
         if self._clock() - self._wrote_at > LOOK_AFTER_S:

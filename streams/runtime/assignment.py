@@ -14,7 +14,7 @@ after the last:
 
 A partition that comes back keeps state and producer. Had somebody else owned it in between, they would have fenced our
 producer, and the next flush would end this process; but the committed offset shows it earlier, and cheaply: if it is
-not what we told the group last, the partition is loaded anew.
+not what we committed last, the partition is loaded anew.
 """
 
 import asyncio
@@ -87,7 +87,7 @@ class Assignment:
     async def flush_moved(self) -> bool:
         """Flush what was applied, at once; say whether there was anything."""
         moved = [partition for partition in self.active() if partition.moved()]
-        await self._flusher.flush_all(moved, tell=False)
+        await self._flusher.flush_all(moved)
         return bool(moved)
 
     # -- rebalance ---------------------------------------------------------------------------------------------------
@@ -119,7 +119,7 @@ class Assignment:
         epoch = self.epoch
         kept = [partition for number in numbers if (partition := self._held.get(number)) is not None]
         offsets = await read_committed([partition.number for partition in kept])
-        stale = [partition for partition in kept if (offsets[partition.number] or 0) != partition.told]
+        stale = [partition for partition in kept if (offsets[partition.number] or 0) != partition.committed]
         for partition in stale:
             log_events.LOADED_ANEW.tell(partition=partition.number)
         await self._drop(stale)
@@ -161,8 +161,7 @@ class Assignment:
             for partition, loading in zip(fresh, self.loadings, strict=True):
                 committed = offsets[partition.number]
                 partition.next = start_offset(loading, committed)
-                partition.committed = max(committed or 0, loading.position)
-                partition.told = committed or 0
+                partition.committed = committed or 0
                 self._notes.note_lost(records_lost(loading, committed))
             seconds, rows = time.monotonic() - started, sum(loading.rows for loading in self.loadings)
             log_events.LOADED.tell(partitions=len(fresh), rows=rows, seconds=round(seconds, 3))

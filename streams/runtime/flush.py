@@ -15,10 +15,6 @@ Theory of operation. Each partition has a task that waits for work, then for the
   records or its slices, is flushed as soon as ever: that bounds what is gathered;
 * if only the offset moved - nothing was written - once a second: it saves no work but a little re-reading.
 
-The group is told of a position once a second: what recovery needs stands in the position row. It is also told by the
-first flush of an owner, so that an earlier one sees that its state is old, and by those that a rebalance or a stop asks
-for. What it was not told yet is an offset that moved.
-
 Partitions flush side by side; within one, the lock makes flushes follow each other. A flush runs in a task of its own
 that nobody cancels: were it cut between capture and commit, what the stage handed over would be neither in the stage
 nor in the log. Any error in it, and cancellation too, is the end of the worker.
@@ -48,8 +44,6 @@ STATE_INTERVALS: Final = 4
 BEHIND_INTERVALS: Final = 20
 """And so is everything while a partition is far behind."""
 OFFSET_ONLY_INTERVAL_S: Final = 1.0
-TELL_INTERVAL_S: Final = 1.0
-"""The group's committed offset is no older than this and a flush. Who watches lag looks less often."""
 BEHIND_RECORDS: Final = 20_000
 """So many records not yet applied are some seconds of work: far behind."""
 
@@ -148,12 +142,9 @@ class Flusher:
             timer.cancel()
             await asyncio.wait([timer])
 
-    async def flush_all(self, partitions: Iterable[Partition], *, tell: bool = True) -> None:
-        """Flush side by side, and return when all have committed; raise if the worker has failed.
-
-        ``tell``: the group too, though it was told within the last second.
-        """
-        await asyncio.gather(*(self._flush_unbroken(partition, tell=tell) for partition in partitions))
+    async def flush_all(self, partitions: Iterable[Partition]) -> None:
+        """Flush side by side, and return when all have committed; raise if the worker has failed."""
+        await asyncio.gather(*(self._flush_unbroken(partition) for partition in partitions))
         self._failure.check()
 
     async def _timer(self, partition: Partition) -> None:
@@ -174,8 +165,7 @@ class Flusher:
             behind = may_gather(partition)
             took_s, partitions = partition.flush_took_s, len(self._timers)
             pause = pause_s(urgency, self._interval_s, took_s, partitions=partitions, behind=behind)
-            began = partition.told_at if urgency is Urgency.OFFSET else partition.flush_started_at
-            wait_s = began + pause - self._clock()
+            wait_s = partition.flush_started_at + pause - self._clock()
             if wait_s <= 0 or (urgency is Urgency.PRESSING and not behind):
                 await asyncio.sleep(max(wait_s, GATHER_S))
                 return
@@ -187,13 +177,13 @@ class Flusher:
                 async with asyncio.timeout(min(wait_s, self._interval_s)):
                     await partition.hurry.wait()
 
-    async def _flush_unbroken(self, partition: Partition, *, tell: bool = False) -> None:
-        task = asyncio.create_task(self._flush(partition, tell=tell))
+    async def _flush_unbroken(self, partition: Partition) -> None:
+        task = asyncio.create_task(self._flush(partition))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         await asyncio.shield(task)
 
-    async def _flush(self, partition: Partition, *, tell: bool) -> None:
+    async def _flush(self, partition: Partition) -> None:
         try:
             async with partition.flushing:
                 if self._failure.failed or partition.retired:
@@ -201,26 +191,17 @@ class Flusher:
                 partition.work.clear()
                 partition.hurry.clear()
                 started = partition.flush_started_at = self._clock()
-                transaction = partition.capture(tell=tell or started - partition.told_at >= TELL_INTERVAL_S)
+                transaction = partition.capture()
                 if transaction is None:
-                    self._owe_offset(partition)
                     return
                 partition.flush_waits_since = started
-                told = await partition.writer.write(transaction)
+                await partition.writer.write(transaction)
                 partition.committed = transaction.position
-                if told:
-                    partition.told, partition.told_at = transaction.position, started
-                self._owe_offset(partition)
                 partition.flush_waits_since = None
                 partition.flush_took_s = self._clock() - started
                 self._note(_noted(transaction, partition))
         except BaseException as error:  # noqa: BLE001 - cancellation too leaves captured output in nobody's hands
             self._failure.fail(FailReason.FLUSH, error)
-
-    @staticmethod
-    def _owe_offset(partition: Partition) -> None:
-        if partition.owes_offset:
-            partition.work.set()
 
 
 def _noted(transaction: Transaction, partition: Partition) -> FlushNote:

@@ -19,8 +19,7 @@ The same is proven for what never became a batch: every fetch must begin at the 
 (``observe``). Offsets cannot show that, for they have gaps; positions have none.
 
 ``next`` is the only truth about progress: every record below it was applied. What may be committed is what the stage
-makes of it (``Stage.position``), read together with ``Stage.drain`` without an await in between. ``committed`` is what
-the position row says by now, ``told`` what the group was told: the same, or a little earlier.
+makes of it (``Stage.position``), read together with ``Stage.drain`` without an await in between.
 """
 
 import asyncio
@@ -85,8 +84,6 @@ class Partition:
         self._watch = writer.applying if isinstance(writer, Watching) else None
         self.next = 0
         self.committed = 0
-        self.told = 0
-        self.told_at = -inf
         self.active = False
         """Loaded, sought and in the current assignment: may fetch, tick and flush by timer."""
         self.retired = False
@@ -259,15 +256,8 @@ class Partition:
     def moved(self) -> bool:
         return self.stage.position(self.next) != self.committed
 
-    @property
-    def owes_offset(self) -> bool:
-        return self.told != self.committed
-
-    def capture(self, *, tell: bool = True) -> Transaction | None:
-        """Everything that the next flush must write, or ``None``. Must not await: output, state and offset are one.
-
-        ``tell``: the group is to know the position afterwards.
-        """
+    def capture(self) -> Transaction | None:
+        """Everything that the next flush must write, or ``None``. Must not await: output, state and offset are one."""
         position = self.stage.position(self.next)
         if position > self.next or position < self.committed:
             raise RuntimeFailure(
@@ -275,15 +265,14 @@ class Partition:
                 f"not between {self.committed} (committed) and {self.next} (applied)"
             )
         drained = self.stage.drain()
-        owes = tell and position != self.told
-        if not drained.outputs and not drained.changes and position == self.committed and not owes:
+        if not drained.outputs and not drained.changes and position == self.committed:
             return None
         samples = self._take_samples(position)
         if drained.fresh is not None:
-            return Transaction(drained.outputs, drained.changes, position, drained.fresh, drained.spans, owes)
+            return Transaction(drained.outputs, drained.changes, position, drained.fresh, drained.spans)
         led_to_nothing = not drained.outputs and not drained.changes
         fresh = () if led_to_nothing else samples
-        return Transaction(drained.outputs, drained.changes, position, fresh, drained.spans, owes)
+        return Transaction(drained.outputs, drained.changes, position, fresh, drained.spans)
 
     def _take_samples(self, position: int) -> list[tuple[int, None]]:
         """The timestamps of the sampled records below a position."""

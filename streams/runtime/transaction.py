@@ -5,7 +5,7 @@ earlier owner of the partition and finishes what it left open, so two processes 
 whatever they believe of their assignment. (aiokafka's offset commits carry no group generation, so ids per worker
 would fence nothing.) A flush is
 
-    begin, send all batches, await every batch, send the offset if it is due, commit
+    begin, send all batches, await every batch, send the offset, commit
 
 and each step matters: a batch that failed does not fail the transaction, so a record too large would be lost in
 silence if its future was not awaited before the commit. (The offset could go while the batches are under way, but then
@@ -13,9 +13,7 @@ the coordinator, busy with the one, turns the other away, and the retry costs mo
 transaction open and ends the process; the next owner's start aborts it.
 
 The changelog partition gets, after the stage's rows, a row with an empty key: the position that these rows lead to. It
-is the offset of the flush, and where the next owner goes on (``position.py``). The group's committed offset says the
-same to everybody else, and costs two of five requests; so it is not in every transaction but in one a second, in the
-first of an owner and in the last one (``flush.py`` decides).
+is written in the same transaction as the offset and says the same; see ``changelog.py`` for what it is good for.
 """
 
 import asyncio
@@ -56,8 +54,6 @@ class Transaction:
     fresh: Sequence[tuple[int, str | None]] = ()
     """Of some outputs: the timestamp of the record that led to it, ms UTC, and of a transition its id."""
     spans: Sequence[Span] = ()
-    tells_group: bool = True
-    """The position becomes the group's committed offset too."""
 
 
 class Writer(Protocol):
@@ -72,8 +68,8 @@ class Writer(Protocol):
         """Fence every earlier owner and finish what it left open."""
         ...
 
-    async def write(self, transaction: Transaction) -> bool:
-        """Commit, or raise; after an error nothing more may be written. Returns whether the group was told."""
+    async def write(self, transaction: Transaction) -> None:
+        """Commit, or raise; after an error nothing more may be written."""
         ...
 
     async def end_stray(self) -> None:
@@ -201,7 +197,7 @@ class TransactionalWriter(BatchingWriter):
         await self._delivered([(self._changelog, batch)])
         await self._producer.abort_transaction()
 
-    async def write(self, transaction: Transaction) -> bool:
+    async def write(self, transaction: Transaction) -> None:
         producer = self._producer
         packer = self._packer()
         await self._pack_outputs(packer, transaction.outputs)
@@ -211,9 +207,8 @@ class TransactionalWriter(BatchingWriter):
         try:
             await producer.begin_transaction()
             await self._delivered(packer.batches())
-            if transaction.tells_group:
-                offsets = {self._input: OffsetAndMetadata(transaction.position, "")}
-                await producer.send_offsets_to_transaction(offsets, self._group)
+            offsets = {self._input: OffsetAndMetadata(transaction.position, "")}
+            await producer.send_offsets_to_transaction(offsets, self._group)
             began = time.monotonic()
             await producer.commit_transaction()
             self.commit_took_s = time.monotonic() - began
@@ -222,7 +217,6 @@ class TransactionalWriter(BatchingWriter):
                 f"another process owns partition {self._input.partition} now: this one was silent for longer than the "
                 "session time-out or the transaction time-out, or the other has its instance_id"
             ) from error
-        return transaction.tells_group
 
 
 class Packer:

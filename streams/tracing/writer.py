@@ -85,16 +85,15 @@ class TracedWriter:
             start_ns = start_ns or self._now_ns()
             self._noted.append(Noted(work, record.offset, start_ns, _text(headers, TRANSITION_HEADER)))
 
-    async def write(self, transaction: Transaction) -> bool:
+    async def write(self, transaction: Transaction) -> None:
         noted, self._noted = self._noted, []
-        told = await self._writer.write(transaction)
+        await self._writer.write(transaction)
         if noted:
             self._match(noted, transaction.outputs)
             end_ns = self._now_ns()
             self._give([self._span(one, end_ns) for one in noted])
         if transaction.spans:
             self._give(transaction.spans)
-        return told
 
     def _match(self, noted: Sequence[Noted], outputs: Iterable[Output]) -> None:
         """Find what became of records among the outputs."""

@@ -93,7 +93,7 @@ class TornFlush(Build):
     """Outputs and rows in one transaction, position row and offset in the next."""
 
     class Torn(TransactionalWriter):
-        async def write(self, transaction: Transaction) -> bool:
+        async def write(self, transaction: Transaction) -> None:
             producer = self._producer
             packer = self._packer()
             await self._pack_outputs(packer, transaction.outputs)
@@ -110,7 +110,6 @@ class TornFlush(Build):
                 {self._input: OffsetAndMetadata(transaction.position, "")}, self._group
             )
             await producer.commit_transaction()
-            return True
 
     def writer(self, options: RuntimeOptions, partition: int, new_producer: Callable[..., Any]) -> Writer:
         return self.Torn(options, INPUT, CHANGELOG, partition, new_producer)
@@ -126,10 +125,10 @@ class StaleKept(Build):
             kept = [partition for number in numbers if (partition := self._held.get(number)) is not None]
             offsets = await read_committed([partition.number for partition in kept])
             for partition in kept:
-                if (offsets[partition.number] or 0) != partition.told:
+                if (offsets[partition.number] or 0) != partition.committed:
                     partition.writer = self._new_writer(partition.number)
                     await partition.writer.start()
-                    partition.told = partition.committed = offsets[partition.number] or 0
+                    partition.committed = offsets[partition.number] or 0
             return await super().load(numbers, read_committed)
 
     assignment = Nostalgic
@@ -141,13 +140,12 @@ class GoesOnAfterFailure(Build):
     class Stubborn(TransactionalWriter):
         new: Callable[[], Any]
 
-        async def write(self, transaction: Transaction) -> bool:
+        async def write(self, transaction: Transaction) -> None:
             try:
-                return await super().write(transaction)
+                await super().write(transaction)
             except Exception:  # noqa: BLE001 - the bug
                 self._producer = self.new()
                 await self._producer.start()
-                return transaction.tells_group
 
     def writer(self, options: RuntimeOptions, partition: int, new_producer: Callable[..., Any]) -> Writer:
         made: dict[str, Any] = {}
@@ -200,13 +198,12 @@ class AckedAnywhere(AckedBuild):
             await self._pack_rows(packer, [*rows, (POSITION_KEY, encode_position(position))])
             await self._delivered(packer.batches())
 
-        async def write(self, transaction: Transaction) -> bool:
+        async def write(self, transaction: Transaction) -> None:
             packer = self._packer()
             await self._pack_outputs(packer, transaction.outputs)
             await self._delivered(packer.batches())
             await self._append(transaction.changes, transaction.position)
             await self._group.commit(self._input, transaction.position)
-            return True
 
     def acked_writer(self, *arguments: Any) -> AckedWriter:
         return self.Blind(*arguments)
@@ -216,13 +213,12 @@ class AckedStateFirst(AckedBuild):
     """Without transactions: writes the state before the outputs that it counts as written."""
 
     class Backwards(AckedWriter):
-        async def write(self, transaction: Transaction) -> bool:
+        async def write(self, transaction: Transaction) -> None:
             await self._append(transaction.changes, transaction.position)
             packer = self._packer()
             await self._pack_outputs(packer, transaction.outputs)
             await self._delivered(packer.batches())
             await self._group.commit(self._input, transaction.position)
-            return True
 
     def acked_writer(self, *arguments: Any) -> AckedWriter:
         return self.Backwards(*arguments)

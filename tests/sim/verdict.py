@@ -24,7 +24,7 @@ class Witness:
         self._owners[partition_of_id(transactional_id)] = producer, epoch
 
     def on_commit(self, decided: Decided) -> None:
-        """Only the newest owner commits; rows and position are one, never fall, and an offset agrees."""
+        """Only the newest owner commits; rows, position and offset are one, and never fall."""
         if not any(decided.records.values()) and not decided.offsets:
             return  # opened anew by a request that came late, and empty: nothing becomes visible
         self.commits += 1
@@ -35,7 +35,7 @@ class Witness:
         if not rows or rows[-1].key != POSITION_KEY:
             raise Violation(f"partition {number}: a commit without its position row")
         position = decode_position(rows[-1].value).next
-        if decided.offsets not in ({}, {number: position}):
+        if decided.offsets != {number: position}:
             raise Violation(f"partition {number}: position row {position}, offsets {decided.offsets}")
         if position < self._reached.get(number, 0):
             raise Violation(f"partition {number}: position {position} after {self._reached[number]}")

@@ -37,11 +37,6 @@ def test_workers_are_listed_by_name_with_how_many_partitions_each_was_given() ->
     assert workers.finding.reason.endswith("engagement 1 (one: 2), router 2 (a: 2, unnamed: 0), courier 1 (one: 2)")
 
 
-def test_an_offset_behind_the_state_is_usual_where_the_last_owner_is_gone() -> None:
-    left = with_group(SOUND, "courier", members=(), committed_before={0: 90, 1: 10}, committed_after={0: 90, 1: 10})
-    assert "positions" not in found(left)
-
-
 BOTH = frozenset((0, 1))
 TWO = (Member(WORKER, None, frozenset()), Member(WORKER, "a", BOTH))
 STILL = Standstill("engagement", 1, 90, 40, "one", others_move=False, watched_s=5.0)
@@ -133,11 +128,11 @@ SPOILT: dict[str, tuple[Facts, str, Level, str]] = {
     ),
     "an offset behind the state": (
         with_group(SOUND, "courier", committed_before={0: 90, 1: 10}, committed_after={0: 90, 1: 10}),
-        "positions", Level.WARN, "courier 1: offset 10, state 90",
+        "positions", Level.FAIL, "courier 1: offset 10, state 90",
     ),
     "an offset that expired": (
         with_group(SOUND, "intake", committed_before={1: 90}, committed_after={1: 90}),
-        "positions", Level.WARN, "intake 0: offset None, state 90",
+        "positions", Level.FAIL, "intake 0: offset None, state 90",
     ),
     "rows of another version": (
         with_state_partition(SOUND, 1, unreadable=3), "state-versions", Level.FAIL, "3 rows",

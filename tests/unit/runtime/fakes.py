@@ -93,7 +93,7 @@ class FakeWriter:
     async def start(self) -> None:
         self.events.append("fence")
 
-    async def write(self, transaction: Transaction) -> bool:
+    async def write(self, transaction: Transaction) -> None:
         assert self.writing == 0, "two transactions at a time"
         self.writing += 1
         await asyncio.sleep(0)
@@ -103,7 +103,6 @@ class FakeWriter:
         if self.error is not None:
             raise self.error
         self.committed.append(transaction)
-        return transaction.tells_group
 
     async def end_stray(self) -> None:
         self.events.append("end stray")

@@ -81,32 +81,6 @@ async def test_a_partition_that_was_somebody_elses_meanwhile_is_loaded_anew(worl
     assert world.assignment.restart_delivery() == {0: 9}
 
 
-async def test_a_partition_goes_on_where_its_state_ends_and_tells_the_group_what_a_crash_kept_from_it(
-    world: World,
-) -> None:
-    world.committed, world.row_position = {0: 9}, 12
-    assert await world.assign(0)
-    partition = world.assignment.get(0)
-    assert partition is not None
-    assert (partition.next, partition.committed, partition.told) == (12, 12, 9)
-    await asyncio.sleep(0.1)
-    assert [(one.position, one.tells_group) for one in world.writers[0].committed] == [(12, True)]
-
-
-async def test_a_partition_that_comes_back_is_judged_by_what_the_group_was_told(world: World) -> None:
-    """Not by what was written: the flushes within a second tell the group once."""
-    await world.assign(0)
-    partition = world.assignment.get(0)
-    assert partition is not None
-    for offset in (3, 4):
-        world.apply(0, offset)
-        await world.flusher.flush_all([partition], tell=False)
-    assert (partition.committed, partition.told) == (5, 4)
-    world.committed = {0: 4}
-    assert await world.assignment.load([0], world.read_committed)
-    assert world.assignment.get(0) is partition
-
-
 async def test_a_load_that_a_newer_assignment_overtakes_leaves_nothing_behind(world: World) -> None:
     def newer() -> None:
         world.assignment.epoch += 1

@@ -1,6 +1,5 @@
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -13,7 +12,6 @@ from streams.runtime.flush import (
     PRESSING_S,
     PRESSING_SHARE,
     STATE_INTERVALS,
-    TELL_INTERVAL_S,
     Flusher,
     FlushNote,
     Urgency,
@@ -29,10 +27,10 @@ from tests.unit.runtime.fakes import FakeStage, FakeWriter, batch_of
 class Bench:
     """A partition with a fake stage and writer, and a flusher around it."""
 
-    def __init__(self, interval_ms: int = 10, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, interval_ms: int = 10) -> None:
         self.failure = FailStop()
         self.notes: list[FlushNote] = []
-        self.flusher = Flusher(interval_ms, self.failure, self.notes.append, clock)
+        self.flusher = Flusher(interval_ms, self.failure, self.notes.append)
         self.stage, self.writer = FakeStage(), FakeWriter()
         self.partition = Partition(0, self.stage, self.writer)
         self.partition.begin_epoch(1)
@@ -283,45 +281,3 @@ def test_a_partition_that_is_far_behind_does_not_gather_while_its_slices_wait_fo
     assert may_gather(partition)
     partition.lag = lambda: BEHIND_RECORDS  # type: ignore[method-assign]
     assert not may_gather(partition)
-
-
-def told(bench: Bench) -> list[int]:
-    return [one.position for one in bench.writer.committed if one.tells_group]
-
-
-async def test_the_group_is_told_by_the_first_flush_and_then_once_a_second() -> None:
-    now_s = 100.0
-    bench = Bench(clock=lambda: now_s)
-    for offset in range(10):
-        bench.apply(offset)
-        await bench.flusher.flush_all([bench.partition], tell=False)
-        now_s += TELL_INTERVAL_S / 4
-    assert bench.positions == list(range(1, 11))
-    assert told(bench) == [1, 5, 9]
-    assert bench.partition.owes_offset
-
-
-async def test_a_flush_that_is_asked_for_tells_the_group_also_what_was_written_before(bench: Bench) -> None:
-    for offset in (0, 1):
-        bench.apply(offset)
-        await bench.flusher.flush_all([bench.partition], tell=False)
-    assert told(bench) == [1]
-    await bench.flusher.flush_all([bench.partition])
-    assert told(bench) == [1, 2]
-    await bench.flusher.flush_all([bench.partition])
-    assert bench.positions == [1, 2, 2], "who knows already is told nothing"
-
-
-async def test_in_a_quiet_time_the_group_is_told_within_a_second() -> None:
-    bench = Bench(interval_ms=50)
-    bench.flusher.watch(bench.partition)
-    for offset in (0, 1):
-        bench.apply(offset)
-        await asyncio.sleep(0.2)
-    assert (bench.positions, told(bench)) == ([1, 2], [1])
-    await asyncio.sleep(TELL_INTERVAL_S)
-    assert told(bench) == [1, 2]
-    assert not bench.partition.owes_offset
-    await asyncio.sleep(TELL_INTERVAL_S / 2)
-    assert len(bench.positions) == 3, "and then it is quiet"
-    await bench.flusher.forget(bench.partition)

@@ -10,7 +10,7 @@ from tests.unit.runtime.fakes import FakeStage, FakeWriter, batch_of
 def partition_at(next_offset: int = 0) -> tuple[Partition, FakeStage]:
     stage = FakeStage()
     partition = Partition(0, stage, FakeWriter())
-    partition.next = partition.committed = partition.told = next_offset
+    partition.next = partition.committed = next_offset
     partition.begin_epoch(1)
     partition.active = True
     return partition, stage
@@ -143,17 +143,6 @@ def test_a_moved_offset_alone_is_captured() -> None:
     captured = partition.capture()
     assert captured is not None
     assert (captured.outputs, captured.changes, captured.position) == ([], [], 5)
-
-
-def test_a_position_that_the_group_was_not_told_is_captured_when_it_is_to_be_told() -> None:
-    partition, _ = partition_at(5)
-    partition.told = 3
-    assert partition.owes_offset
-    assert partition.capture(tell=False) is None
-    captured = partition.capture(tell=True)
-    assert captured is not None
-    assert (captured.outputs, captured.changes, captured.position) == ([], [], 5)
-    assert captured.tells_group
 
 
 @pytest.mark.parametrize("position", [4, 11])

@@ -18,7 +18,6 @@ class World:
         self.events: list[str] = []
         self.committed: dict[int, int | None] = {}
         self.input_end = 1_000
-        self.row_position = 0
         self.stages: dict[int, FakeStage] = {}
         self.writers: dict[int, FakeWriter] = {}
         self.while_loading: Callable[[], None] = lambda: None
@@ -37,7 +36,6 @@ class World:
     async def load(self, loadings: list[Loading], is_current: Callable[[], bool]) -> None:
         for loading in loadings:
             loading.input_end = self.input_end
-            loading.position = self.row_position
         self.events.append("load")
         await asyncio.sleep(0)
         self.while_loading()

@@ -56,11 +56,10 @@ class LogWriter:
     async def stop(self) -> None: ...
     async def end_stray(self) -> None: ...
 
-    async def write(self, transaction: Transaction) -> bool:
+    async def write(self, transaction: Transaction) -> None:
         for output in transaction.outputs:
             at_ms = now_ms() if output.timestamp_ms is None else output.timestamp_ms
             self._log.append(output.topic, output.key, output.value, at_ms, output.headers)
-        return True
 
 
 class Worker:
@@ -90,7 +89,7 @@ class Worker:
         transaction = self.partition.capture()
         if transaction is not None:
             await self.partition.writer.write(transaction)
-            self.partition.committed = self.partition.told = transaction.position
+            self.partition.committed = transaction.position
         return bool(records) or transaction is not None
 
 

@@ -30,12 +30,11 @@ class Inner:
     async def stop(self) -> None: ...
     async def end_stray(self) -> None: ...
 
-    async def write(self, transaction: Transaction) -> bool:
+    async def write(self, transaction: Transaction) -> None:
         if self.error is not None:
             raise self.error
         self.meanwhile()
         self.written.append(transaction)
-        return True
 
 
 class World:
