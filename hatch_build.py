@@ -30,6 +30,7 @@ MODULES = (
     "streams/engine/columns.py",
     "streams/engine/compact.py",
     "streams/engine/days.py",
+    "streams/engine/deadlines.py",
     "streams/engine/decision.py",
     "streams/engine/forecast.py",
     "streams/engine/found.py",

@@ -8,16 +8,15 @@ What concerns all accounts - the clock, percentiles, another catalog, a user to 
 (`operations`): the `tell_` methods note it, `work` brings so and so many accounts through what is pending, and whatever
 touches an account brings that one through first. The methods of the same names without `tell_` do both at once.
 
-Deadlines wait in a heap. An account has at most one entry that counts, `_scheduled`, which is never later than its true
-next deadline: a deadline that moves ahead is rescheduled when the old entry comes up, so that an event usually costs
-the heap nothing. The heap says whom an `Advance` concerns; an account's own records fire its own deadlines. Other
+Deadlines wait in a queue (`deadlines`). What is set there is never later than an account's true next deadline: one that
+moves ahead is set anew when the old entry comes up, so that an event usually costs nothing here. The queue says whom an
+`Advance` concerns; an account's own records fire its own deadlines. Other
 operations take a walk over all accounts, which decodes each of them for the moment.
 
 Transitions and changed accounts gather until they are taken; `take_changes` encodes each account once, however many
 records it took.
 """
 
-import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -29,6 +28,7 @@ from streams.engine.account import MINUS_INFINITY, Account
 from streams.engine.apply import Counts, Noted, apply_record, bounded_identity, naming_of
 from streams.engine.clock import fire_deadlines, horizon, settle
 from streams.engine.columns import Looked
+from streams.engine.deadlines import Deadlines
 from streams.engine.found import Transition
 from streams.engine.live import Live
 from streams.engine.operations import (
@@ -97,11 +97,10 @@ class Partition:
         self._passing: set[str] = set()  # decoded for an operation alone: stored again once they are taken
         self._changed: dict[str, None] = {}
         self._transitions: list[Transition] = []
-        self._heap: list[tuple[int, str]] = []
-        self._scheduled: dict[str, int] = {}
+        self._deadlines = Deadlines()
         self._pending = Pending()
         self._rank_by(program)
-        self._due_until = -NEVER  # entries of the heap up to here may concern a pending Advance
+        self._due_until = -NEVER  # entries of the queue up to here may concern a pending Advance
         self._aside: list[tuple[int, str]] = []  # such entries that do not: they come back with the next Advance
         self._walk: list[str] = []  # accounts that the other pending operations have yet to reach, last one first
 
@@ -181,8 +180,8 @@ class Partition:
         found = evaluate(account_id, account, working, (record.message_id, record.kind), record.a)
         if found:
             self._transitions += found
-        if account.next_at < self._scheduled.get(account_id, NEVER):
-            self._schedule(account_id, account.next_at)
+        if account.next_at < self._deadlines.moments.get(account_id, NEVER):
+            self._deadlines.set(account_id, account.next_at)
         if late:
             return Outcome.TOO_LATE
         self._applied += 1
@@ -275,13 +274,13 @@ class Partition:
     def work_off(self) -> None:
         """Bring all accounts through all that is pending."""
         while self.is_behind():
-            self.work(len(self._heap) + len(self._walk) + 1)
+            self.work(len(self._deadlines) + len(self._walk) + 1)
 
     def work(self, accounts_max: int) -> list[str]:
         """Bring up to so many accounts through what is pending; return those that it changed."""
         changed: list[str] = []
         for _ in range(accounts_max):
-            if self._heap and self._heap[0][0] <= self._due_until:
+            if self._deadlines.has_due(self._due_until):
                 account_id = self._next_due()
             elif self._walk:
                 account_id = self._walk.pop()
@@ -293,14 +292,13 @@ class Partition:
         return changed
 
     def _next_due(self) -> str | None:
-        """Take the first entry off the heap: the account whose deadline is due, or None if it was not the true one."""
-        at, account_id = heapq.heappop(self._heap)
-        if self._scheduled.get(account_id) != at:
-            return None  # an entry that was overtaken by an earlier one
-        del self._scheduled[account_id]
+        """Take the first entry out: the account whose deadline is due, or None if it was not the true one."""
+        account_id = self._deadlines.take()
+        if account_id is None:
+            return None
         next_at = self._next_at(account_id)
         if next_at > self._due_until:
-            self._schedule(account_id, next_at)
+            self._deadlines.set(account_id, next_at)
             return None
         return account_id
 
@@ -329,14 +327,14 @@ class Partition:
 
     def _reschedule(self, account_id: str) -> None:
         """An entry for an account that has lost its own, be it one that has to wait until nothing is pending."""
-        if account_id in self._scheduled:
+        if account_id in self._deadlines:
             return
         next_at = self._next_at(account_id)
         if next_at <= self._due_until:
-            self._scheduled[account_id] = next_at
+            self._deadlines.mark(account_id, next_at)
             self._aside.append((next_at, account_id))
         else:
-            self._schedule(account_id, next_at)
+            self._deadlines.set(account_id, next_at)
 
     def _catch_up(self, account_id: str, live: Live) -> bool:
         """Bring an account through what it has not seen; whether that changed it."""
@@ -350,8 +348,8 @@ class Partition:
         account.operation = self._pending.number
         if changed:
             self._changed[account_id] = None
-            if account.next_at < self._scheduled.get(account_id, NEVER):
-                self._schedule(account_id, account.next_at)
+            if account.next_at < self._deadlines.moments.get(account_id, NEVER):
+                self._deadlines.set(account_id, account.next_at)
         return changed
 
     def _caught_up(self) -> None:
@@ -362,34 +360,23 @@ class Partition:
     def _bring_back(self) -> None:
         """Entries that no pending Advance concerned may be of those that a new one does."""
         for at, account_id in self._aside:
-            if self._scheduled.get(account_id) == at:
-                heapq.heappush(self._heap, (at, account_id))
+            self._deadlines.enter(account_id, at)
         self._aside = []
 
     def next_deadline(self) -> int:
         """The earliest moment at which a deadline may be due, in ms; `NEVER` if there is none."""
-        return self._heap[0][0] if self._heap else NEVER
+        return self._deadlines.first()
 
     def pending_deadlines(self) -> int:
         """How many accounts have a deadline."""
-        return len(self._scheduled)
+        return len(self._deadlines)
 
     def overdue(self, at_ms: int, looked_at_max: int) -> tuple[int, int]:
-        """How many deadlines up to `at_ms` have not fired, and the earliest of them; of so many entries at most.
-
-        A heap's entries up to a moment hang together at its top, so this takes no longer than there are such entries.
-        """
+        """How many deadlines up to `at_ms` have not fired, and the earliest of them; of so many entries at most."""
         found, earliest = 0, NEVER
-        places = [0]
-        looked_at = 0
-        while places and looked_at < looked_at_max:
-            place = places.pop()
-            if place >= len(self._heap) or self._heap[place][0] > at_ms:
-                continue
-            looked_at += 1
-            places += (2 * place + 2, 2 * place + 1)
-            entry_at, account_id = self._heap[place]
-            if self._scheduled.get(account_id) == entry_at and (next_at := self._next_at(account_id)) <= at_ms:
+        for account_id in self._deadlines.due(at_ms, looked_at_max):
+            next_at = self._next_at(account_id)
+            if next_at <= at_ms:
                 found, earliest = found + 1, min(earliest, next_at)
         return found, earliest
 
@@ -397,11 +384,6 @@ class Partition:
         """An account's true next deadline."""
         live = self._live.get(account_id)
         return codec.next_deadline(self._stored[account_id]) if live is None else live.account.next_at
-
-    def _schedule(self, account_id: str, at: int) -> None:
-        if at < NEVER:
-            self._scheduled[account_id] = at
-            heapq.heappush(self._heap, (at, account_id))
 
     # Population
 
@@ -447,7 +429,7 @@ class Partition:
         self.stored_bytes -= 0 if live is None else live.stored_bytes
         self._live.pop(account_id, None)
         self._stored.pop(account_id, None)
-        self._scheduled.pop(account_id, None)
+        self._deadlines.forget(account_id)
         self._changed.pop(account_id, None)
         self._outdated.pop(account_id, None)
         self._passing.discard(account_id)
@@ -467,7 +449,7 @@ class Partition:
         Raises:
             StateError: the bytes are of no version that can be read.
         """
-        self._scheduled.pop(account_id, None)
+        self._deadlines.forget(account_id)
         self.stored_bytes += len(stored or b"") - len(self._stored.get(account_id, b""))
         if stored is None:
             self._stored.pop(account_id, None)
@@ -478,7 +460,7 @@ class Partition:
             self._outdated[account_id] = None
         elif self._outdated:
             self._outdated.pop(account_id, None)
-        self._schedule(account_id, codec.next_deadline(stored))
+        self._deadlines.set(account_id, codec.next_deadline(stored))
 
     def standing(self) -> Standing:
         """What is to be stored beside the accounts."""

@@ -11,14 +11,16 @@ Each process writes what it found, in order, to a file; who started them merges 
 made of compiled functions, which cannot be sent to a process that was started anew.
 """
 
+import pickle
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from multiprocessing.context import ForkProcess
 from pathlib import Path
+from selectors import EVENT_READ, DefaultSelector
 from typing import Any
 
 from streams.engine.columns import Looked
@@ -120,30 +122,32 @@ def attend(workers: Sequence[Worker], watch: Watch) -> tuple[Taken, list[Path]]:
 
 def _heard_out(workers: Sequence[Worker], watch: Watch) -> list[_Done]:
     """What each said in the end. When all have asked, all are answered."""
-    by_connection = {worker.connection: place for place, worker in enumerate(workers)}
     done: dict[int, _Done] = {}
     asked: dict[int, _AskPercentiles | _AskAny] = {}
     ranked = Together()
-    while len(done) < len(workers):
-        for ready in wait([one.connection for place, one in enumerate(workers) if place not in done]):
-            place = by_connection[ready]  # type: ignore[index] # only connections are waited for
-            match message := _heard(workers[place]):
-                case _Read():
-                    watch.read_to(message.to)
-                case _Refused():
-                    watch.refused(message.place, message.why)
-                case _Failed():
-                    raise JobsError(message.why)
-                case _Done():
-                    done[place] = message
-                case _:
-                    asked[place] = message
-        if asked and len(asked) + len(done) == len(workers):
-            assert not done, "all read the same lines, so all ask at the same ones"
-            answer = _answer([*asked.values()], ranked)
-            asked.clear()
-            for worker in workers:
-                worker.connection.send(answer)
+    with DefaultSelector() as selector:  # one for all: there may be thousands of questions
+        for place, worker in enumerate(workers):
+            selector.register(worker.connection, EVENT_READ, place)
+        while len(done) < len(workers):
+            for ready, _ in selector.select():
+                match message := _heard(workers[ready.data]):
+                    case _Read():
+                        watch.read_to(message.to)
+                    case _Refused():
+                        watch.refused(message.place, message.why)
+                    case _Failed():
+                        raise JobsError(message.why)
+                    case _Done():
+                        done[ready.data] = message
+                        selector.unregister(ready.fileobj)
+                    case _:
+                        asked[ready.data] = message
+            if asked and len(asked) + len(done) == len(workers):
+                assert not done, "all read the same lines, so all ask at the same ones"
+                answer = pickle.dumps(_answer([*asked.values()], ranked))
+                asked.clear()
+                for worker in workers:
+                    worker.connection.send_bytes(answer)
     return [done[place] for place in range(len(workers))]
 
 
@@ -206,7 +210,7 @@ class _Asking:
 
     def percentiles(self, looked: Looked) -> list[list[Any]]:
         moved = [(column.gone, column.come) for column in looked.columns]
-        self._connection.send(_AskPercentiles(moved, looked.first))
+        self._connection.send_bytes(pickle.dumps(_AskPercentiles(moved, looked.first)))
         found: list[list[Any]] = self._connection.recv()
         return found
 

@@ -43,9 +43,7 @@ MOVING: Final = ranked_by(
 
 
 STEPWISE: Final = compile_catalog(
-    KEYED.catalog.model_copy(
-        update={"segments": tuple(one for one in KEYED.catalog.segments if one.id != "bent")}
-    )
+    KEYED.catalog.model_copy(update={"segments": tuple(one for one in KEYED.catalog.segments if one.id != "bent")})
 )
 """So that who keeps a rank need not be evaluated again."""
 

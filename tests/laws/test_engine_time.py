@@ -136,7 +136,7 @@ def test_nothing_is_emitted_for_the_past(zone: str, log: list[Sent]) -> None:
 
 @settings(deadline=None, max_examples=40)
 @given(zones, logs())
-def test_deadlines_lie_ahead_and_the_heap_knows_the_first_of_them(zone: str, log: list[Sent]) -> None:
+def test_deadlines_lie_ahead_and_the_queue_knows_the_first_of_them(zone: str, log: list[Sent]) -> None:
     partition = filled(zone, log)
     accounts = [found[0] for sent in log if (found := partition.account(sent.account)) is not None]
     assert all(account.next_at > account.now for account in accounts)

@@ -145,7 +145,7 @@ def test_a_deadline_that_came_nearer_is_overdue_once() -> None:
     world.publish("acme", "m1", START)
     world.run(START)
     stage = world.stages[0]
-    stage._engine._schedule("acme", START + 3 * DAY)  # as a record does after which something ends sooner
+    stage._engine._deadlines.set("acme", START + 3 * DAY)  # as a record does after which something ends sooner
     stage.on_tick(START + 10 * DAY, caught_up=False)
     assert stage.gauges["overdue_deadlines"] == 1
 
