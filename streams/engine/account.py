@@ -134,11 +134,7 @@ class Account:  # noqa: PLW1641 - it changes
         "users",
     )
 
-    def __init__(self, source: "Account | None" = None) -> None:
-        """`source`: see `scratch`."""
-        if source is not None:
-            self._share(source)
-            return
+    def __init__(self) -> None:
         self.now: int = MINUS_INFINITY
         self.arrival: int = MINUS_INFINITY
         self.floor: int = MINUS_INFINITY  # the partition's clock when this account was last touched
@@ -170,23 +166,6 @@ class Account:  # noqa: PLW1641 - it changes
     def trait(self, key: str) -> Any:
         found = self.traits.get(key)
         return None if found is None else found[1]
-
-    def scratch(self) -> "Account":
-        """A copy to run ahead in time: its clock and memberships are its own, all else is shared and must stay."""
-        return Account(self)
-
-    def _share(self, source: "Account") -> None:
-        self.now, self.arrival, self.floor, self.next_at = source.now, source.arrival, source.floor, source.next_at
-        self.sequence, self.first_seen, self.total = source.sequence, source.first_seen, source.total
-        self.last_active, self.converted_at = source.last_active, source.converted_at
-        self.cancelled_at, self.tie_cancelled = source.cancelled_at, source.tie_cancelled
-        self.traits, self.events = source.traits, source.events
-        self.activity = source.activity
-        self.users, self.teams, self.nps = source.users, source.teams, source.nps
-        self.steps, self.sequences, self.measures = source.steps, source.sequences, source.measures
-        self.message_ids, self.ranks, self.operation = source.message_ids, source.ranks, source.operation
-        self.reported_day, self.reported_sequence = source.reported_day, source.reported_sequence
-        self.members, self.exits = dict(source.members), dict(source.exits)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Account) and all(getattr(self, name) == getattr(other, name) for name in FIELDS)
