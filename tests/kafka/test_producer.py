@@ -45,9 +45,9 @@ def writer_of(kafka: Broker, prefix: str) -> TransactionalWriter:
     return TransactionalWriter(options, f"{prefix}in", f"{prefix}changelog", 0)
 
 
-def flush(prefix: str, number: int, *, tells_group: bool = False) -> Transaction:
+def flush(prefix: str, number: int) -> Transaction:
     output = Output(f"{prefix}out", b"key", b"%d" % number)
-    return Transaction([output], [(b"row", b"%d" % number)], number, tells_group=tells_group)
+    return Transaction([output], [(b"row", b"%d" % number)], number)
 
 
 async def outcome(kafka: Broker, prefix: str) -> tuple[list[bytes | None], int | None]:
@@ -69,7 +69,7 @@ async def outcome(kafka: Broker, prefix: str) -> tuple[list[bytes | None], int |
         await consumer.stop()
 
 
-async def test_flushes_commit_in_order_and_the_group_knows_what_it_was_told(
+async def test_flushes_commit_in_order_and_the_groups_offset_with_them(
     kafka: Broker, prefix: str, protocol: str
 ) -> None:
     writer = writer_of(kafka, prefix)
@@ -78,13 +78,13 @@ async def test_flushes_commit_in_order_and_the_group_knows_what_it_was_told(
     assert known.implicit is (protocol == "second")
     first = known.producer_epoch
     for number in range(COMMITS):
-        assert await writer.write(flush(prefix, number, tells_group=number == COMMITS // 2)) is (number == COMMITS // 2)
+        await writer.write(flush(prefix, number))
     assert known.producer_epoch - first == (COMMITS if protocol == "second" else 0)
     await writer.end_stray()
     await writer.write(flush(prefix, COMMITS))
     await writer.stop()
     expected = [b"%d" % number for number in range(COMMITS + 1)]
-    assert await outcome(kafka, prefix) == (expected, COMMITS // 2)
+    assert await outcome(kafka, prefix) == (expected, COMMITS)
 
 
 async def test_who_was_fenced_commits_nothing(kafka: Broker, prefix: str, protocol: str) -> None:
@@ -93,8 +93,8 @@ async def test_who_was_fenced_commits_nothing(kafka: Broker, prefix: str, protoc
     await old.write(flush(prefix, 1))
     await new.start()
     with pytest.raises(RuntimeFailure, match="another process owns partition 0"):
-        await old.write(flush(prefix, 2, tells_group=True))
-    await new.write(flush(prefix, 3, tells_group=True))
+        await old.write(flush(prefix, 2))
+    await new.write(flush(prefix, 3))
     for writer in (old, new):
         await writer.stop()
     assert await outcome(kafka, prefix) == ([b"1", b"3"], 3)
