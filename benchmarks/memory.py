@@ -25,14 +25,14 @@ def measure(rig: Rig, size: Size) -> list[Figure]:
 
 
 def _one(rig: Rig, size: Size) -> float:
-    """Between two populations: what a worker needs besides accounts is in both."""
+    """Between two populations with as many events: what a worker needs besides accounts is in both."""
     with rig.deployment(more=catalog(CATALOG)) as made:
         worker = made.worker()
         worker.await_ready(made.settings.kafka.partitions)
         made.await_announced()
         resident: list[int] = []
         for part, times in enumerate((1, FURTHER)):
-            events = load.ten_segments(size.events * times, size.accounts * times, prefix=f"part{part}")
+            events = load.ten_segments(size.events * FURTHER, size.accounts * times, prefix=f"part{part}")
             load.publish(rig.broker.bootstrap, made.input_topic, events)
             *_, _last = made.follow()
             time.sleep(QUIET_S)
@@ -46,8 +46,8 @@ ROW: Final = Row(
     name="memory",
     title="Memory of active accounts",
     how=(
-        "A worker takes the ten-segment job of 4,000 accounts (50 events each), then that of 12,000 others, and stays "
-        "within what it keeps decoded. The growth of its resident memory in the second part, by the accounts of the "
+        "A worker takes the ten-segment job of 4,000 accounts (150 events each), then that of 12,000 others (50 events "
+        "each), and stays within what it keeps decoded. The growth of its resident memory in the second part, by the accounts of the "
         "second part; what it needs besides accounts is there before."
     ),
     full=Size(runs=1, events=200_000, accounts=4_000),

@@ -71,7 +71,7 @@ from streams.topics import Topics
 from streams.tracing.follow import led_to
 
 STAGE: Final = "engagement"
-PENDING_OUTPUTS_MAX: Final = 20_000
+PENDING_OUTPUTS_MAX: Final = 12_000
 SLICE_ACCOUNTS: Final = 20
 """Accounts between two looks at the time: a few milliseconds."""
 SLICED_RECORDS_MAX: Final = 4_000
