@@ -47,8 +47,8 @@ ROW: Final = Row(
     title="Memory of active accounts",
     how=(
         "A worker takes the ten-segment job of 4,000 accounts (150 events each), then that of 12,000 others (50 events "
-        "each), and stays within what it keeps decoded. The growth of its resident memory in the second part, by the accounts of the "
-        "second part; what it needs besides accounts is there before."
+        "each), and stays within what it keeps decoded. The growth of its resident memory in the second part, by the "
+        "accounts of the second part; what it needs besides accounts is there before."
     ),
     full=Size(runs=1, events=200_000, accounts=4_000),
     quick=Size(events=10_000, accounts=200),
