@@ -97,7 +97,12 @@ def _pegel(interpreter: Interpreter) -> Engine:
         command = interpreter.command("worker", "engagement", "--port", "0")
         return Program(command, environment, topics.group("engagement"), topics.accounts_changelog)
 
-    return Engine(name="pegel", guarantee="exactly_once", state="memory, changelog; every 100 ms, 2 s while far behind", program=program)
+    return Engine(
+        name="pegel",
+        guarantee="exactly_once",
+        state="memory, changelog; every 100 ms, 2 s while far behind",
+        program=program,
+    )
 
 
 def _faust(place: Place) -> Program:
