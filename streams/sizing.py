@@ -12,16 +12,16 @@ from streams.engine.partition import LIVE_ACCOUNTS_MAX
 from streams.limits import LEARNED_USERS_MAX
 
 # Measured
-ENGAGEMENT_CPU_S_PER_MILLION: Final = 45.0
+ENGAGEMENT_CPU_S_PER_MILLION: Final = 25.0
 """Processor seconds of a worker for a million events of the default catalog's mix."""
-INTAKE_CPU_S_PER_MILLION: Final = 10.0
-FIRST_TOUCH_FACTOR: Final = 2.3
+INTAKE_CPU_S_PER_MILLION: Final = 8.0
+FIRST_TOUCH_FACTOR: Final = 3.5
 """What an event costs more of an account that was not touched for long: it is decoded first."""
 START_S: Final = 3.0
 RECOVERY_ACCOUNTS_PER_S: Final = 300_000
 IDLE_ACCOUNT_BYTES: Final = 900
-LIVE_ACCOUNT_BYTES: Final = 11_500
-ROW_BYTES: Final = 700
+LIVE_ACCOUNT_BYTES: Final = 9_500
+ROW_BYTES: Final = 400
 """Key and value of an account in the changelog."""
 
 # Counted: the default catalog over the same mix, without headers and framing
