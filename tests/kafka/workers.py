@@ -17,6 +17,7 @@ from streams.dev.ports import ports_in_a_row
 from streams.settings import Settings
 
 STARTED_WITHIN_S = 60.0
+QUIET_S = 2.5
 FAMILY_MAX = 4
 """As many processes as `worker all` starts: each takes a port, one after the other."""
 
@@ -148,13 +149,16 @@ def wait_for(condition: Callable[[], bool], *needed: WorkerProcess, timeout_s: f
 
 
 def wait_until_settled(worker: WorkerProcess, records_min: int, timeout_s: float = 120.0) -> None:
-    """Until a worker has read at least so many records, and nothing more comes for a moment."""
+    """Until a worker has read at least so many records, and nothing more comes for longer than a flush may gather.
+
+    What it writes into its own log, clock records, comes with a flush.
+    """
 
     def settled() -> bool:
         seen = worker.applied()
         if seen is None or seen < records_min:
             return False
-        time.sleep(0.5)
+        time.sleep(QUIET_S)
         return worker.applied() == seen
 
     wait_for(settled, worker, timeout_s=timeout_s)
