@@ -169,6 +169,19 @@ class CompareWhole(Condition):
         return one == other if symbol == _EQUAL else one != other
 
 
+def _is_so(symbol: i64, one: float, other: float) -> bool:
+    """Of floats alone, which compiled code keeps in registers; other types have the same written out."""
+    if symbol == _BELOW:
+        return one < other
+    if symbol == _AT_MOST:
+        return one <= other
+    if symbol == _ABOVE:
+        return one > other
+    if symbol == _AT_LEAST:
+        return one >= other
+    return one == other if symbol == _EQUAL else one != other
+
+
 class CompareReal(Condition):
     """Of numbers that are floats without loss."""
 
@@ -178,16 +191,7 @@ class CompareReal(Condition):
         self._right = right
 
     def holds(self, at: View) -> bool:
-        one, other, symbol = self._left.real(at), self._right.real(at), self._symbol
-        if symbol == _BELOW:
-            return one < other
-        if symbol == _AT_MOST:
-            return one <= other
-        if symbol == _ABOVE:
-            return one > other
-        if symbol == _AT_LEAST:
-            return one >= other
-        return one == other if symbol == _EQUAL else one != other
+        return _is_so(self._symbol, self._left.real(at), self._right.real(at))
 
 
 class Scores(Condition):
@@ -200,17 +204,8 @@ class Scores(Condition):
         self._other: i64 = other.place
 
     def holds(self, at: View) -> bool:
-        values, symbol = at.values, self._symbol
-        one, other = score_of(values[self._one]), self._factor * score_of(values[self._other])
-        if symbol == _BELOW:
-            return one < other
-        if symbol == _AT_MOST:
-            return one <= other
-        if symbol == _ABOVE:
-            return one > other
-        if symbol == _AT_LEAST:
-            return one >= other
-        return one == other if symbol == _EQUAL else one != other
+        values = at.values
+        return _is_so(self._symbol, score_of(values[self._one]), self._factor * score_of(values[self._other]))
 
 
 class CompareKnown(Condition):
