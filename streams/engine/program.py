@@ -29,7 +29,6 @@ from streams.engine.rules.judge import Judge, Named, Where
 from streams.engine.rules.parse import Scope, parse_condition, parse_value
 from streams.engine.rules.slots import Slots
 from streams.engine.rules.vocabulary import RESERVED_NAMES, WHERE
-from streams.engine.windows import ACTIVE_DAYS, ACTIVITY, NAMED, SCORE
 
 if TYPE_CHECKING:
     from streams.engine.account import Account
@@ -68,8 +67,7 @@ class Prospect:
     def __init__(self, unit: Unit, program: "Program", whole: "Program") -> None:
         self.mask = unit.mask
         self.program = program
-        known = whole.slots.events
-        self.figures = [SCORE, ACTIVITY, ACTIVE_DAYS, *[NAMED + known.index(name) for name in program.slots.events]]
+        self.figures = program.slots.figures_in(whole.slots)
 
 
 class _Lazy:

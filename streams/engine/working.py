@@ -133,9 +133,8 @@ class Working:
         self.nps, self.usage_ratio = source.nps, source.usage_ratio
         self.today, self.members = source.today, source.members
         self.counted = source.counted
-        slots, known = program.slots, source.program.slots.events
-        figures = [SCORE, ACTIVITY, ACTIVE_DAYS, *[NAMED + known.index(name) for name in slots.events]]
-        self.windows = Windows(slots.plan, [], [], 0, source.windows, figures)
+        slots = program.slots
+        self.windows = Windows(slots.plan, [], [], 0, source.windows, slots.figures_in(source.program.slots))
         self.values = self.windows.values
 
     # Facts

@@ -31,6 +31,10 @@ class Slots:
         asked = (term.name, term.event)
         return SUMS.index(asked) if asked in SUMS else NAMED + self.events.index(term.event)
 
+    def figures_in(self, whole: "Slots") -> list[int]:
+        """The numbers that its figures have among slots that have them all."""
+        return [*range(NAMED), *[NAMED + whole.events.index(event) for event in self.events]]
+
     @staticmethod
     def of(nodes: Sequence[Node]) -> "Slots":
         terms = [term for node in nodes for term in node.terms()]
