@@ -59,6 +59,10 @@ MODULES = (
     "streams/engine/working.py",
     "streams/intake/identity.py",
     "streams/intake/stage.py",
+    "streams/replay/population.py",
+    "streams/replay/run.py",
+    "streams/replay/spool.py",
+    "streams/replay/take.py",
     "streams/runtime/partitioner.py",
     "streams/runtime/record_batch.py",
 )

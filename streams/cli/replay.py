@@ -3,6 +3,7 @@
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Final
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 JOBS_MAX: Final = 64
+WRITTEN_TOGETHER: Final = 256
 DEFAULT_CATALOG: Final = "default"
 
 
@@ -135,10 +137,10 @@ def _write(entries: "Iterable[Entry]") -> "Counter[tuple[str, str]]":
     """Write what was found; how often which segment went which way, in the order of the first time."""
     told: Counter[tuple[str, str]] = Counter()
     out = sys.stdout.buffer
-    for _, _, _, segment, direction, value in entries:
-        told[segment, direction] += 1
-        out.write(value)
-        out.write(b"\n")
+    rest = iter(entries)
+    while chunk := [*islice(rest, WRITTEN_TOGETHER)]:
+        told.update([(entry[3], entry[4]) for entry in chunk])
+        out.write(b"\n".join([entry[5] for entry in chunk]) + b"\n")
     out.flush()
     return told
 

@@ -4,6 +4,8 @@ from bisect import bisect_left, insort
 from dataclasses import dataclass
 from typing import Any, Final
 
+from mypy_extensions import i64
+
 from streams.engine.population import PERCENTILES
 
 _FEW: Final = 16
@@ -45,11 +47,11 @@ class Column:
         """The percentiles 0 to 100; empty if nothing is known."""
         found, places = self._percentiles, self._places
         if found is None:
-            last = len(places) - 1
-            found = [
-                places[min(last, percent * (last + 1) // 100)][0] for percent in range(PERCENTILES if places else 0)
-            ]
-            self._percentiles = found
+            found = self._percentiles = []
+            count = i64(len(places))
+            if count:
+                for percent in range(i64(PERCENTILES)):
+                    found.append(places[min(count - 1, percent * count // 100)][0])
         return found
 
     def between(self, one: Any, other: Any) -> list[str]:

@@ -17,9 +17,9 @@ What is pending is stored with the partition, as the basis before the first of t
 themselves: a restart works off the rest.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from streams.engine.account import Account
 from streams.engine.clock import fire_deadlines
@@ -73,7 +73,7 @@ class Rank:
 
     thresholds: Thresholds
     ranking: Ranking = field(compare=False)
-    cuts: Sequence[Sequence[float]]
+    cuts: list[list[Any]]
     compared: Mapping[str, Compared] = field(compare=False)
 
     @staticmethod

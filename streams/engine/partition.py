@@ -218,7 +218,7 @@ class Partition:
         self.tell_thresholds(thresholds)
         self.work_off()
 
-    def apply_looked(self, at_ms: int, percentiles: Sequence[Sequence[Any]]) -> None:
+    def apply_looked(self, at_ms: int, percentiles: list[list[Any]]) -> None:
         """As `apply_thresholds`, where the caller has just taken `look` as of that moment; `percentiles` are keys."""
         assert not self.is_behind(), "nobody has been touched since the look"
         ranking = self._ranking

@@ -9,25 +9,37 @@ is ranked is computed as of the moment of the percentiles, in the percentiles an
 between two looks at the population only an account's own records change its rank.
 """
 
-from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, final
 
 PERCENTILES: Final = 101
 UNKNOWN: Final = -1
 NO_CUTS: Final = -2
 
 Ranks = tuple[int, ...]
-Values = tuple[float | None, ...]  # what an account is ranked by, in the order of the program's definitions
+Values = tuple[Any, ...]  # what an account is ranked by, in the order of the program's definitions
 
 
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """The percentiles 0 to 100 of each ranked definition, as of `at_ms`."""
+@final
+class Thresholds:  # noqa: PLW1641 - compared, but no key of anything
+    """The percentiles 0 to 100 of each ranked definition, as of `at_ms`; empty where no account has a value."""
 
-    at_ms: int
-    percentiles: Mapping[str, Sequence[float]]
+    __slots__ = ("at_ms", "percentiles")
+
+    def __init__(self, at_ms: int, percentiles: dict[str, list[float]]) -> None:
+        self.at_ms = at_ms
+        self.percentiles: Final = percentiles
+
+    def percentile(self, definition: str, percent: int) -> Any:
+        """One of them; None if it is not known."""
+        found = self.percentiles.get(definition)
+        return found[percent] if found else None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Thresholds) and self.at_ms == other.at_ms and self.percentiles == other.percentiles
+
+    def __repr__(self) -> str:
+        return f"Thresholds({self.at_ms}, {self.percentiles})"
 
 
 NO_THRESHOLDS: Final = Thresholds(0, {})
@@ -40,19 +52,29 @@ def percentiles_of(values: Iterable[float]) -> list[float]:
     return [ranked[min(count - 1, percent * count // 100)] for percent in range(PERCENTILES)] if ranked else []
 
 
-def cuts_of(thresholds: Thresholds, asked: Mapping[str, Sequence[int]]) -> list[list[float]]:
+def cuts_of(thresholds: Thresholds, asked: Mapping[str, Sequence[int]]) -> list[list[Any]]:
     """Of each definition the percentiles that some rule asks for, ascending; none where there are no percentiles."""
     known = thresholds.percentiles
     return [[known[name][percent] for percent in asked[name]] if known.get(name) else [] for name in asked]
 
 
-def ranks_of(values: Values, cuts: Sequence[Sequence[float]]) -> Ranks:
+def ranks_of(values: Values, cuts: list[list[Any]]) -> Ranks:
     """How many of the cuts each value reaches: accounts of equal ranks are equal for every rule.
 
     To reach none of them is not what it is to have none: the lowest quintile is 1, without percentiles it is 0.
     """
-    return tuple(_rank(value, cut) if cut else NO_CUTS for value, cut in zip(values, cuts, strict=True))
+    assert len(values) == len(cuts), "of the same definitions"
+    return tuple([_rank(values[place], cuts[place]) for place in range(len(cuts))])
 
 
-def _rank(value: float | None, cut: Sequence[float]) -> int:
-    return UNKNOWN if value is None else bisect_right(cut, value)
+def _rank(value: Any, cut: list[Any]) -> int:
+    if not cut:
+        return NO_CUTS
+    if value is None:
+        return UNKNOWN
+    rank = 0
+    for limit in cut:  # they are few
+        if value < limit:
+            break
+        rank += 1
+    return rank

@@ -14,6 +14,8 @@ tells two milliseconds apart for a hundred thousand years. A definition that mov
 from collections.abc import Sequence
 from typing import Any, Final
 
+from mypy_extensions import i64
+
 from streams.engine.account import Account
 from streams.engine.calendar import DAY_MS
 from streams.engine.live import Live
@@ -22,7 +24,10 @@ from streams.engine.program import Program
 from streams.engine.rules.compile import compile_ranked
 from streams.engine.rules.expression import Node, Op
 from streams.engine.rules.judge import Ranked
+from streams.engine.rules.linear import quotient
+from streams.engine.rules.readings import EXACT
 from streams.engine.rules.slots import Slots
+from streams.engine.rules.view import View
 from streams.engine.working import Working
 
 Keys = tuple[Any, ...]
@@ -51,13 +56,16 @@ class Span:
     def key(self, moment: int) -> int:
         return -moment if self._reversed else moment
 
-    def values(self, keys: Sequence[int], at_ms: int) -> list[float]:
+    def values(self, keys: Sequence[Any], at_ms: int) -> list[float]:
         """The values as of a moment that have these keys."""
         found: list[float] = []
+        now: i64 = at_ms
+        since, is_reversed, negated = self._since, self._reversed, self._negated
         for key in keys:
-            moment = -key if self._reversed else key
-            days = (at_ms - moment if self._since else moment - at_ms) / DAY_MS
-            found.append(-days if self._negated else days)
+            moment = -i64(key) if is_reversed else i64(key)
+            length = now - moment if since else moment - now
+            days = float(int(length)) / DAY_MS if -EXACT <= length <= EXACT else quotient(length, DAY_MS)
+            found.append(-days if negated else days)
         return found
 
 
@@ -86,11 +94,11 @@ class Ranking:
 
     def values_at(self, live: Live, at_ms: int) -> Values:
         """What an account is ranked by, as of `at_ms`. Leaves its own windows alone."""
-        return self._values(live.account, self._scratch_at(live, at_ms), at_ms, 0)
+        return self._values.of(View(live.account, self._scratch_at(live, at_ms), at_ms, 0))
 
     def values_of(self, account: Account, at_ms: int) -> Values:
         """The same of an account that is decoded for this alone."""
-        return self._values(account, self._working_at(account, at_ms), at_ms, 0)
+        return self._values.of(View(account, self._working_at(account, at_ms), at_ms, 0))
 
     def keys_at(self, live: Live, at_ms: int) -> Keys:
         """The keys of an account, as of `at_ms`. Leaves its own windows alone."""
@@ -100,17 +108,21 @@ class Ranking:
         """The same of an account that is decoded for this alone."""
         return self._keys(account, self._working_at(account, at_ms), at_ms)
 
-    def values(self, keys: Sequence[Sequence[Any]], at_ms: int) -> list[Sequence[float]]:
+    def values(self, keys: list[list[Any]], at_ms: int) -> list[list[Any]]:
         """Of each definition the values that have these keys."""
-        return [
-            known if span is None else span.values(known, at_ms) for span, known in zip(self._spans, keys, strict=True)
-        ]
+        found = []
+        for place in range(len(self._spans)):
+            span = self._spans[place]
+            found.append(keys[place] if span is None else span.values(keys[place], at_ms))
+        return found
 
     def _keys(self, account: Account, working: Working, at_ms: int) -> Keys:
-        found: list[Any] = [*self._ordering(account, working, at_ms, 0)]
-        for place, span in enumerate(self._spans):
-            if span is not None and found[place] is not None:
-                found[place] = span.key(found[place])
+        found = self._ordering.list_of(View(account, working, at_ms, 0))
+        spans = self._spans
+        for place in range(len(spans)):
+            span, value = spans[place], found[place]
+            if span is not None and value is not None:
+                found[place] = span.key(value)
         return tuple(found)
 
     def _scratch_at(self, live: Live, at_ms: int) -> Working:

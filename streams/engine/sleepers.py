@@ -11,7 +11,7 @@ changes nothing but how long a day takes.
 Where a definition has no keys (`Ranking.has_keys`) nobody sleeps.
 """
 
-from collections.abc import Mapping, Sequence
+from heapq import heappop, heappush
 from typing import Any
 
 from streams.engine.columns import Column, Looked, Place
@@ -42,6 +42,7 @@ class Sleepers:
         self._keys: dict[str, Keys] = {}  # of everybody
         self._asleep: dict[str, _Sleeper] = {}
         self._alarms: dict[int, dict[str, None]] = {}  # until when -> who sleeps until then
+        self._moments: list[int] = []  # a heap of these
         self._awake: dict[str, None] = {}
         self._looked_at: dict[str, Keys] = {}  # by the latest look
         self._thresholds = NO_THRESHOLDS  # what all were last compared with
@@ -70,8 +71,6 @@ class Sleepers:
         alarm = self._alarms.get(sleeper.until)
         if alarm is not None:
             del alarm[account_id]
-            if not alarm:
-                del self._alarms[sleeper.until]
 
     def wake_all(self) -> None:
         """Something happens to everybody."""
@@ -81,12 +80,12 @@ class Sleepers:
 
     def roused(self, at_ms: int) -> list[str] | None:
         """Those who are awake at `at_ms`; None says all."""
-        for until in [until for until in self._alarms if until <= at_ms]:
-            for account_id in self._alarms.pop(until):
+        while self._moments and self._moments[0] <= at_ms:
+            for account_id in self._alarms.pop(heappop(self._moments)):
                 self.wake(account_id)
         return [*self._awake] if self._has_looked else None
 
-    def look(self, keys: Mapping[str, Keys | None]) -> Looked:
+    def look(self, keys: dict[str, Keys | None]) -> Looked:
         """Take the keys of all who do not sleep; of who is no longer there, None."""
         known = self._keys
         gone: list[list[Place]] = [[] for _ in self._columns]
@@ -116,17 +115,17 @@ class Sleepers:
         return Looked(self._columns, first)
 
     def compare(
-        self, thresholds: Thresholds, percentiles: Sequence[Sequence[Any]], lives: Mapping[str, Live]
+        self, thresholds: Thresholds, percentiles: list[list[Any]], lives: dict[str, Live]
     ) -> dict[str, Compared]:
         """Compare all with other percentiles, given as keys, as of the look. Returns those whom they may change.
 
         They are awake, and not yet brought through.
         """
         asked = self._ranking.asked
-        cuts = [
-            [known[percent] for percent in percents] if known else []
-            for known, percents in zip(percentiles, asked, strict=True)
-        ]
+        cuts: list[list[Any]] = []
+        for place in range(len(asked)):
+            known = percentiles[place]
+            cuts.append([known[percent] for percent in asked[place]] if known else [])
         compared: dict[str, Compared] = {}
         can_be_alike = self._ranking.has_keys and bool(self._cuts)
         for account_id, keys in self._looked_at.items():
@@ -142,19 +141,21 @@ class Sleepers:
         self._thresholds, self._cuts = thresholds, cuts
         return compared
 
-    def _passed(self, cuts: Sequence[Sequence[Any]]) -> dict[str, None]:
+    def _passed(self, cuts: list[list[Any]]) -> dict[str, None]:
         """Those who reach other cuts than they did, and maybe some who do not."""
         passed: dict[str, None] = {}
-        for column, before, now in zip(self._columns, self._cuts, cuts, strict=False):
+        for place in range(len(self._cuts)):
+            before, now = self._cuts[place], cuts[place]
             if before and now:
-                for one, other in zip(before, now, strict=True):
-                    if one != other:
-                        passed.update(dict.fromkeys(column.between(one, other)))
+                for number in range(len(now)):
+                    if before[number] != now[number]:
+                        for account_id in self._columns[place].between(before[number], now[number]):
+                            passed[account_id] = None
             elif before or now:
                 passed.update(dict.fromkeys(self._asleep))
         return passed
 
-    def lull(self, lives: Mapping[str, Live]) -> None:
+    def lull(self, lives: dict[str, Live]) -> None:
         """Let everybody sleep who has been brought through the last percentiles."""
         awake, self._awake, self._looked_at = self._awake, {}, {}
         for account_id in awake:
@@ -169,4 +170,8 @@ class Sleepers:
             until = scratch.next_edge_at()
             self._asleep[account_id] = _Sleeper(live, until)
             if until < NEVER:
-                self._alarms.setdefault(until, {})[account_id] = None
+                alarm = self._alarms.get(until)
+                if alarm is None:
+                    alarm = self._alarms[until] = {}
+                    heappush(self._moments, until)
+                alarm[account_id] = None

@@ -8,7 +8,6 @@ its numbers, which rules read by place.
 shifting it against the edges of all windows.
 """
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 from librt.vecs import vec
@@ -303,15 +302,6 @@ class Working:
             self._measured[key] = measures.read(aggregate, series, last_day - days + 1, last_day)
         return self._measured[key]
 
-    def percentiles(self, definition: str) -> Sequence[float | None]:
-        """The percentiles 0 to 100 of all accounts; None before the first look at them."""
-        return self.thresholds.percentiles.get(definition) or _UNKNOWN
-
-    @property
-    def ranked_at(self) -> int:
-        """The moment of the latest look at the population, ms."""
-        return self.thresholds.at_ms
-
     def next_edge_at(self) -> int:
         """The start of the next day on which any window changes without a record, in ms; `NEVER` if none will."""
         return next_edge_at(self.program, self.counted, self.today)
@@ -384,7 +374,6 @@ class _Reach:
         return int(self._low) | int(self._high) << _HALF
 
 
-_UNKNOWN: Final[Sequence[float | None]] = (None,) * 101
 _HALF: Final = RETENTION_DAYS // 2
 _BITS: Final = vec[i64]([1 << age for age in range(_HALF)])
 """By age; as a table, for in compiled code a shifted constant has 32 bits."""

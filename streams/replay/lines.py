@@ -5,10 +5,9 @@ import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
-from typing import IO, Final, cast
+from typing import IO, Final, NamedTuple, cast
 
 from streams.errors import ExpectedError
 from streams.limits import RECORD_BYTES_MAX
@@ -19,8 +18,7 @@ _GZIP_MAGIC: Final = b"\x1f\x8b"
 STDIN: Final = "-"
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A line without its end; `raw` is cut at `LINE_BYTES_MAX` if it is longer, which makes it no JSON."""
 
     file: str
@@ -81,18 +79,14 @@ def _open(name: str) -> BufferedReader:
 
 def _lines(name: str, stream: IO[bytes]) -> Iterator[Line]:
     number = 0
-    while raw := _readline(stream, f"{name}:{number + 1}"):
-        number += 1
-        if not raw.endswith(b"\n") and len(raw) == LINE_BYTES_MAX:
-            while (rest := _readline(stream, f"{name}:{number}")) and not rest.endswith(b"\n"):
-                pass
-        stripped = raw.strip()
-        if stripped:
-            yield Line(name, number, stripped)
-
-
-def _readline(stream: IO[bytes], place: str) -> bytes:
     try:
-        return stream.readline(LINE_BYTES_MAX)
+        while raw := stream.readline(LINE_BYTES_MAX):
+            if not raw.endswith(b"\n") and len(raw) == LINE_BYTES_MAX:
+                while (rest := stream.readline(LINE_BYTES_MAX)) and not rest.endswith(b"\n"):
+                    pass
+            number += 1
+            stripped = raw.strip()
+            if stripped:
+                yield Line(name, number, stripped)
     except (OSError, EOFError, zlib.error) as error:
-        raise UnreadableError(f"{place}: cannot be read: {error}") from None
+        raise UnreadableError(f"{name}:{number + 1}: cannot be read: {error}") from None

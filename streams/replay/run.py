@@ -24,6 +24,7 @@ from streams.engine.population import Thresholds as PopulationThresholds
 from streams.engine.program import Program, compile_catalog
 from streams.engine.record import account_of_key, file_arrival
 from streams.engine.rules.errors import CatalogError
+from streams.engine.rules.linear import NEVER
 from streams.replay.envelope import Envelope, decode_envelope
 from streams.replay.lines import Line
 from streams.replay.peers import Alone, Peers, Takes
@@ -33,6 +34,8 @@ from streams.runtime.headers import require_readable
 ACCOUNT_TOPIC = "account.events.v1"
 
 SEEN_ACCOUNTS_MAX: Final = 100_000
+
+_APPLIED: Final = Outcome.APPLIED
 
 # What a dumped record looks like to the reader of events. It may be longer than any event: it is JSON within JSON.
 _NO_EVENT: Final = (RejectReason.UNKNOWN_TYPE, RejectReason.TOO_LARGE)
@@ -68,7 +71,8 @@ class Replay:
 
         `takes`: events of other accounts are left out, but for their ids and arrivals; `peers`: those who take them.
         """
-        self.summary = Summary()
+        self._summary = Summary()
+        self._applied = 0  # not yet in the summary: an enum's hash costs more than all else
         self._program = program
         self._follow_catalog = follow_catalog
         self._takes = takes
@@ -76,10 +80,19 @@ class Replay:
         self.seen_accounts: set[str] = set()  # at most SEEN_ACCOUNTS_MAX
         self._resolve = resolve
         self._until = until
-        self._arrivals: tuple[int, int] | None = None
+        self._first_arrival = NEVER
+        self._last_arrival = -NEVER
         self._partitions: dict[int, Partition] = {}
         self._population = DailyPopulation(self._peers)
         self._catalogued: set[int] = set()  # partitions of which a catalog record was seen
+
+    @property
+    def summary(self) -> Summary:
+        """What has become of the lines so far."""
+        if self._applied:
+            self._summary.outcomes[Outcome.APPLIED] += self._applied
+            self._applied = 0
+        return self._summary
 
     @property
     def accounts(self) -> int:
@@ -88,7 +101,7 @@ class Replay:
     @property
     def arrivals(self) -> tuple[int, int] | None:
         """The earliest and the latest arrival that was included, in ms."""
-        return self._arrivals
+        return None if self._last_arrival < self._first_arrival else (self._first_arrival, self._last_arrival)
 
     @property
     def partitions(self) -> list[Partition]:
@@ -103,20 +116,20 @@ class Replay:
         try:
             self._take(line.raw)
         except Rejected as rejected:
-            self.summary.rejected[rejected.reason] += 1
+            self._summary.rejected[rejected.reason] += 1
             raise
 
     def take_transitions(self) -> list[Transition]:
         """Those found since the last call, in no order: for who does not wait for `finish` to have them all."""
         return [one for partition in self._partitions.values() for one in partition.take_transitions()]
 
-    def rest(self) -> None:
-        """Keep no more accounts decoded than a worker does, if there are more.
+    def rest(self, accounts_max: int = LIVE_ACCOUNTS_MAX) -> None:
+        """Keep no more accounts decoded than a worker does, if there are more than so many.
 
         Where rules rank accounts all are looked at every day: then they stay decoded.
         """
         for partition in self._partitions.values():
-            if len(partition) > LIVE_ACCOUNTS_MAX and not partition.program.slots.ranked:
+            if len(partition) > accounts_max and not partition.program.slots.ranked:
                 partition.take_changes()
 
     def finish(self, at_ms: int | None = None) -> list[Transition]:
@@ -184,7 +197,7 @@ class Replay:
                 partition.erase_user(user_id)
             case _:
                 pass  # a sketch is for whoever writes the thresholds
-        self.summary.controls[ControlKind(kind)] += 1
+        self._summary.controls[ControlKind(kind)] += 1
 
     def _take_catalog(self, envelope: Envelope, change: CatalogChange) -> None:
         """The first catalog record says what has applied from the start, every later one what applies from there on."""
@@ -208,14 +221,18 @@ class Replay:
             self.seen_accounts.add(account_id)
         taken_by = self._partition(partition)  # it is there, whoever takes its accounts
         if self._takes is None or self._takes(account_id):
-            self.summary.outcomes[taken_by.apply(account_id, event, raw, arrival_ms)] += 1
+            outcome = taken_by.apply(account_id, event, raw, arrival_ms)
+            if outcome is _APPLIED:
+                self._applied += 1
+            else:
+                self._summary.outcomes[outcome] += 1
 
     def _is_included(self, arrival_ms: int) -> bool:
         if self._until is None or arrival_ms <= self._until:
-            first, last = self._arrivals or (arrival_ms, arrival_ms)
-            self._arrivals = min(first, arrival_ms), max(last, arrival_ms)
+            self._first_arrival = min(self._first_arrival, arrival_ms)
+            self._last_arrival = max(self._last_arrival, arrival_ms)
             return True
-        self.summary.after_until += 1
+        self._summary.after_until += 1
         return False
 
     def _partition(self, number: int) -> Partition:

@@ -36,6 +36,9 @@ _PLAIN: Final[dict[str, Callable[..., Any]]] = {
     "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "negate": operator.neg,
     "min": min, "max": max, "abs": abs, "round": round,
 }  # fmt: skip
+_FACTS: Final[dict[str, Callable[[], r.Reading]]] = {
+    "activation_rate": r.ActivationRate, "mrr": r.Mrr, "nps": r.Nps, "plan": r.Plan, "usage_ratio": r.UsageRatio,
+}  # fmt: skip
 _MOMENTS: Final[dict[str, Callable[[], r.Moment]]] = {
     "signed_up_at": r.SignedUpAt, "trial_ends_at": r.TrialEndsAt, "last_active_at": r.LastActiveAt,
 }  # fmt: skip
@@ -150,7 +153,7 @@ class _Maker:
             case name if node.kind is Kind.TIME:
                 return _MOMENTS[name]() if name in _MOMENTS else r.Found(r.Fact(name))
             case name:
-                return r.Fact(name)
+                return _FACTS[name]() if name in _FACTS else r.Fact(name)
 
     # Conditions
 
@@ -301,6 +304,8 @@ def _joined(junction: Callable[[c.Condition, c.Condition], c.Condition], parts: 
 
 
 def _compared(symbol: str, one: r.Reading, other: r.Reading) -> c.Condition:
+    if isinstance(one, r.Quintile) and isinstance(other, r.WholeConstant):
+        return _in_fifths(symbol, one, other.value) or c.CompareWhole(symbol, one, other)
     if isinstance(one, r.Score) and isinstance(other, r.Score):
         return c.Scores(symbol, one, 1.0, other)
     if isinstance(one, r.Score) and isinstance(other, r.Multiple):
@@ -310,6 +315,18 @@ def _compared(symbol: str, one: r.Reading, other: r.Reading) -> c.Condition:
     if all(isinstance(side, r.Real | r.Counted | r.WholeConstant) for side in (one, other)):
         return c.CompareReal(symbol, one, other)
     return c.CompareKnown(symbol, one, other)
+
+
+def _in_fifths(symbol: str, quintile: r.Quintile, limit: int) -> c.Condition | None:
+    """A quintile compared with a constant, where the fifths that will do follow each other."""
+    fifths = range(1, len(quintile.percents) + 2)
+    among = [fifth for fifth in fifths if values.COMPARE[symbol](fifth, limit)]
+    none = values.COMPARE[symbol](0, limit)
+    if not among:
+        return None if none else c.Settled(result=False)
+    if among[-1] - among[0] >= len(among):
+        return None
+    return c.InFifths(quintile, among[0], among[-1], none=none)
 
 
 def _is(node: Node, term: str) -> bool:

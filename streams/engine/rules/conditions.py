@@ -9,7 +9,18 @@ from typing import Any, Final
 
 from mypy_extensions import i64
 
-from streams.engine.rules.readings import UNKNOWN, AsRanked, Moment, Percentile, Reading, Score, Whole, score_of
+from streams.engine.population import Thresholds
+from streams.engine.rules.readings import (
+    UNKNOWN,
+    AsRanked,
+    Moment,
+    Percentile,
+    Quintile,
+    Reading,
+    Score,
+    Whole,
+    score_of,
+)
 from streams.engine.rules.slots import sequence_key
 from streams.engine.rules.values import compare_moving
 from streams.engine.rules.view import View
@@ -355,3 +366,54 @@ class Reaches(Condition):
     def holds(self, at: View) -> bool:
         percentile = self._percentile.of(at)
         return percentile is not None and self._ranked.reaches(self._ranked.of(at), percentile)
+
+
+class InFifths(Condition):
+    """The fifth that an account is in is one from `lowest` to `highest`; `none`: whether to have none will do, too.
+
+    Asks at most two percentiles, and for no fifth. What they are is looked up once for each look at all accounts.
+    """
+
+    def __init__(self, quintile: Quintile, lowest: int, highest: int, *, none: bool) -> None:
+        self._quintile = quintile
+        self._ranked = quintile.ranked
+        self._is_real = quintile.ranked.is_real
+        self._has_start = lowest > 1
+        self._has_end = highest <= len(quintile.percents)
+        self._lowest = lowest
+        self._highest = highest
+        self._none = none
+        self._thresholds: Thresholds | None = None
+        self._is_known = False
+        self._start: Any = None
+        self._end: Any = None
+        self._real_start = self._real_end = 0.0
+
+    def holds(self, at: View) -> bool:
+        thresholds, ranked = at.working.thresholds, self._ranked
+        if thresholds is not self._thresholds:
+            self._learn(thresholds)
+        if not self._is_known:
+            return self._none
+        if self._is_real:
+            real = ranked.real(at)
+            return not (self._has_start and real < self._real_start) and not (self._has_end and real >= self._real_end)
+        value = ranked.of(at)
+        if value is None:
+            return self._none
+        if self._has_start and not ranked.reaches(value, self._start):
+            return False
+        return not (self._has_end and ranked.reaches(value, self._end))
+
+    def _learn(self, thresholds: Thresholds) -> None:
+        quintile = self._quintile
+        percentiles = thresholds.percentiles.get(quintile.definition)
+        self._thresholds, self._is_known = thresholds, bool(percentiles)
+        if not percentiles:
+            return
+        if self._has_start:
+            self._start = percentiles[quintile.percents[self._lowest - 2]]
+        if self._has_end:
+            self._end = percentiles[quintile.percents[self._highest - 1]]
+        if self._is_real:
+            self._real_start, self._real_end = float(self._start or 0), float(self._end or 0)

@@ -12,6 +12,7 @@ crossing (`linear`). Window edges are the caller's: they fall on day starts alik
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, final
 
+from librt.vecs import vec
 from mypy_extensions import i64
 
 from streams.engine.rules import linear
@@ -34,19 +35,21 @@ class Edge:
 
     __slots__ = ("moment", "offsets_ms")
 
+    offsets_ms: vec[i64]
+
     def __init__(self, moment: Moment, offsets_ms: Iterable[int]) -> None:
         self.moment = moment
-        self.offsets_ms = sorted(set(offsets_ms))
+        self.offsets_ms = vec[i64](sorted(set(offsets_ms)))
 
-    def next(self, at: View, next_at: int) -> int:
+    def next(self, at: View, next_at: i64) -> i64:
         """When it reaches the next of them, if that is before `next_at`."""
-        moment = self.moment.moment(at)
+        moment = i64(self.moment.moment(at))
         if moment == UNKNOWN:
             return next_at
-        age = at.now - moment
-        for offset_ms in self.offsets_ms:
-            if age < offset_ms:
-                return min(moment + offset_ms, next_at)
+        offsets_ms, age = self.offsets_ms, i64(at.now) - moment
+        for place in range(i64(len(offsets_ms))):
+            if age < offsets_ms[place]:
+                return min(moment + offsets_ms[place], next_at)
         return next_at
 
 
@@ -156,7 +159,7 @@ class Judge:
         return when, exits | ~when & self.mirrored, self._next(at)
 
     def _next(self, at: View) -> int:
-        next_at = NEVER
+        next_at: i64 = NEVER
         if self.ends_trial:
             ends_at = at.working.trial_ends_at
             if at.now < ends_at:
@@ -164,8 +167,8 @@ class Judge:
         for edge in self.edges:
             next_at = edge.next(at, next_at)
         for flip in self.flips:
-            next_at = min(next_at, flip.next(at))
-        return next_at
+            next_at = min(next_at, i64(flip.next(at)))
+        return int(next_at)
 
 
 class Named:
@@ -198,9 +201,11 @@ class Ranked:
     def __init__(self, readings: Sequence[Reading]) -> None:
         self._readings = list(readings)
 
-    def __call__(self, account: "Account", working: "Working", now: int, members: int) -> tuple[float | None, ...]:
-        at = View(account, working, now, members)
-        return tuple([number(reading.of(at)) for reading in self._readings])
+    def of(self, at: View) -> tuple[Any, ...]:
+        return tuple(self.list_of(at))
+
+    def list_of(self, at: View) -> list[Any]:
+        return [number(reading.of(at)) for reading in self._readings]
 
 
 class Where:

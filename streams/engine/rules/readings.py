@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 UNKNOWN: Final = -(1 << 62)
 """A moment that is not known."""
-_EXACT: Final = 1 << 53
+EXACT: Final = 1 << 53
 """Whole numbers up to here are floats without loss."""
 _SCORE_CLEAR: Final = 1 << 33
 _LENGTH_CLEAR: Final = 1 << 45
@@ -189,7 +189,7 @@ class Score(Real):
 
 
 def score_of(thousandths: i64) -> float:
-    return float(int(thousandths)) / 1000.0 if -_EXACT <= thousandths <= _EXACT else linear.quotient(thousandths, 1000)
+    return float(int(thousandths)) / 1000.0 if -EXACT <= thousandths <= EXACT else linear.quotient(thousandths, 1000)
 
 
 class Multiple(Real):
@@ -309,7 +309,7 @@ class Age(Real):
         if moment == UNKNOWN:
             return math.inf
         length = at.now - moment if self.since else moment - at.now
-        return float(length) / DAY_MS if -_EXACT <= length <= _EXACT else linear.quotient(length, DAY_MS)
+        return float(length) / DAY_MS if -EXACT <= length <= EXACT else linear.quotient(length, DAY_MS)
 
     def shown(self, at: View) -> Any:
         moment = self.moment.moment(at)
@@ -328,7 +328,7 @@ def length_shown(length_ms: int) -> Any:
 
     In units of the last digit it is 125/108 per ms. Unless it lies right between two of them the nearest is clear.
     """
-    if length_ms % DAY_MS == 0 and -_EXACT <= length_ms <= _EXACT:
+    if length_ms % DAY_MS == 0 and -EXACT <= length_ms <= EXACT:
         return length_ms // DAY_MS
     units, rest = divmod(length_ms * 125, 108)
     if rest == 54 or not -_LENGTH_CLEAR < length_ms < _LENGTH_CLEAR:
@@ -346,14 +346,32 @@ class Fact(Reading):
         self._name = name
 
     def of(self, at: View) -> Any:
-        working, name = at.working, self._name
-        if name == "nps":
-            return working.nps
-        if name == "mrr":
-            return working.mrr
-        if name == "plan":
-            return working.plan
-        return getattr(working, name)
+        return getattr(at.working, self._name)
+
+
+class Nps(Reading):
+    def of(self, at: View) -> float | None:
+        return at.working.nps
+
+
+class Mrr(Reading):
+    def of(self, at: View) -> Any:  # compiled, a float would not be an int
+        return at.working.mrr
+
+
+class Plan(Reading):
+    def of(self, at: View) -> str | None:
+        return at.working.plan
+
+
+class UsageRatio(Reading):
+    def of(self, at: View) -> float | None:
+        return at.working.usage_ratio
+
+
+class ActivationRate(Reading):
+    def of(self, at: View) -> Any:  # as above
+        return at.working.activation_rate
 
 
 class Stage(Reading):
@@ -460,7 +478,7 @@ class Percentile(Reading):
         self.percent = percent
 
     def of(self, at: View) -> Any:
-        return at.working.percentiles(self.definition)[self.percent]
+        return at.working.thresholds.percentile(self.definition, self.percent)
 
 
 class AsRanked(Reading):
@@ -470,12 +488,23 @@ class AsRanked(Reading):
         self._reading = reading
         self._moves = moves
         self._comparable = comparable
+        self.is_real = isinstance(reading, Real | Counted)
+
+    def real(self, at: View) -> float:
+        """Where it `is_real`: a number that is certain, and not beyond what floats hold without loss."""
+        if not self._moves:
+            return self._reading.real(at)
+        now = at.now
+        at.go_to(at.working.thresholds.at_ms)
+        found = self._reading.real(at)
+        at.go_to(now)
+        return found
 
     def of(self, at: View) -> Any:
         if not self._moves:
             return self._reading.of(at)
         now = at.now
-        at.go_to(at.working.ranked_at)
+        at.go_to(at.working.thresholds.at_ms)
         found = self._reading.of(at)
         at.go_to(now)
         return found
@@ -484,6 +513,8 @@ class AsRanked(Reading):
         """Whether a value that it had is at or above a percentile."""
         if value is None or percentile is None:
             return False
+        if isinstance(value, float) and isinstance(percentile, float):
+            return value >= percentile
         return bool(value >= percentile) if self._comparable else compare_moving(">=", value, percentile)
 
 
@@ -491,18 +522,18 @@ class Quintile(Whole):
     """The fifth that an account is in, 5 the highest; 0 where it has none."""
 
     def __init__(self, ranked: AsRanked, definition: str, percents: Sequence[int]) -> None:
-        self._ranked = ranked
-        self._definition = definition
-        self._percents = list(percents)
+        self.ranked = ranked
+        self.definition = definition
+        self.percents = list(percents)
 
     def whole(self, at: View) -> int:
-        percentiles, ranked = at.working.percentiles(self._definition), self._ranked
-        if percentiles[self._percents[0]] is None:
+        percentiles, ranked = at.working.thresholds.percentiles.get(self.definition), self.ranked
+        if not percentiles:
             return 0
         value = ranked.of(at)
         if value is None:
             return 0
         fifth = 1
-        for percent in self._percents:
+        for percent in self.percents:
             fifth += ranked.reaches(value, percentiles[percent])
         return fifth

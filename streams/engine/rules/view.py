@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from streams.engine.working import Working
 
 STANDINGS: Final = 2 * len(STAGES)
+_PLACES: Final[dict[str, int]] = {stage: place for place, stage in enumerate(STAGES)}
 _UNASKED: Final = -1
 
 
@@ -56,7 +57,7 @@ class View:
     def stage(self) -> i64:
         """The stage by its place among all."""
         if self._stage == _UNASKED:
-            self._stage = STAGES.index(self.working.stage(self.now))
+            self._stage = _PLACES[self.working.stage(self.now)]
         return self._stage
 
     def standing(self) -> i64:

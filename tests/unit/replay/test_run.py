@@ -3,7 +3,6 @@ from typing import Any
 
 import pytest
 
-import streams.replay.run
 from schemas.catalog import Catalog
 from schemas.dead_letter import Rejected, RejectReason
 from schemas.timestamps import format_ms
@@ -302,20 +301,19 @@ def test_a_look_is_taken_when_arrival_passes_midnight_by_the_grace() -> None:
 # --- memory ---
 
 
-def test_accounts_beyond_what_a_worker_keeps_decoded_rest_as_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_accounts_beyond_what_a_worker_keeps_decoded_rest_as_bytes() -> None:
     """What comes out is the same; only where accounts are ranked, and looked at every day, do all stay decoded."""
-    monkeypatch.setattr(streams.replay.run, "LIVE_ACCOUNTS_MAX", 5)
     lines = [event(START + place * HOUR, account=f"account{place % 9}") for place in range(60)]
     rested = Run(until=START + 20 * DAY)
     for line in lines:
         rested.feed(line)
-        rested.replay.rest()
+        rested.replay.rest(5)
     assert not rested.replay.partitions[0].has_changes(), "all of them were stored"
     kept = Run(until=START + 20 * DAY).feed(*lines)
     assert kept.replay.partitions[0].has_changes()
     assert told(rested.replay.finish()) == told(kept.replay.finish()) != []
     ranked = Run(program_of('top_percent("load", 50)', definitions={"load": 'count("a")'})).feed(*lines)
-    ranked.replay.rest()
+    ranked.replay.rest(5)
     assert ranked.replay.partitions[0].has_changes()
 
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from streams.engine.account import account_of
 from streams.engine.calendar import DAY_MS
+from streams.engine.population import Thresholds
 from streams.engine.rules.expression import Op
 from streams.engine.rules.judge import WORD
 from streams.engine.rules.readings import Score, length_shown, shown
@@ -51,6 +52,25 @@ def test_a_rule_holds_if_its_parts_do_whatever_the_standing(
     parts = program.parts[0].values(at).values()
     holds = any(parts) if program.rules[0].when.op is Op.OR else all(parts)
     assert program.strata[0].judge.judge(at)[0] == holds
+
+
+@given(
+    name=st.sampled_from(["load", "age", "idle", "money"]), symbol=st.sampled_from(["<", "<=", ">", ">=", "==", "!="]),
+    fifth=st.integers(-1, 7), events=st.integers(1, 4), mrr=st.sampled_from([None, 0, 2, 2.5, 1 << 60]),
+    cuts=st.lists(st.sampled_from([-2.0, 0.0, 1.0, 2.0, 3.0, float(1 << 60)]), min_size=5, max_size=5) | st.just([]),
+)  # fmt: skip
+def test_a_quintile_is_compared_by_its_percentiles_as_it_is_by_itself(
+    *, name: str, symbol: str, fifth: int, events: int, mrr: float | None, cuts: list[float]
+) -> None:
+    definitions = {"load": 'count("a")', "age": "-since(signed_up_at)", "idle": "since(converted_at)", "money": "mrr"}
+    rules = [f'quintile("{name}"){more} {symbol} {fifth}' for more in ("", " + 0")]
+    log = Log(program_of(*rules, definitions=definitions))
+    log.group({} if mrr is None else {"mrr": mrr}, START)
+    for second in range(events):
+        log.track("a", START + second)
+    percentiles = [cut for cut in sorted(cuts) for _ in range(20)] + sorted(cuts)[-1:]
+    log.partition.apply_thresholds(Thresholds(START + DAY, {name: percentiles}))
+    assert log.members() in ({"s0", "s1"}, set())
 
 
 def test_segments_beyond_one_word_are_decided_as_the_first_are() -> None:
