@@ -240,11 +240,6 @@ RECORDS_LOST: Final = LogEvent(
     "going on after them",
     "Retention was shorter than the worker was away: these records count nowhere.",
 )  # fmt: skip
-STRAY_TRANSACTION: Final = LogEvent(
-    "stray_transaction", WARNING,
-    "%(topic)s, partition %(partition)d stands still while it is loaded; ending what may be open in it",
-    "A broker lost the end of a transaction. If loading goes on, that was it.",
-)  # fmt: skip
 OVERLOOKED: Final = LogEvent(
     "overlooked", WARNING,
     "partition %(partition)d brings nothing though it has more; the others go on without it",

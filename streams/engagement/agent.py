@@ -51,12 +51,16 @@ def stage_spec(settings: Settings, topics: Topics) -> StageSpec:
         input_topic=topics.account_events,
         changelog_topic=topics.accounts_changelog,
         factory=lambda partition: EngagementStage(partition, config),
-        output_topics=(
-            topics.transitions,
-            topics.membership,
-            topics.account_events,
-            topics.account_events_late,
-            topics.account_events_dlq,
-            topics.catalogs,
-        ),
+        output_topics=output_topics(topics),
+    )
+
+
+def output_topics(topics: Topics) -> tuple[str, ...]:
+    return (
+        topics.transitions,
+        topics.membership,
+        topics.account_events,
+        topics.account_events_late,
+        topics.account_events_dlq,
+        topics.catalogs,
     )

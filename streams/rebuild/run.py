@@ -27,7 +27,7 @@ from schemas.control import CONTROL_HEADER
 from schemas.membership import WireMembership, decode_membership
 from streams.app import runtime_options
 from streams.engagement import rows
-from streams.engagement.agent import state_version_of
+from streams.engagement.agent import output_topics, state_version_of
 from streams.engine.program import Program
 from streams.errors import ExpectedError
 from streams.rebuild.configured import configured_program
@@ -205,7 +205,11 @@ class Rebuild:
 
     async def _switch(self, job: _Job, memberships: Mapping[str, WireMembership]) -> Switched:
         topics = self._topics
-        writer = TransactionalWriter(self._options, topics.account_events, topics.accounts_changelog, job.partition)
+        # All that the workers may have written to: what hangs of their last transaction ends here.
+        outputs = output_topics(topics)
+        writer = TransactionalWriter(
+            self._options, topics.account_events, topics.accounts_changelog, job.partition, outputs
+        )
         try:
             await writer.start()
             plan, switched = await asyncio.to_thread(self._planned, job, memberships)

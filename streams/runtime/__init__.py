@@ -15,7 +15,7 @@ Where things are:
     partition     how far one partition has come, and the proof that nothing was skipped
     changelog     loading state;  position: the changelog's own row
     transaction   one flush as one Kafka transaction;  partitioner: where keys go
-    producer      ... by the second protocol where there is one;  implicit_requests: what that is on the wire
+    producer      ... by the second protocol where there is one;  transaction_requests: what that is on the wire
     record_batch  ... and batches
     flush         when to flush, and that nothing goes on if one fails
     ticks         wall clock for stages

@@ -6,8 +6,8 @@ after the last:
 ``suspend``   partitions are being revoked. Batches under way are void from here on (a new epoch). Everything applied
               is flushed. The partitions stay in memory, idle: most come back.
 ``retain``    the new assignment is known. What did not come back is dropped: stage closed, producer stopped.
-``load``      for each partition that is new here, strictly: start its producer (fences the last owner and ends its
-              open transaction) -> read the changelog to its end -> repair it, without transactions -> read the
+``load``      for each partition that is new here, strictly: start its producer (fences the last owner and ends what
+              it left open) -> read the changelog to its end -> repair it, without transactions -> read the
               committed offset. Then, if the group has not moved on meanwhile, the partitions are ready and the
               consumer seeks to where each stands. Only after the seek does ``activate`` let records, ticks and flushes
               come.
@@ -149,7 +149,7 @@ class Assignment:
         if fresh:
             log_events.LOADING.tell(partitions=[partition.number for partition in fresh])
             started = self.loading_since = time.monotonic()
-            self.loadings = [Loading(one.number, one.stage, self._end_stray(one, is_current)) for one in fresh]
+            self.loadings = [Loading(one.number, one.stage) for one in fresh]
             async with self._fencing:
                 if not is_current():
                     raise Superseded
@@ -169,17 +169,6 @@ class Assignment:
             memory.settle()
         if not is_current():
             raise Superseded
-
-    def _end_stray(self, partition: Partition, is_current: Callable[[], bool]) -> Callable[[], Awaitable[None]]:
-        """As a fence: the group waits until it is done, for after the next owner's fence it would be refused."""
-
-        async def end_stray() -> None:
-            async with self._fencing:
-                if not is_current():
-                    raise Superseded
-                await partition.writer.end_stray()
-
-        return end_stray
 
     def restart_delivery(self) -> dict[int, int]:
         """Begin a new chain of batches; return where to seek, by partition."""

@@ -4,9 +4,8 @@ Theory of operation. Only the owner of an input partition writes its changelog p
 all others: what can be read now is complete, and the end does not move. The end is reached when the consumer's
 *position* is there; counting records would wait for ever, since transaction markers and compacted rows yield none. The
 high watermark of a fetch made after the fence is asked, not only the offset that was listed first, so that an open
-transaction - which hides rows from the listing - is waited for and not read past. The fence has ended what its
-coordinator knows to be open. What still stands open then is nobody's: brokers have lost the end of a transaction
-across a restart, for good. A partition that stands still is therefore freed by its writer (``end_stray``).
+transaction - which hides rows from the listing - is waited for and not read past. The writer's start has ended whatever
+was open (``producer.py``), but the markers that say so may still be on their way.
 
 All partitions are read by one consumer of their own, raw records in large fetches, and handed to the stages row by row.
 
@@ -17,7 +16,7 @@ loader of ``acked.py`` can tell what is.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,12 +36,6 @@ PARTITION_FETCH_BYTES_MAX: Final = 8 << 20
 ROWS_AT_ONCE_MAX: Final = 5_000
 POLL_MS: Final = 200
 PROGRESS_LOGGED_EVERY_S: Final = 5.0
-STRAY_AFTER_S: Final = 5.0
-"""Standing still for so long, a partition is taken to have a stray transaction; to look in vain does no harm."""
-
-
-async def _nothing_open() -> None:
-    pass
 
 
 @dataclass(slots=True)
@@ -51,10 +44,8 @@ class Loading:
 
     partition: int
     stage: Stage
-    end_stray: Callable[[], Awaitable[None]] = _nothing_open
     end: int = 0
     read_to: int = 0
-    moved_at: float = 0.0
     rows: int = 0
     position: int = 0
     """What the position row says; 0 without one."""
@@ -157,15 +148,12 @@ class ChangelogLoader:
             for tp, loading in list(by_tp.items()):
                 read_to = await consumer.position(tp)
                 if read_to != loading.read_to:
-                    loading.read_to, loading.moved_at, moved = read_to, now, now
+                    loading.read_to, moved = read_to, now
                 high = consumer.highwater(tp)
                 if high is not None and read_to >= max(high, loading.end):
                     loading.finish()
                     del by_tp[tp]
                     moved = now
-                elif now - max(loading.moved_at, started) > STRAY_AFTER_S:
-                    loading.moved_at = now
-                    await loading.end_stray()
             if now - moved > self._options.stall_timeout_s:
                 raise RuntimeFailure(f"loading {self._changelog} made no progress for {now - moved:.0f} s")
             if now - logged > PROGRESS_LOGGED_EVERY_S:

@@ -191,6 +191,10 @@ class Flusher:
                 partition.work.clear()
                 partition.hurry.clear()
                 started = partition.flush_started_at = self._clock()
+                if partition.writer.may_hang:
+                    partition.flush_waits_since = started
+                    await partition.writer.end_hanging()
+                    partition.flush_waits_since = None
                 transaction = partition.capture()
                 if transaction is None:
                     return

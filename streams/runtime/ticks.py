@@ -37,7 +37,7 @@ async def tick_for_ever(assignment: Assignment, failure: FailStop) -> None:
                 if not partition.active or failure.failed:
                     continue
                 partition.stage.on_tick(int(time.time() * 1000), caught_up=partition.caught_up())
-                if partition.stage.dirty() or partition.moved():
+                if partition.stage.dirty() or partition.moved() or partition.writer.may_hang:
                     partition.has_work()
                 await asyncio.sleep(0)
     except Exception as error:  # noqa: BLE001 - any error of a stage is the end of the worker

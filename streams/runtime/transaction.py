@@ -18,7 +18,8 @@ is written in the same transaction as the offset and says the same; see ``change
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, runtime_checkable
 
@@ -26,7 +27,6 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, ProducerFenced
 from aiokafka.structs import OffsetAndMetadata
 
-from streams import log_events
 from streams.runtime.failure import RuntimeFailure
 from streams.runtime.options import RuntimeOptions
 from streams.runtime.partitioner import partition_of
@@ -65,15 +65,20 @@ class Writer(Protocol):
         ...
 
     async def start(self) -> None:
-        """Fence every earlier owner and finish what it left open."""
+        """Fence every earlier owner and finish what it left open, also what its coordinator has forgotten."""
         ...
 
     async def write(self, transaction: Transaction) -> None:
         """Commit, or raise; after an error nothing more may be written."""
         ...
 
-    async def end_stray(self) -> None:
-        """End what an earlier owner left open in the changelog and nobody else will end."""
+    @property
+    def may_hang(self) -> bool:
+        """Whether readers may wait for what the last ``write`` committed because its end was forgotten."""
+        ...
+
+    async def end_hanging(self) -> None:
+        """See that it hangs no longer. Not beside ``write``."""
         ...
 
     async def stop(self) -> None: ...
@@ -120,8 +125,12 @@ class BatchingWriter:
     async def stop(self) -> None:
         await self._producer.stop()
 
-    async def end_stray(self) -> None:
-        """Without transactions nothing stays open."""
+    @property
+    def may_hang(self) -> bool:
+        return False
+
+    async def end_hanging(self) -> None:
+        """Without transactions nothing hangs."""
 
     def _packer(self) -> "Packer":
         return Packer(self._producer.create_batch, int(time.time() * 1000))
@@ -171,6 +180,7 @@ class TransactionalWriter(BatchingWriter):
         input_topic: str,
         changelog_topic: str,
         partition: int,
+        output_topics: Sequence[str],
         new_producer: Callable[..., Any] = TransactionalProducer,
     ) -> None:
         producer = new_producer(
@@ -180,22 +190,21 @@ class TransactionalWriter(BatchingWriter):
         )
         super().__init__(producer, input_topic, changelog_topic, partition)
         self._group = options.group
+        self._output_topics = output_topics
 
-    async def end_stray(self) -> None:
-        """Abort a transaction of our own in the changelog, and with it what stands open there.
+    async def start(self) -> None:
+        await super().start()
+        await self.end_hanging()
 
-        A transaction may be open in a log though the coordinator knows nothing of it: nobody ends it, and readers of
-        what is committed get no further. It was written under this transactional id, so by this producer's number; and
-        the marker that ends a transaction ends all that the number has open in the partition. What is written here is
-        aborted too, so that nobody reads it.
-        """
-        topic, partition = self._changelog
-        log_events.STRAY_TRANSACTION.tell(topic=topic, partition=partition)
-        batch = self._producer.create_batch()
-        batch.append(timestamp=int(time.time() * 1000), key=POSITION_KEY, value=b"", headers=[])
-        await self._producer.begin_transaction()
-        await self._delivered([(self._changelog, batch)])
-        await self._producer.abort_transaction()
+    @property
+    def may_hang(self) -> bool:
+        return bool(self._producer.may_hang)
+
+    async def end_hanging(self) -> None:
+        # Where an output goes its key says, so any partition may be one that the last transaction wrote to.
+        outputs = [place for topic in self._output_topics for place in await self._find_places(topic)]
+        with self._explained():
+            await self._producer.end_hanging([self._changelog, *outputs], self._group)
 
     async def write(self, transaction: Transaction) -> None:
         producer = self._producer
@@ -204,7 +213,7 @@ class TransactionalWriter(BatchingWriter):
         require_keys_of_stages(transaction.changes)
         await self._pack_rows(packer, transaction.changes)
         packer.add(self._changelog, POSITION_KEY, encode_position(transaction.position), None, ())
-        try:
+        with self._explained():
             await producer.begin_transaction()
             await self._delivered(packer.batches())
             offsets = {self._input: OffsetAndMetadata(transaction.position, "")}
@@ -212,6 +221,11 @@ class TransactionalWriter(BatchingWriter):
             began = time.monotonic()
             await producer.commit_transaction()
             self.commit_took_s = time.monotonic() - began
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
         except ProducerFenced as error:
             raise RuntimeFailure(
                 f"another process owns partition {self._input.partition} now: this one was silent for longer than the "

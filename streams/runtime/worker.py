@@ -209,7 +209,11 @@ def durability(spec: StageSpec, options: RuntimeOptions, group: ConsumerGroup) -
     """The one place where the guarantee makes a difference: who writes state, and who reads it back."""
     topics = spec.input_topic, spec.changelog_topic
     if options.guarantee is Guarantee.EXACTLY_ONCE:
-        return lambda partition: TransactionalWriter(options, *topics, partition), ChangelogLoader(options, *topics)
+
+        def new_transactional(partition: int) -> TransactionalWriter:
+            return TransactionalWriter(options, *topics, partition, spec.output_topics)
+
+        return new_transactional, ChangelogLoader(options, *topics)
     writers: dict[int, AckedWriter] = {}
 
     def new_writer(partition: int) -> AckedWriter:

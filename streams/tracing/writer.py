@@ -69,8 +69,12 @@ class TracedWriter:
     async def stop(self) -> None:
         await self._writer.stop()
 
-    async def end_stray(self) -> None:
-        await self._writer.end_stray()
+    @property
+    def may_hang(self) -> bool:
+        return self._writer.may_hang
+
+    async def end_hanging(self) -> None:
+        await self._writer.end_hanging()
 
     def applying(self, records: Sequence[InputRecord]) -> None:
         """Note what is traced."""

@@ -42,7 +42,7 @@ def prefix(kafka: Broker, topic_prefix: str) -> Iterator[str]:
 
 def writer_of(kafka: Broker, prefix: str) -> TransactionalWriter:
     options = RuntimeOptions(KafkaAccess(kafka.bootstrap), group=f"{prefix}group")
-    return TransactionalWriter(options, f"{prefix}in", f"{prefix}changelog", 0)
+    return TransactionalWriter(options, f"{prefix}in", f"{prefix}changelog", 0, [f"{prefix}out"])
 
 
 def flush(prefix: str, number: int) -> Transaction:
@@ -80,7 +80,7 @@ async def test_flushes_commit_in_order_and_the_groups_offset_with_them(
     for number in range(COMMITS):
         await writer.write(flush(prefix, number))
     assert known.producer_epoch - first == (COMMITS if protocol == "second" else 0)
-    await writer.end_stray()
+    await writer.end_hanging()
     await writer.write(flush(prefix, COMMITS))
     await writer.stop()
     expected = [b"%d" % number for number in range(COMMITS + 1)]

@@ -33,6 +33,7 @@ class Tally:
     """The sum of outcomes."""
 
     runs: int = 0
+    excused: int = 0
     commits: int = 0
     steps: int = 0
     exits: "Counter[str]" = field(default_factory=Counter)
@@ -43,6 +44,7 @@ class Tally:
         started_s = time.process_time()
         for outcome in outcomes(seeds, build):
             self.runs += 1
+            self.excused += outcome.is_excused
             self.commits += outcome.commits
             self.steps += outcome.steps
             self.exits += outcome.exits
@@ -54,7 +56,8 @@ class Tally:
     def __str__(self) -> str:
         exits = ", ".join(f"{name} {count}" for name, count in self.exits.most_common())
         return (
-            f"{self.runs} seeds, {len(self.violations)} violations, {self.commits} commits, {self.steps} steps, "
+            f"{self.runs} seeds, {len(self.violations)} violations, {self.excused} excused, {self.commits} commits, "
+            f"{self.steps} steps, "
             f"{self.runs / max(self.cpu_s, 1e-9) * 60:.0f} seeds a minute of one core; workers ended: {exits}"
         )
 

@@ -32,7 +32,7 @@ class Cluster:
         self.logs: dict[Place, PartitionLog] = {
             (topic, number): PartitionLog() for topic in (INPUT, OUTPUT, CHANGELOG) for number in range(partitions)
         }
-        self.transactions = Transactions(loop, network, self.logs.__getitem__, group)
+        self.transactions = Transactions(loop, network, self.logs.__getitem__, group, random)
         self.moving_until_s = 0.0
         """No coordinator answers before."""
         self.refusals = 0

@@ -29,7 +29,7 @@ from streams.runtime.ticks import tick_for_ever
 from streams.runtime.transaction import TransactionalWriter, Writer, WriterFactory
 from streams.runtime.vitals import Vitals
 from streams.runtime.watchdog import LOOK_S, Vigil, rules_for
-from tests.sim.cluster import CHANGELOG, INPUT, Cluster
+from tests.sim.cluster import CHANGELOG, INPUT, OUTPUT, Cluster
 from tests.sim.loop import Process, SimLoop
 from tests.sim.network import NEVER_LATE
 from tests.sim.plan import SESSION_TIMEOUT_S, TRANSACTION_TIMEOUT_S, Plan, Plot
@@ -73,7 +73,7 @@ class Build:
         return CountingStage()
 
     def writer(self, options: RuntimeOptions, partition: int, new_producer: Callable[..., Any]) -> Writer:
-        return TransactionalWriter(options, INPUT, CHANGELOG, partition, new_producer)
+        return TransactionalWriter(options, INPUT, CHANGELOG, partition, [OUTPUT], new_producer)
 
     def loader(self, options: RuntimeOptions, new_consumer: Callable[..., Any]) -> ChangelogLoader:
         return ChangelogLoader(options, INPUT, CHANGELOG, new_consumer)

@@ -16,7 +16,7 @@ from streams.runtime.options import RuntimeOptions
 from streams.runtime.partition import Batch, Partition, Verdict
 from streams.runtime.position import POSITION_KEY, Row, encode_position
 from streams.runtime.transaction import Transaction, TransactionalWriter, Writer
-from tests.sim.cluster import CHANGELOG, INPUT
+from tests.sim.cluster import CHANGELOG, INPUT, OUTPUT
 from tests.sim.driver import AckedBuild, Build
 from tests.sim.plan import Plan, Plot
 
@@ -32,7 +32,7 @@ class CommitBeforeAck(Build):
             return []
 
     def writer(self, options: RuntimeOptions, partition: int, new_producer: Callable[..., Any]) -> Writer:
-        return self.Careless(options, INPUT, CHANGELOG, partition, new_producer)
+        return self.Careless(options, INPUT, CHANGELOG, partition, [OUTPUT], new_producer)
 
 
 class LoadBeforeFence(Build):
@@ -112,7 +112,7 @@ class TornFlush(Build):
             await producer.commit_transaction()
 
     def writer(self, options: RuntimeOptions, partition: int, new_producer: Callable[..., Any]) -> Writer:
-        return self.Torn(options, INPUT, CHANGELOG, partition, new_producer)
+        return self.Torn(options, INPUT, CHANGELOG, partition, [OUTPUT], new_producer)
 
 
 class StaleKept(Build):
@@ -154,7 +154,7 @@ class GoesOnAfterFailure(Build):
             made.update(given)
             return new_producer(**given)
 
-        writer = self.Stubborn(options, INPUT, CHANGELOG, partition, new)
+        writer = self.Stubborn(options, INPUT, CHANGELOG, partition, [OUTPUT], new)
         writer.new = lambda: new_producer(**made)
         return writer
 
@@ -224,6 +224,36 @@ class AckedStateFirst(AckedBuild):
         return self.Backwards(*arguments)
 
 
+class Trusting(Build):
+    """Takes for done what the coordinator takes for done."""
+
+    class Writer(TransactionalWriter):
+        may_hang = False
+
+        async def end_hanging(self) -> None:
+            pass
+
+    def writer(self, options: RuntimeOptions, partition: int, new_producer: Callable[..., Any]) -> Writer:
+        return self.Writer(options, INPUT, CHANGELOG, partition, [OUTPUT], new_producer)
+
+
+class OnlyAtStart(Build):
+    """Ends what hangs when a partition is taken over, and never again."""
+
+    class Writer(TransactionalWriter):
+        may_hang = False
+
+    def writer(self, options: RuntimeOptions, partition: int, new_producer: Callable[..., Any]) -> Writer:
+        return self.Writer(options, INPUT, CHANGELOG, partition, [OUTPUT], new_producer)
+
+
+class OnlyTheChangelog(Build):
+    """Ends what hangs where it would keep it from loading."""
+
+    def writer(self, options: RuntimeOptions, partition: int, new_producer: Callable[..., Any]) -> Writer:
+        return TransactionalWriter(options, INPUT, CHANGELOG, partition, [], new_producer)
+
+
 MUTANTS: Final[dict[type[Build], int]] = {
     CommitBeforeAck: 200,
     LoadBeforeFence: 2_000,
@@ -232,6 +262,9 @@ MUTANTS: Final[dict[type[Build], int]] = {
     TornFlush: 10,
     StaleKept: 400,
     GoesOnAfterFailure: 200,
+    Trusting: 100,
+    OnlyAtStart: 200,
+    OnlyTheChangelog: 200,
     ChainUnchecked: 400,
     AckedAnywhere: 400,
     AckedStateFirst: 400,

@@ -11,6 +11,7 @@ SESSION_TIMEOUT_S: Final = 2.0
 REBALANCE_TIMEOUT_S: Final = 3.0
 TRANSACTION_TIMEOUT_S: Final = 4.0
 FAULTS_MAX: Final = 8
+FORGOTTEN_MAX: Final = 2
 FAULTS_UNTIL_S: Final = 8.0
 STEPS_TO_DEATH_MAX: Final = 80
 
@@ -38,6 +39,8 @@ class FaultKind(StrEnum):
     """Two batches of a partition reach the agent the wrong way round."""
     COMPACT = "compact"
     """The changelog is compacted."""
+    FORGET = "forget"
+    """The transaction coordinator comes back right after it has decided, and some places never hear of it."""
 
 
 WEIGHTS: Final = {
@@ -112,7 +115,7 @@ def plan(random: Random, wanted: Plot | None = None) -> Plan:
         workers=sized.workers,
         arrivals_s=sized.arrivals_s,
         restart_s=sized.restart_s,
-        faults=tuple(sorted(sized.faults, key=lambda fault: (fault.at_s, fault.kind))),
+        faults=tuple(sorted([*sized.faults, *_forgotten(random)], key=lambda fault: (fault.at_s, fault.kind))),
     )
 
 
@@ -190,6 +193,14 @@ def _fault(random: Random) -> Fault:
         # Around the session time-out, where a zombie and its successor meet.
         lasts_s=SESSION_TIMEOUT_S * random.choice((0.2, 0.8, 1.1, 1.3, 1.6, 2.5)) * random.uniform(0.9, 1.1),
     )
+
+
+def _forgotten(random: Random) -> list[Fault]:
+    """Drawn last: without them a seed is the run that it was before there were such faults."""
+    return [
+        Fault(FaultKind.FORGET, random.random() * FAULTS_UNTIL_S, 0, 0, 0.0)
+        for _ in range(random.randint(0, FORGOTTEN_MAX))
+    ]
 
 
 def _weather(random: Random, sized: _Sized) -> Weather:

@@ -3,12 +3,13 @@
 What it shares with the real one, because the writer rests on it: partitions are added to the transaction before a
 batch is sent to them; a batch whose answer is lost is sent again under the same number; a batch that is refused fails
 its own future and nothing else; commit waits until no batch is under way and does not ask how they ended; requests that
-may succeed later are repeated for ever; being fenced is final.
+may succeed later are repeated for ever; being fenced is final. What ``streams/runtime/producer.py`` adds is here too:
+the end of the last transaction is said again when it may hang.
 """
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,7 +23,7 @@ from aiokafka.errors import (
 
 from tests.sim.cluster import Cluster
 from tests.sim.log import NewRecord
-from tests.sim.transactions import Place
+from tests.sim.transactions import Described, Place, State
 
 RETRIED: Final = (RequestTimedOutError, KafkaConnectionError, NotCoordinatorError, ConcurrentTransactions)
 BACKOFF_S: Final = 0.02
@@ -83,15 +84,60 @@ class SimProducer:
         self._open = False
         self._with_group = False
         self._fatal: BaseException | None = None
+        self._last: bool | None = None
+        self._generation = -1
+        self._is_over = False
 
     async def start(self) -> None:
         if self._id is None:
             self._producer, self._epoch = self._cluster.transactions.new_producer(), 0
             return
-        init = self._cluster.transactions.init
-        self._producer, self._epoch = await repeated(
-            lambda: self._cluster.coordinated("init", init, self._id, self._timeout_s)
-        )
+        transactions = self._cluster.transactions
+        process = transactions.new_process()
+        while True:
+            described = await self._described()
+            if described is None:
+                self._last = None
+            elif described.state is not State.EMPTY or self._last is None:
+                self._last = described.is_commit
+            try:
+                found = await self._cluster.coordinated("init", transactions.init, self._id, self._timeout_s, process)
+            except RETRIED:
+                await asyncio.sleep(BACKOFF_S)
+            else:
+                self._producer, self._epoch = found
+                return
+
+    async def _described(self) -> Described | None:
+        describe = self._cluster.transactions.describe
+        return await repeated(lambda: self._cluster.coordinated("describe", describe, self._id))  # type: ignore[no-any-return]
+
+    @property
+    def may_hang(self) -> bool:
+        return not self._is_over and self._generation != self._cluster.transactions.generation
+
+    async def end_hanging(self, places: Iterable[Place], group: str) -> None:
+        is_commit, self._last = self._last, True
+        places, transactions = tuple(places), self._cluster.transactions
+        while is_commit is not None and self.may_hang:
+            await self.begin_transaction()
+            try:
+                await self._add(places, is_said_again=True)
+            except KafkaError as error:
+                self._fatal = error
+                raise
+            await self._final("add_group", transactions.add_group, self._id, self._producer, self._epoch)
+            self._with_group = True
+            await self._end(is_commit=is_commit, is_said_again=True)
+            await self._all_have_heard()
+        self._is_over = True
+
+    async def _all_have_heard(self) -> None:
+        while True:
+            described = await self._described()
+            if described is None or described.state is not State.ENDING:
+                return
+            await asyncio.sleep(BACKOFF_S)
 
     async def stop(self) -> None:
         """Wait for what is under way, as the real one does; an open transaction stays open."""
@@ -108,6 +154,7 @@ class SimProducer:
         assert self._fatal is None, "the producer is lost"
         assert not self._open, "a transaction is open"
         self._open = True
+        self._generation, self._is_over = self._cluster.transactions.generation, False
 
     async def send_batch(self, batch: SimBatch, topic: str, *, partition: int) -> asyncio.Future[Any]:
         assert self._open or self._id is None
@@ -132,11 +179,12 @@ class SimProducer:
                 return
             await asyncio.gather(*(self._send(place, batches) for place, batches in by_place.items()))
 
-    async def _add(self, places: tuple[Place, ...]) -> None:
+    async def _add(self, places: tuple[Place, ...], *, is_said_again: bool = False) -> None:
         if self._id is None or not places:
             return
         add = self._cluster.transactions.add_partitions
-        await repeated(lambda: self._cluster.coordinated("add", add, self._id, self._producer, self._epoch, places))
+        mine = self._id, self._producer, self._epoch
+        await repeated(lambda: self._cluster.coordinated("add", add, *mine, places, is_said_again))
         self._added.update(places)
 
     async def _send(self, place: Place, batches: list[tuple[SimBatch, asyncio.Future[Any]]]) -> None:
@@ -169,13 +217,13 @@ class SimProducer:
     async def abort_transaction(self) -> None:
         await self._end(is_commit=False)
 
-    async def _end(self, *, is_commit: bool) -> None:
+    async def _end(self, *, is_commit: bool, is_said_again: bool = False) -> None:
         assert self._open
         if self._sending is not None and not self._sending.done():
             await asyncio.wait([self._sending])
         if self._added or self._with_group:
             end = self._cluster.transactions.end
-            await self._final("end", end, self._id, self._producer, self._epoch, is_commit)
+            await self._final("end", end, self._id, self._producer, self._epoch, is_commit, is_said_again)
         self._open = self._with_group = False
         self._added.clear()
 

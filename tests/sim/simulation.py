@@ -45,6 +45,8 @@ class Outcome:
     exits: "Counter[str]"
     steps: int
     ended_s: float
+    is_excused: bool
+    """It ended early, without a verdict: two faults met within milliseconds against which nothing helps."""
 
 
 class Run:
@@ -66,6 +68,8 @@ class Run:
         self.witness = Witness()
         self.cluster.transactions.on_commit = self._on_commit
         self.cluster.transactions.on_init = self.witness.on_init
+        self.cluster.transactions.on_double_fault = self._excuse
+        self._is_excused = False
         self.workers: list[SimWorker] = []
         self.exits: Counter[str] = Counter()
         self._started = 0
@@ -76,7 +80,7 @@ class Run:
         with _virtual_clock(self.loop):
             try:
                 self.loop.run_until_stopped()
-                if self._violation is None:
+                if self._violation is None and not self._is_excused:
                     self._build.verdict(self.cluster)
             except (Violation, OutOfSteps) as error:
                 self._violation = str(error)
@@ -90,6 +94,7 @@ class Run:
             self.exits,
             self.loop.steps,
             self.loop.now_s,
+            self._is_excused,
         )
 
     # -- the plan becomes events ---------------------------------------------------------------------------------------
@@ -144,6 +149,10 @@ class Run:
             self._violation = str(violation)
             self.loop.stop()
 
+    def _excuse(self) -> None:
+        self._is_excused = True
+        self.loop.stop()
+
     # -- faults --------------------------------------------------------------------------------------------------------
 
     def _strike(self, fault: Fault) -> None:
@@ -154,6 +163,8 @@ class Run:
             self.cluster.move_coordinators(fault.lasts_s / 2)
         elif kind is FaultKind.REFUSE:
             self.cluster.refusals += 1
+        elif kind is FaultKind.FORGET:
+            self.cluster.transactions.forgets += 1
         elif kind is FaultKind.COMPACT:
             if self._build.compacts:
                 self.cluster.logs[CHANGELOG, fault.target % self.plan.partitions].compact()
@@ -189,6 +200,7 @@ class Run:
 
     def _calm(self) -> None:
         self.network.is_calm = True
+        self.cluster.transactions.forgets = 0
         self.trace.note("calm")
         self._look()
 

@@ -89,6 +89,7 @@ class FakeWriter:
     gate: asyncio.Event | None = None
     writing: int = 0
     commit_took_s: float = 0.0
+    may_hang: bool = False
 
     async def start(self) -> None:
         self.events.append("fence")
@@ -104,8 +105,9 @@ class FakeWriter:
             raise self.error
         self.committed.append(transaction)
 
-    async def end_stray(self) -> None:
-        self.events.append("end stray")
+    async def end_hanging(self) -> None:
+        self.events.append("end hanging")
+        self.may_hang = False
 
     async def stop(self) -> None:
         self.events.append("stop")

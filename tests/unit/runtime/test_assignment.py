@@ -1,10 +1,9 @@
 import asyncio
-from collections.abc import Callable
 
 import pytest
 
 from streams.runtime.assignment import start_offset
-from streams.runtime.changelog import ChangelogLoader, Loading
+from streams.runtime.changelog import Loading
 from streams.runtime.failure import RuntimeFailure
 from streams.runtime.partition import Verdict
 from tests.unit.runtime.fakes import FakeStage, FakeWriter, batch_of
@@ -109,37 +108,6 @@ async def test_a_rebalance_waits_until_fencing_is_done(world: World) -> None:
     gate.set()
     await suspending
     assert not await loading
-
-
-async def test_a_rebalance_waits_until_a_stray_transaction_is_ended_and_none_is_ended_after_it(world: World) -> None:
-    """Ended after the next owner's fence, it would be refused as a zombie's: the end of a worker that did no wrong."""
-    begun, gate = asyncio.Event(), asyncio.Event()
-
-    class SlowWriter(FakeWriter):
-        async def end_stray(self) -> None:
-            begun.set()
-            await gate.wait()
-            await super().end_stray()
-
-    class Loader(ChangelogLoader):
-        def __init__(self) -> None:
-            """It reads nothing: every partition stands still."""
-
-        async def load(self, loadings: list[Loading], is_current: Callable[[], bool]) -> None:
-            for loading in loadings:
-                await loading.end_stray()
-
-    world.assignment._new_writer = lambda _: SlowWriter(world.events)
-    world.assignment._loader = Loader()
-    assigning = asyncio.create_task(world.assign(0, 1))
-    await begun.wait()
-    suspending = asyncio.create_task(world.assignment.suspend())
-    await asyncio.sleep(0.01)
-    assert not suspending.done()
-    gate.set()
-    await suspending
-    assert not await assigning
-    assert world.events.count("end stray") == 1, "the second partition's did not begin"
 
 
 async def test_a_worker_without_partitions_is_settled_once_it_knows(world: World) -> None:

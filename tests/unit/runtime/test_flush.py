@@ -281,3 +281,15 @@ def test_a_partition_that_is_far_behind_does_not_gather_while_its_slices_wait_fo
     assert may_gather(partition)
     partition.lag = lambda: BEHIND_RECORDS  # type: ignore[method-assign]
     assert not may_gather(partition)
+
+
+async def test_what_may_hang_is_ended_before_anything_is_written_and_though_nothing_is(bench: Bench) -> None:
+    bench.writer.may_hang = True
+    await bench.flusher.flush_all([bench.partition])
+    assert bench.writer.events == ["end hanging"]
+    assert not bench.writer.committed
+    bench.writer.may_hang = True
+    bench.apply(0)
+    await bench.flusher.flush_all([bench.partition])
+    assert bench.writer.events == ["end hanging", "end hanging"]
+    assert bench.positions == [1]

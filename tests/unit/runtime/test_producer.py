@@ -6,11 +6,30 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import ConcurrentTransactions, InvalidProducerEpoch, MessageSizeTooLargeError, ProducerFenced
+from aiokafka.errors import (
+    ConcurrentTransactions,
+    InvalidProducerEpoch,
+    MessageSizeTooLargeError,
+    NodeNotReadyError,
+    ProducerFenced,
+)
 from aiokafka.producer.transaction_manager import TransactionResult
 from aiokafka.structs import OffsetAndMetadata
 
-from streams.runtime.implicit_requests import (
+from streams.runtime.producer import (
+    ABORT,
+    COMMIT,
+    NEEDED,
+    PRODUCER_FENCED,
+    Transactions,
+    _CommitOffset,
+    _End,
+    _Produce,
+    _Sender,
+)
+from streams.runtime.transaction_requests import (
+    DescribeResponse,
+    DescribeStruct,
     EndResponse,
     EndStruct,
     Features,
@@ -19,15 +38,6 @@ from streams.runtime.implicit_requests import (
     OffsetCommitResponse,
     ProduceResponse,
     finalized_level,
-)
-from streams.runtime.producer import (
-    NEEDED,
-    PRODUCER_FENCED,
-    Transactions,
-    _CommitOffset,
-    _End,
-    _Produce,
-    _Sender,
 )
 
 TP = TopicPartition("out", 3)
@@ -75,6 +85,81 @@ async def test_the_second_protocol_is_spoken_where_the_cluster_has_agreed_on_it(
     sender = object.__new__(_Sender)
     sender.client = Client(answer)
     assert await sender._ask_for_protocol() is expected
+
+
+class Coordinator:
+    """Gives one answer after the other, to whoever finds it."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+        self.lookups = 0
+        self._conns: dict[Any, Any] = {}
+        self._client_id = "engagement-0"
+
+    async def coordinator_lookup(self, _kind: Any, _key: str) -> int:
+        self.lookups += 1
+        return 1
+
+    async def ready(self, _node: int, *, group: Any) -> bool:
+        return True
+
+    async def send(self, _node: int, _request: Any, *, group: Any = None) -> Any:
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def state(name: str, code: int = 0) -> Any:
+    return DescribeResponse(0, [(code, "engagement.0", name, 0, 0, 7, 2, [], {})], {})
+
+
+def fence(code: int = 0) -> Any:
+    return SimpleNamespace(error_code=code, producer_id=7, producer_epoch=3)
+
+
+def asking(*answers: Any) -> tuple[_Sender, Coordinator]:
+    made, coordinator = object.__new__(_Sender), Coordinator(*answers)
+    made.client, made._coordinators, made._retry_backoff = coordinator, {}, 0.0
+    made._txn_manager = Transactions("engagement.0", 30_000)
+    return made, coordinator
+
+
+@pytest.mark.parametrize(
+    ("answers", "last"),
+    [
+        pytest.param([state("CompleteCommit"), fence()], COMMIT, id="committed"),
+        pytest.param([state("PrepareCommit"), fence(51), state("CompleteCommit"), fence()], COMMIT, id="committing"),
+        pytest.param([state("CompleteAbort"), fence()], ABORT, id="aborted"),
+        pytest.param([state("Ongoing"), fence(51), state("CompleteAbort"), fence()], ABORT, id="ended by the fence"),
+        pytest.param([state("Ongoing"), fence(51), state("CompleteCommit"), fence()], COMMIT, id="it came first"),
+        pytest.param([state("CompleteCommit"), fence(16), state("Empty"), fence()], COMMIT, id="an answer was lost"),
+        pytest.param([state("Empty"), fence()], ABORT, id="a process that came no further"),
+        pytest.param([state("", 105), fence()], None, id="no such id"),
+        pytest.param([NotImplementedError(), fence()], None, id="an old broker"),
+    ],
+)
+async def test_how_the_last_transaction_ended_is_asked_before_each_attempt_to_fence(
+    answers: list[Any], last: TransactionResult | None
+) -> None:
+    made, coordinator = asking(*answers)
+    while not await made._do_init_pid(1):
+        pass
+    assert made._txn_manager.last is last
+    assert not coordinator.answers
+
+
+@pytest.mark.parametrize(("first", "lookups"), [(state("", 14), 1), (state("", 16), 2), (NodeNotReadyError(), 2)])
+async def test_a_coordinator_that_cannot_tell_yet_is_asked_again(first: Any, lookups: int) -> None:
+    made, coordinator = asking(first, state("CompleteCommit"))
+    assert await made.ask_for_state() == "CompleteCommit"
+    assert coordinator.lookups == lookups
+
+
+def test_the_question_how_it_ended_is_on_the_wire_as_brokers_read_it() -> None:
+    assert DescribeStruct(["engagement.0"], {}).encode() == b"\x02\x0dengagement.0\x00"
+    written = state("CompleteCommit").encode()
+    assert DescribeResponse.decode(BytesIO(written)).transactions[0][2] == "CompleteCommit"
 
 
 def test_what_a_cluster_has_agreed_on_is_read_from_a_tag() -> None:

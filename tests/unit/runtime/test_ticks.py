@@ -47,6 +47,16 @@ async def test_what_a_stage_makes_by_itself_is_flushed(world: World) -> None:
     await world.assignment.close()
 
 
+async def test_what_hangs_is_ended_though_nothing_happens_any_more(world: World) -> None:
+    await world.assign(0)
+    world.writers[0].may_hang = True
+    task = asyncio.create_task(ticks.tick_for_ever(world.assignment, world.failure))
+    await asyncio.sleep(0.1)
+    task.cancel()
+    assert not world.writers[0].may_hang
+    await world.assignment.close()
+
+
 async def test_an_error_in_a_tick_stops_the_worker(world: World) -> None:
     await world.assign(0)
     world.stages[0].error = ValueError()

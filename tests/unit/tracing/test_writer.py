@@ -20,6 +20,7 @@ def _nothing() -> None: ...
 
 class Inner:
     commit_took_s = 0.25
+    may_hang = False
 
     def __init__(self) -> None:
         self.written: list[Transaction] = []
@@ -28,7 +29,7 @@ class Inner:
 
     async def start(self) -> None: ...
     async def stop(self) -> None: ...
-    async def end_stray(self) -> None: ...
+    async def end_hanging(self) -> None: ...
 
     async def write(self, transaction: Transaction) -> None:
         if self.error is not None:

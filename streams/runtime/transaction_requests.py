@@ -1,7 +1,9 @@
-"""Requests of the second transaction protocol (KIP-890), which the client does not have: what is on the wire.
+"""Requests about transactions that the client does not have: what is on the wire.
 
-A batch that says that it belongs to a transaction is all that a broker needs to make its partition part of it, and a
-group's offset likewise; and the end of a transaction answers with the epoch of the next one. See ``producer.py``.
+By the second transaction protocol (KIP-890) a batch that says that it belongs to a transaction is all that a broker
+needs to make its partition part of it, and a group's offset likewise; and the end of a transaction answers with the
+epoch of the next one. What became of the last transaction of an id, its coordinator tells (KIP-664). See
+``producer.py``.
 """
 
 from collections.abc import Mapping
@@ -113,6 +115,29 @@ class EndStruct(RequestStruct):  # type: ignore[misc]
     )
 
 
+class DescribeResponse(Response):  # type: ignore[misc]
+    API_KEY = 65
+    API_VERSION = 0
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        ("transactions", CompactArray(
+            ("error_code", Int16), ("transactional_id", Text), ("state", Text), ("timeout_ms", Int32),
+            ("started_ms", Int64), ("producer_id", Int64), ("producer_epoch", Int16),
+            ("topics", CompactArray(("topic", Text), ("partitions", CompactArray(Int32)), Tags)),
+            Tags,
+        )),
+        Tags,
+    )  # fmt: skip
+
+
+class DescribeStruct(RequestStruct):  # type: ignore[misc]
+    FLEXIBLE_VERSION = True
+    API_KEY = 65
+    API_VERSION = 0
+    RESPONSE_TYPE = DescribeResponse
+    SCHEMA = Schema(("transactional_ids", CompactArray(Text)), Tags)
+
+
 class FeaturesResponse(Response):  # type: ignore[misc]
     API_KEY = 18
     API_VERSION = 3
@@ -160,6 +185,12 @@ class OffsetCommitRequest(Request[OffsetCommitStruct]):  # type: ignore[misc]
 
 class EndRequest(Request[EndStruct]):  # type: ignore[misc]
     API_KEY: ClassVar[int] = EndStruct.API_KEY
+    __init__ = _keep
+    build = _fill
+
+
+class DescribeRequest(Request[DescribeStruct]):  # type: ignore[misc]
+    API_KEY: ClassVar[int] = DescribeStruct.API_KEY
     __init__ = _keep
     build = _fill
 
