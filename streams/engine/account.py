@@ -12,15 +12,23 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from librt.vecs import append, vec
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from streams.engine.days import Days
 from streams.engine.message_ids import MessageIds
 from streams.engine.rules.linear import NEVER
 
 MINUS_INFINITY: Final = -(1 << 62)
+NONE: Final[dict[Any, Any]] = {}
+"""What an account has none of: one for all, in which nobody writes (`writable`), for an empty one takes 64 bytes."""
 
 
+def writable(known: dict[Any, Any]) -> dict[Any, Any]:
+    """What is to be held in place of these from now on, for an entry is to be written."""
+    return {} if known is NONE else known
+
+
+@mypyc_attr(acyclic=True)
 class EventSeries(Days):  # noqa: PLW1641 - it changes
     """One event name: how often in all, when first and last (greatest t), and how often on each day in reach."""
 
@@ -47,6 +55,7 @@ class EventSeries(Days):  # noqa: PLW1641 - it changes
         )
 
 
+@mypyc_attr(acyclic=True)
 class Activity(Days):  # noqa: PLW1641 - it changes
     """Activity by day: how many events, and in `scores`, at the same places, their weights in thousandths."""
 
@@ -57,9 +66,10 @@ class Activity(Days):  # noqa: PLW1641 - it changes
     def __init__(self, counts: Mapping[int, int] | None = None, scores: Mapping[int, int] | None = None) -> None:
         super().__init__(counts)
         self.scores = vec[i64]()
-        known = scores or {}
-        for day in self.counts():
-            self.scores = append(self.scores, known.get(day, 0))
+        if counts:
+            known = scores or {}
+            for day in self.counts():
+                self.scores = append(self.scores, known.get(day, 0))
 
     def count(self, day: i64, weight: i64) -> bool:
         """One event of this weight on a day; whether it is the first on it."""
@@ -88,6 +98,7 @@ class Activity(Days):  # noqa: PLW1641 - it changes
         return isinstance(other, Activity) and self.packed == other.packed and self.scores == other.scores
 
 
+@mypyc_attr(acyclic=True)
 class MeasureSeries:  # noqa: PLW1641 - it changes
     """One measure of one account: what each day holds, and of a unique count the days of each value, ascending."""
 
@@ -101,6 +112,7 @@ class MeasureSeries:  # noqa: PLW1641 - it changes
         return isinstance(other, MeasureSeries) and (self.days, self.values) == (other.days, other.values)
 
 
+@mypyc_attr(acyclic=True)
 class Account:  # noqa: PLW1641 - it changes
     """State `S` of the contract's sections 1 and 2."""
 
@@ -146,15 +158,15 @@ class Account:  # noqa: PLW1641 - it changes
         self.converted_at: int | None = None
         self.cancelled_at: int | None = None
         self.tie_cancelled: bool = False  # of equal billing times, the later record was the cancellation
-        self.traits: dict[str, tuple[int, Any]] = {}  # key -> (t, value)
+        self.traits: dict[str, tuple[int, Any]] = NONE  # key -> (t, value)
         self.events: dict[str, EventSeries] = {}
         self.activity: Activity = Activity()
-        self.users: dict[str, int] = {}  # user -> last active day
-        self.teams: dict[str, int] = {}
-        self.nps: dict[str, tuple[int, float]] = {}  # user -> (t, score)
-        self.steps: dict[str, int] = {}  # checklist step -> done at
-        self.sequences: dict[str, int] = {}  # pair -> greatest t of its second event
-        self.measures: dict[str, MeasureSeries] = {}
+        self.users: dict[str, int] = NONE  # user -> last active day
+        self.teams: dict[str, int] = NONE
+        self.nps: dict[str, tuple[int, float]] = NONE  # user -> (t, score)
+        self.steps: dict[str, int] = NONE  # checklist step -> done at
+        self.sequences: dict[str, int] = NONE  # pair -> greatest t of its second event
+        self.measures: dict[str, MeasureSeries] = NONE
         self.message_ids: MessageIds = MessageIds()
         self.reported_day: int = MINUS_INFINITY  # day and sequence of the last membership record
         self.reported_sequence: int = 0

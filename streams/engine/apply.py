@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from streams import limits
-from streams.engine.account import Account, EventSeries
+from streams.engine.account import Account, EventSeries, writable
 from streams.engine.naming import NAMELESS, NamePlan, Naming
 from streams.engine.record import ACTIVITY_TYPES, Record, team_of
 from streams.engine.rules.values import number, property_at
@@ -119,6 +119,7 @@ def _check_steps(account: Account, working: Working, plan: NamePlan, total: int)
     """A checklist step is done when its count is reached, and stays done."""
     for key, needed in plan.steps:
         if total >= needed and key not in account.steps:
+            account.steps = writable(account.steps)
             account.steps[key] = account.now
             working.refresh_checklist()
 
@@ -150,6 +151,7 @@ def _count_activity(
         known = account.users.get(user)
         if known is None or day > known:
             working.add_user(known, day)
+            account.users = writable(account.users)
             _see(account.users, user, day, limits.USERS_MAX, Noted.USER_EVICTED, working, counts)
     team = team_of(record.properties, working.program.team_path)
     if team is not None:
@@ -157,6 +159,7 @@ def _count_activity(
         known = account.teams.get(team)
         if known is None or day > known:
             working.add_team(known, day)
+            account.teams = writable(account.teams)
             _see(account.teams, team, day, limits.TEAMS_MAX, Noted.TEAM_EVICTED, working, counts)
 
 
@@ -175,6 +178,7 @@ def _pair(account: Account, first: str, key: str, within_ms: int, t: int) -> Non
     """A second event happened at `t`: remember it if the greatest t of `first` is at most `within_ms` earlier."""
     before = account.events.get(first)
     if before is not None and 0 <= t - before.last <= within_ms:
+        account.sequences = writable(account.sequences)
         account.sequences[key] = max(t, account.sequences.get(key, t))
 
 
@@ -205,6 +209,7 @@ def _apply_nps(account: Account, working: Working, record: Record, counts: Count
     known = account.nps.get(user)
     if known is not None and known[0] > record.t:
         return
+    account.nps = writable(account.nps)
     account.nps[user] = (record.t, float(score))
     if len(account.nps) > limits.USERS_MAX:
         del account.nps[min(account.nps, key=lambda answered: account.nps[answered][0])]
@@ -214,6 +219,7 @@ def _apply_nps(account: Account, working: Working, record: Record, counts: Count
 
 def set_traits(account: Account, traits: dict[str, Any], t: int, counts: Counts) -> None:
     """Per key the value with the greatest t, a tie goes to the later record; whole values, never merged."""
+    account.traits = writable(account.traits)
     for long_key, value in traits.items():
         key = _cut(long_key, limits.TRAIT_KEY_CHARS_MAX, counts)
         known = account.traits.get(key)

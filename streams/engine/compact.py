@@ -3,7 +3,12 @@
 Theory of operation. A number is written in groups of seven bits, lowest first, each byte but the last with its high bit
 set; what may be negative alternates, 0, -1, 1, -2. Most numbers of an account are moments and days that are close to
 each other, so they are written as distances: moments from the account's `now`, days from the day before. A row stands
-for itself: names are written out, once each, for a row is read without any catalog.
+for itself: names are written out, for a row is read without any catalog, in five bits a character where they can be
+(`letters`).
+
+Of the moments at which segments were entered and left, most follow from others: a window's edge is a midnight, and what
+holds for some days from the first record on ends at the same time of the day. Both are few in half hours, and in whole
+ones in nearly every time zone (`_write_point`).
 
 A day of a series takes a byte where it follows within three days and counts up to 32. A score is written in whole
 events' worth where it is. What has a form of its own, traits and measures, is msgpack in one piece.
@@ -15,14 +20,15 @@ from typing import Any, Final
 
 import msgspec
 from librt.strings import BytesWriter, read_i64_be, write_i64_be
-from librt.vecs import append, vec
-from mypy_extensions import i64, u8
+from librt.vecs import vec
+from mypy_extensions import i64, mypyc_attr, u8
 
-from streams.engine.account import MINUS_INFINITY, Account, Activity, EventSeries, MeasureSeries
+from streams.engine import letters
+from streams.engine.account import MINUS_INFINITY, NONE, Account, Activity, EventSeries, MeasureSeries
 from streams.engine.days import COUNT_BITS, COUNT_MAX, DAY_MAX
 from streams.engine.message_ids import DIGEST_BYTES, MessageIds
 from streams.engine.rules.linear import NEVER
-from streams.engine.shared import shared, shared_name
+from streams.engine.shared import NAMES_MAX, shared, shared_name
 
 _HAS_LAST_ACTIVE: Final = 1
 _HAS_CONVERTED: Final = 2
@@ -35,12 +41,43 @@ _GAPS: Final = 3
 """Up to so many days after the one before, the distance is written together with the count."""
 _BYTES_MAX: Final = 9
 _DAY_MS: Final = 86_400_000
+_HALF_HOUR_MS: Final = 1_800_000
+_HALF_HOURS_MAX: Final = 1 << 36
+_POINT_MAX: Final = 1 << 60
+_AS_MOMENT: Final = 0
+_BEFORE_NOW: Final = 1
+_SINCE_FIRST: Final = 2
+"""What the lowest two bits of a point say: its other bits are a moment's, or half hours before now or since the first
+record."""
 _THOUSAND: Final = 1_000
 
 _Measures = dict[str, tuple[dict[int, Any], dict[str, list[int]]]]
 _Piece = tuple[dict[str, tuple[int, Any]], dict[str, tuple[int, float]], _Measures]
 _pack: Final = msgspec.msgpack.Encoder().encode
 _unpack: Final = msgspec.msgpack.Decoder(_Piece).decode
+_written: Final[dict[str, bytes]] = {}
+"""Names as they are written."""
+
+
+@mypyc_attr(acyclic=True)
+class _Near:
+    """Moments and a day of an account that others are close to."""
+
+    __slots__ = ("arrival", "day", "first", "latest", "now")
+
+    arrival: i64
+    day: i64
+    first: i64
+    latest: i64
+    now: i64
+
+    def __init__(self, account: Account) -> None:
+        latest = account.last_active
+        self.now = 0 if account.now == MINUS_INFINITY else account.now
+        self.day = self.now // _DAY_MS
+        self.arrival = self.now if account.arrival == MINUS_INFINITY else account.arrival
+        self.first = self.now if account.first_seen == NEVER else account.first_seen
+        self.latest = self.now if latest is None else latest
 
 
 def encode(account: Account, head: bytes) -> bytes:
@@ -59,14 +96,15 @@ def encode(account: Account, head: bytes) -> bytes:
     _write_moment(out, base // _DAY_MS, account.reported_day)
     _write_number(out, account.reported_sequence)
     _write_facts(out, base, account)
-    _write_events(out, base, account.events)
-    _write_activity(out, base // _DAY_MS, account.activity)
-    _write_last_days(out, base // _DAY_MS, account.users)
-    _write_last_days(out, base // _DAY_MS, account.teams)
-    _write_moments(out, base, account.steps)
-    _write_moments(out, base, account.sequences)
-    _write_members(out, base, account)
-    _write_ids(out, base, account.message_ids.pairs)
+    near = _Near(account)
+    _write_events(out, near, account.events)
+    _write_activity(out, near.day, account.activity)
+    _write_last_days(out, near.day, account.users)
+    _write_last_days(out, near.day, account.teams)
+    _write_points(out, near, account.steps)
+    _write_points(out, near, account.sequences)
+    _write_members(out, near, account)
+    _write_ids(out, near.arrival, account.message_ids.pairs)
     return out.getvalue()
 
 
@@ -98,17 +136,17 @@ def _write_facts(out: BytesWriter, base: i64, account: Account) -> None:
         out.write(piece)
 
 
-def _write_events(out: BytesWriter, base: i64, events: dict[str, EventSeries]) -> None:
+def _write_events(out: BytesWriter, near: _Near, events: dict[str, EventSeries]) -> None:
     _write_number(out, len(events))
     for name, series in events.items():
-        _write_text(out, name)
+        _write_name(out, name)
         _write_number(out, series.total)
-        _write_moment(out, base, series.first)
-        _write_moment(out, base, series.last)
+        _write_moment(out, near.first, series.first)
+        _write_moment(out, near.latest, series.last)
         packed = series.packed
         days = i64(len(packed))
         _write_number(out, days)
-        before = base // _DAY_MS
+        before = near.day
         for place in range(days):
             before = _write_day(out, before, packed[place], place)
 
@@ -151,36 +189,60 @@ def _write_last_days(out: BytesWriter, base_day: i64, last_days: dict[str, int])
         _write_signed(out, base_day - day)
 
 
-def _write_moments(out: BytesWriter, base: i64, moments: dict[str, int]) -> None:
-    _write_number(out, len(moments))
-    for name, moment in moments.items():
-        _write_text(out, name)
-        _write_moment(out, base, moment)
+def _write_points(out: BytesWriter, near: _Near, points: dict[str, int]) -> None:
+    _write_number(out, len(points))
+    for name, point in points.items():
+        _write_name(out, name)
+        _write_point(out, near, point)
 
 
-def _write_members(out: BytesWriter, base: i64, account: Account) -> None:
+def _write_members(out: BytesWriter, near: _Near, account: Account) -> None:
     """Memberships, then exits: of a segment that is among the memberships the place there."""
     members, exits = account.members, account.exits
-    _write_moments(out, base, members)
+    _write_points(out, near, members)
     _write_number(out, len(exits))
-    for segment, moment in exits.items():
+    for segment, point in exits.items():
         if segment in members:
             _write_number(out, [*members].index(segment) + 1)
         else:
             out.append(u8(0))
-            _write_text(out, segment)
-        _write_moment(out, base, moment)
+            _write_name(out, segment)
+        _write_point(out, near, point)
 
 
-def _write_ids(out: BytesWriter, base: i64, pairs: vec[i64]) -> None:
+def _write_ids(out: BytesWriter, arrival: i64, pairs: vec[i64]) -> None:
+    """From the newest, which came when the account's latest record did."""
     numbers = i64(len(pairs))
     _write_number(out, numbers >> 1)
-    before = base
-    for place in range(0, numbers, 2):
+    later = arrival
+    place = numbers - 2
+    while place >= 0:
         write_i64_be(out, pairs[place])
-        arrival = pairs[place + 1]
-        _write_signed(out, arrival - before)
-        before = arrival
+        _write_signed(out, later - pairs[place + 1])
+        later = pairs[place + 1]
+        place -= 2
+
+
+def _write_name(out: BytesWriter, name: str) -> None:
+    written = _written.get(name)
+    if written is None:
+        if len(_written) >= NAMES_MAX:
+            _written.clear()
+        written = _written[name] = _name_as_written(name)
+    out.write(written)
+
+
+def _name_as_written(name: str) -> bytes:
+    """Its length in bytes, doubled, one more if it is packed; then the bytes."""
+    out = BytesWriter()
+    piece = letters.packed(name)
+    if piece is None:
+        piece = name.encode()
+        _write_number(out, len(piece) << 1)
+    else:
+        _write_number(out, len(piece) << 1 | 1)
+    out.write(piece)
+    return out.getvalue()
 
 
 def _write_text(out: BytesWriter, text: str) -> None:
@@ -190,12 +252,28 @@ def _write_text(out: BytesWriter, text: str) -> None:
 
 
 def _write_moment(out: BytesWriter, base: i64, moment: i64) -> None:
+    _write_number(out, _moment_as_number(base, moment))
+
+
+def _moment_as_number(base: i64, moment: i64) -> i64:
     if moment == MINUS_INFINITY:
-        out.append(u8(0))
-    elif moment == NEVER:
-        out.append(u8(1))
-    else:
-        _write_number(out, _alternating(base - moment) + 2)
+        return 0
+    return 1 if moment == NEVER else _alternating(base - moment) + 2
+
+
+def _write_point(out: BytesWriter, near: _Near, point: i64) -> None:
+    """A moment that is often a whole number of half hours, or such a number after the first record."""
+    before_now = near.now // _HALF_HOUR_MS - point // _HALF_HOUR_MS
+    if point % _HALF_HOUR_MS == 0 and 0 <= before_now <= _HALF_HOURS_MAX:
+        _write_number(out, before_now << 2 | _BEFORE_NOW)
+        return
+    since_first = point - near.first
+    if since_first % _HALF_HOUR_MS == 0 and 0 <= since_first <= _HALF_HOURS_MAX:
+        _write_number(out, since_first // _HALF_HOUR_MS << 2 | _SINCE_FIRST)
+        return
+    number = _moment_as_number(near.now, point)
+    assert 0 <= number < _POINT_MAX, "a moment of these millions of years"
+    _write_number(out, number << 2 | _AS_MOMENT)
 
 
 def _write_signed(out: BytesWriter, number: i64) -> None:
@@ -235,22 +313,26 @@ def decode(row: bytes, start: int) -> Account:
     account.reported_day = read.moment(base_day)
     account.reported_sequence = read.number()
     _read_facts(read, base, account)
-    events = account.events
-    for _ in range(read.number()):
+    near = _Near(account)
+    _read_events(read, near, account.events)
+    _read_activity(read, near.day, account.activity)
+    account.users = read.last_days(near.day)
+    account.teams = read.last_days(near.day)
+    account.steps = read.points(near)
+    account.sequences = read.points(near)
+    _read_members(read, near, account)
+    _read_ids(read, near.arrival, account.message_ids)
+    return account
+
+
+def _read_events(read: "_Reader", near: _Near, events: dict[str, EventSeries]) -> None:
+    for _ in range(read.count()):
         name = read.name()
         total = read.number()
-        first = read.moment(base)
-        series = EventSeries(total, first, read.moment(base))
-        read.days(base_day, series)
+        first = read.moment(near.first)
+        series = EventSeries(total, first, read.moment(near.latest))
+        series.packed = read.days(near.day)
         events[name] = series
-    _read_activity(read, base_day, account.activity)
-    read.last_days(base_day, account.users)
-    read.last_days(base_day, account.teams)
-    read.moments(base, account.steps)
-    read.moments(base, account.sequences)
-    _read_members(read, base, account)
-    _read_ids(read, base, account.message_ids)
-    return account
 
 
 def _read_facts(read: "_Reader", base: i64, account: Account) -> None:
@@ -271,39 +353,44 @@ def _read_facts(read: "_Reader", base: i64, account: Account) -> None:
 
 
 def _read_activity(read: "_Reader", base_day: i64, activity: Activity) -> None:
-    days = read.number()
-    packed, scores, before = activity.packed, activity.scores, base_day
+    days = read.count()
+    packed, scores, before = vec[i64]([0] * days), vec[i64]([0] * days), base_day
     for place in range(days):
         held = read.day(before, place)
         before = held >> COUNT_BITS
-        packed = append(packed, held)
+        packed[place] = held
         written = read.number()
         score = -((written >> 2) + 1) if written & 2 else written >> 2
-        scores = append(scores, score if written & 1 else score * _THOUSAND)
+        scores[place] = score if written & 1 else score * _THOUSAND
     activity.packed, activity.scores = packed, scores
 
 
-def _read_members(read: "_Reader", base: i64, account: Account) -> None:
-    members, exits = account.members, account.exits
-    read.moments(base, members)
-    segments = [*members]
-    for _ in range(read.number()):
+def _read_members(read: "_Reader", near: _Near, account: Account) -> None:
+    members, exits, segments = account.members, account.exits, list[str]()
+    for _ in range(read.count()):
+        segment = read.name()
+        segments.append(segment)
+        members[segment] = read.point(near)
+    for _ in range(read.count()):
         place = read.number()
         if place > len(segments):
             raise ValueError("an exit of no segment")
         segment = segments[place - 1] if place else read.name()
-        exits[segment] = read.moment(base)
+        exits[segment] = read.point(near)
 
 
-def _read_ids(read: "_Reader", base: i64, ids: MessageIds) -> None:
-    pairs, before = ids.pairs, base
-    for _ in range(read.number()):
-        pairs = append(pairs, read.digest())
-        before += read.signed()
-        pairs = append(pairs, before)
+def _read_ids(read: "_Reader", arrival: i64, ids: MessageIds) -> None:
+    place = 2 * read.count()
+    pairs, later = vec[i64]([0] * place), arrival
+    while place > 0:
+        place -= 2
+        pairs[place] = read.digest()
+        later -= read.signed()
+        pairs[place + 1] = later
     ids.pairs = pairs
 
 
+@mypyc_attr(acyclic=True)
 class _Reader:
     """Goes through a row; a ValueError where it ends too early, or says what nobody writes."""
 
@@ -319,6 +406,15 @@ class _Reader:
 
     def number(self) -> i64:
         row, place = self._row, self._place
+        if place < self._end:
+            number: i64 = row[place]
+            if number < 0x80:
+                self._place = place + 1
+                return number
+        return self._long_number()
+
+    def _long_number(self) -> i64:
+        row, place = self._row, self._place
         past = min(self._end, place + _BYTES_MAX)
         number: i64 = 0
         shift: i64 = 0
@@ -332,26 +428,34 @@ class _Reader:
             shift += 7
         raise ValueError(f"a number without end at {self._place}")
 
+    def count(self) -> i64:
+        """How many follow, of a byte each at least."""
+        number = self.number()
+        if number > self._end - self._place:
+            raise ValueError(f"{number} bytes or more, of which {self._end - self._place} are there")
+        return number
+
     def signed(self) -> i64:
         written = self.number()
         return -((written >> 1) + 1) if written & 1 else written >> 1
 
     def moment(self, base: i64) -> i64:
+        return _moment_of(base, self.number())
+
+    def point(self, near: _Near) -> i64:
         written = self.number()
-        if written == 0:
-            return MINUS_INFINITY
-        if written == 1:
-            return NEVER
-        written -= 2
-        moment = base + (written >> 1) + 1 if written & 1 else base - (written >> 1)
-        if not MINUS_INFINITY < moment < NEVER:
+        number, form = written >> 2, written & 3
+        if form == _AS_MOMENT:
+            return _moment_of(near.now, number)
+        if number > _HALF_HOURS_MAX or form > _SINCE_FIRST:
             raise ValueError("a moment beyond all times")
-        return moment
+        if form == _SINCE_FIRST:
+            return near.first + number * _HALF_HOUR_MS
+        return (near.now // _HALF_HOUR_MS - number) * _HALF_HOUR_MS
 
     def piece(self) -> bytes:
-        length, place = self.number(), self._place
-        if length > self._end - place:
-            raise ValueError(f"{length} bytes, of which {self._end - place} are there")
+        length = self.count()
+        place = self._place
         self._place = place + length
         return self._row[place : place + length]
 
@@ -363,7 +467,13 @@ class _Reader:
         return read_i64_be(self._row, place)
 
     def name(self) -> str:
-        return shared_name(self.piece())
+        head = self.number()
+        place = self._place
+        past = place + (head >> 1)
+        if past > self._end:
+            raise ValueError("half a name")
+        self._place = past
+        return shared_name(self._row, place, head)
 
     def day(self, before: i64, place: i64) -> i64:
         """A day and its count, packed."""
@@ -379,24 +489,46 @@ class _Reader:
             raise ValueError(f"{count} events on day {day}")
         return (day << COUNT_BITS) + count
 
-    def days(self, base_day: i64, series: EventSeries) -> None:
-        packed, before = series.packed, base_day
-        for place in range(self.number()):
+    def days(self, base_day: i64) -> vec[i64]:
+        days = self.count()
+        packed, before = vec[i64]([0] * days), base_day
+        for place in range(days):
             held = self.day(before, place)
             before = held >> COUNT_BITS
-            packed = append(packed, held)
-        series.packed = packed
+            packed[place] = held
+        return packed
 
-    def last_days(self, base_day: i64, last_days: dict[str, int]) -> None:
-        known: dict[str, Any] = last_days
-        for _ in range(self.number()):
+    def last_days(self, base_day: i64) -> dict[str, int]:
+        entries = self.count()
+        if entries == 0:
+            return NONE
+        known: dict[str, Any] = {}
+        for _ in range(entries):
             name = self.piece().decode()
             day = base_day - self.signed()
             if not -DAY_MAX <= day <= DAY_MAX:
                 raise ValueError(f"a day that is none: {day}")
-            known[name] = shared(int(day))
+            known[name] = shared(day)
+        return known
 
-    def moments(self, base: i64, moments: dict[str, int]) -> None:
-        for _ in range(self.number()):
+    def points(self, near: _Near) -> dict[str, int]:
+        entries = self.count()
+        if entries == 0:
+            return NONE
+        points: dict[str, int] = {}
+        for _ in range(entries):
             name = self.name()
-            moments[name] = self.moment(base)
+            points[name] = self.point(near)
+        return points
+
+
+def _moment_of(base: i64, written: i64) -> i64:
+    if written == 0:
+        return MINUS_INFINITY
+    if written == 1:
+        return NEVER
+    written -= 2
+    moment = base + (written >> 1) + 1 if written & 1 else base - (written >> 1)
+    if not MINUS_INFINITY < moment < NEVER:
+        raise ValueError("a moment beyond all times")
+    return moment

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from librt.vecs import append, vec
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from streams.limits import RETENTION_DAYS
 
@@ -23,6 +23,7 @@ DAY_MAX: Final = (1 << 63 - COUNT_BITS) - 1
 """Some 22,000 years from 1970, in both directions."""
 
 
+@mypyc_attr(acyclic=True)
 class Days:  # noqa: PLW1641 - it changes
     """How much on which day."""
 
@@ -32,9 +33,9 @@ class Days:  # noqa: PLW1641 - it changes
 
     def __init__(self, counts: Mapping[int, int] | None = None) -> None:
         self.packed = vec[i64]()
-        for day in sorted(counts or ()):
-            assert counts is not None, "it has a day"
-            self.take(day, counts[day])
+        if counts:
+            for day in sorted(counts):
+                self.take(day, counts[day])
 
     def take(self, day: i64, count: i64) -> None:
         """Take over the count of a day that is later than all."""

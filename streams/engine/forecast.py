@@ -59,7 +59,7 @@ class Ahead:
         self._windows: Windows | None = None
         plan = program.slots.plan
         if plan.size:
-            self._windows = Windows(plan, [], [], 0, working.windows, prospect.figures)
+            self._windows = Windows(plan, [], 0, working.windows, prospect.figures)
             self.at.values = self._windows.values
         self._members = working.members  # as far as `entered` and `exits` tell
         self._next_at = now

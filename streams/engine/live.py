@@ -1,9 +1,12 @@
 """An account in use: decoded, with its working set."""
 
+from mypy_extensions import mypyc_attr
+
 from streams.engine.account import Account
 from streams.engine.working import Working
 
 
+@mypyc_attr(acyclic=True)
 class Live:
     """An account that is decoded. `scratch` is what looks at the population go by (`ranking`), until a record comes.
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from librt.strings import read_i64_be
 from librt.vecs import append, vec
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from streams.limits import MESSAGE_ID_AGE_MAX_MS, MESSAGE_IDS_MAX
 
@@ -19,6 +19,7 @@ DIGEST_BYTES: Final = 8
 _NUMBERS_MAX: Final = 2 * MESSAGE_IDS_MAX
 
 
+@mypyc_attr(acyclic=True)
 class MessageIds:  # noqa: PLW1641 - it changes
     """`pairs`: of each id its hash and its arrival."""
 

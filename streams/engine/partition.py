@@ -612,9 +612,11 @@ class Partition:
 
     def _decoded(self, account: Account, at: int | None = None) -> Live:
         """A stored account under what applied after the last operation that it has seen."""
-        present = Basis(self.program, self.thresholds)
-        basis = self._pending.basis_of(account.operation, present) if self._pending.told else present
-        return Live(account, Working(basis.program, account, basis.thresholds, at))
+        program, thresholds = self.program, self.thresholds
+        if self._pending.told:
+            basis = self._pending.basis_of(account.operation, Basis(program, thresholds))
+            program, thresholds = basis.program, basis.thresholds
+        return Live(account, Working(program, account, thresholds, at))
 
 
 def _is_duplicate(account: Account, record: Record) -> bool:

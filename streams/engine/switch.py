@@ -5,7 +5,7 @@ that no longer exist end, of two members that now share a group the later one en
 reached before anyone asked are done now, and the new rules are evaluated. All of it is triggered by the catalog.
 """
 
-from streams.engine.account import Account
+from streams.engine.account import Account, writable
 from streams.engine.found import Transition
 from streams.engine.population import Thresholds
 from streams.engine.program import Program
@@ -24,6 +24,7 @@ def switch(
         series = account.events.get(event)
         for key, needed in steps:
             if series is not None and series.total >= needed:
+                account.steps = writable(account.steps)
                 account.steps.setdefault(key, account.now)
     account.ranks = None
     working = Working(new, account, thresholds)

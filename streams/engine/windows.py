@@ -20,7 +20,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from librt.vecs import vec
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from streams.engine.account import Activity
 from streams.engine.days import COUNT_BITS, COUNT_MAX, DAY_MAX, Days
@@ -133,6 +133,7 @@ class WindowPlan:
         return self._picks
 
 
+@mypyc_attr(acyclic=True)
 class Windows:
     """The numbers of one account. `values` is one list for life: who has it may keep it. The rest is for copies."""
 
@@ -144,12 +145,11 @@ class Windows:
         self,
         plan: WindowPlan,
         counted: list[Days],
-        last_days: Sequence[Iterable[int]],
         today: i64,
         source: "Windows | None" = None,
         figures: Sequence[int] = (),
     ) -> None:
-        """`counted`: what each figure sums, which the caller keeps; `last_days`: of each kind of distinct things.
+        """`counted`: what each figure sums, which the caller keeps. Distinct things are counted by `recount`.
 
         With `source` a copy of it for windows that are among its own; `figures` as in `WindowPlan.picks`. A copy shares
         what it reads, and may be rolled but see nothing.
@@ -163,12 +163,9 @@ class Windows:
             return
         self.values = vec[i64]([0] * plan.size)
         self.counted = counted
-        self.last_days = []
+        self.last_days = [NOTHING] * len(plan.lengths)
         for figure in range(len(counted)):
             self._sum_anew(figure, today)
-        for kind in range(len(last_days)):
-            self.last_days.append(NOTHING)
-            self.recount(kind, last_days[kind], today)
 
     def roll(self, before: i64, today: i64) -> None:
         """Go on from the day `before` to `today`."""
@@ -261,14 +258,14 @@ class Windows:
                 values[place] += 1
             place += 1
 
-    def recount(self, kind: int, last_days: Iterable[int], today: i64) -> None:
-        """Count anew: some were evicted or forgotten."""
+    def recount(self, kind: int, last_days: vec[i64], today: i64) -> None:
+        """Count things of a kind anew by their last days, `NO_DAY` of one that was never seen."""
         if not self.plan.lengths[kind]:
             return
         counted = self.last_days[kind] = Days()
-        for day in last_days:
-            if day > NO_DAY:
-                counted.add(day, 1)
+        for place in range(i64(len(last_days))):
+            if last_days[place] > NO_DAY:
+                counted.add(last_days[place], 1)
         self._count_anew(kind, today)
 
     def _let_out(self, kind: int, before: i64, today: i64) -> None:

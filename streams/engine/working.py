@@ -11,23 +11,23 @@ shifting it against the edges of all windows.
 from typing import Any, Final
 
 from librt.vecs import vec
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from schemas.catalog import Aggregate
 from streams.engine import measures
-from streams.engine.account import MINUS_INFINITY, Account, EventSeries, MeasureSeries
+from streams.engine.account import MINUS_INFINITY, NONE, Account, EventSeries, MeasureSeries, writable
 from streams.engine.days import COUNT_BITS, Days
 from streams.engine.population import NO_THRESHOLDS, Thresholds
 from streams.engine.program import Program
 from streams.engine.rules.linear import NEVER
 from streams.engine.rules.values import number, text, time_of
-from streams.engine.shared import shared
 from streams.engine.windows import ACTIVE_DAYS, ACTIVITY, CORES, NAMED, NO_DAY, NOTHING, SCORE, TEAMS, USERS, Windows
 from streams.limits import RESOURCES_MAX, RETENTION_DAYS
 
 _MASK: Final = (1 << RETENTION_DAYS) - 1
 
 
+@mypyc_attr(acyclic=True)
 class Working:
     __slots__ = (
         "_core_days",
@@ -57,7 +57,7 @@ class Working:
         "windows",
     )  # fmt: skip
 
-    _core_days: list[int]
+    _core_days: vec[i64]
     _measured: dict[tuple[str, int, int], float | int | None]
     _settled: str | None
     account: Account
@@ -98,7 +98,7 @@ class Working:
         self.program = program
         self.account = account
         self.thresholds = thresholds
-        self._measured = {}
+        self._measured = NONE
         self.members = 0
         for segment in account.members:
             if segment in program.bits:
@@ -122,7 +122,7 @@ class Working:
         self.program, self.account, self.thresholds = program, account, source.thresholds
         self._core_days = source._core_days  # noqa: SLF001 - of its own kind
         self._settled = source._settled  # noqa: SLF001
-        self._measured = {}
+        self._measured = NONE
         self.activated, self.activated_at = source.activated, source.activated_at
         self.activation_rate = source.activation_rate
         self.converted_at, self.cancelled_at = source.converted_at, source.cancelled_at
@@ -133,7 +133,7 @@ class Working:
         self.today, self.members = source.today, source.members
         self.counted = source.counted
         slots = program.slots
-        self.windows = Windows(slots.plan, [], [], 0, source.windows, slots.figures_in(source.program.slots))
+        self.windows = Windows(slots.plan, [], 0, source.windows, slots.figures_in(source.program.slots))
         self.values = self.windows.values
 
     # Facts
@@ -206,20 +206,21 @@ class Working:
         for name in slots.events:
             known = account.events.get(name)
             counted.append(NOTHING if known is None else known)
-        # A name never seen has a last day before every window.
-        self._core_days = [shared(self._last_day(account.events.get(name))) for name in self.program.core_features]
-        last_days = (account.users.values(), account.teams.values(), self._core_days)
-        self.windows = Windows(slots.plan, counted, last_days, today)
+        core_features = self.program.core_features
+        self._core_days = vec[i64]([NO_DAY] * len(core_features))
+        for place, name in enumerate(core_features):
+            known = account.events.get(name)
+            if known is not None:
+                self._core_days[place] = self.program.calendar.day_of(known.last)
+        self.windows = Windows(slots.plan, counted, today)
         self.values = self.windows.values
-
-    def _last_day(self, series: EventSeries | None) -> int:
-        return NO_DAY if series is None else self.program.calendar.day_of(series.last)
+        self.recount()
 
     def recount(self) -> None:
         """Count distinct things anew: some were evicted or forgotten."""
         windows, today = self.windows, self.today
-        windows.recount(USERS, self.account.users.values(), today)
-        windows.recount(TEAMS, self.account.teams.values(), today)
+        windows.recount(USERS, _days_of(self.account.users), today)
+        windows.recount(TEAMS, _days_of(self.account.teams), today)
         windows.recount(CORES, self._core_days, today)
 
     def roll(self, today: int) -> None:
@@ -229,8 +230,7 @@ class Working:
         if ahead == 0:
             return
         self.today = today
-        if self._measured:
-            self._measured.clear()
+        self._measured = NONE
         if ahead < 0:
             self._rebuild_windows()
             return
@@ -262,8 +262,7 @@ class Working:
         """The core feature at a place was used on a day."""
         known = self._core_days[place]
         if day > known:
-            held: list[Any] = self._core_days
-            held[place] = shared(day)
+            self._core_days[place] = day
             self.windows.see(CORES, known, day, self.today)
 
     def add_user(self, known: int | None, day: int) -> None:
@@ -285,12 +284,14 @@ class Working:
 
     def add_measured(self, name: str, aggregate: Aggregate, t: int, day: int, value: Any) -> bool:
         """A value of a measure, seen on a day within reach. Returns False if an older value was evicted."""
-        series = self.account.measures.get(name)
+        account = self.account
+        series = account.measures.get(name)
         if series is None:
-            series = self.account.measures[name] = MeasureSeries()
-        self._measured.clear()
+            account.measures = writable(account.measures)
+            series = account.measures[name] = MeasureSeries()
+        self._measured = NONE
         kept = measures.add(aggregate, series, day, t, value)
-        return measures.make_room(self.account.measures) and kept
+        return measures.make_room(account.measures) and kept
 
     def measure(self, name: str, days: int, before: int) -> float | int | None:
         """A declared measure over a window."""
@@ -299,12 +300,20 @@ class Working:
             last_day = self.today - before
             series = self.account.measures.get(name)
             aggregate = self.program.aggregates[name]
+            self._measured = writable(self._measured)
             self._measured[key] = measures.read(aggregate, series, last_day - days + 1, last_day)
         return self._measured[key]
 
     def next_edge_at(self) -> int:
         """The start of the next day on which any window changes without a record, in ms; `NEVER` if none will."""
         return next_edge_at(self.program, self.counted, self.today)
+
+
+def _days_of(last_days: dict[str, int]) -> vec[i64]:
+    days = vec[i64]([0] * len(last_days))
+    for place, day in enumerate(last_days.values()):
+        days[place] = day
+    return days
 
 
 def counted_after(counted: int, days: int) -> int:
@@ -339,6 +348,7 @@ def usage_ratio(usage: Any, limits: Any) -> float | None:
     return best
 
 
+@mypyc_attr(acyclic=True)
 class _Reach:
     """Days within reach as bits by age, in halves that compiled code keeps in a register."""
 

@@ -20,13 +20,13 @@ from benchmarks import load
 ROOT = Path(__file__).parents[2]
 TOLERANCE = 1.10
 BUDGETS = {
-    "calls per event, ten segments": 226.0,
-    "calls per event, default catalog": 430.0,
-    "blocks per account, ten segments": 90.0,
-    "blocks per account, default catalog": 177.0,
-    "bytes per account, ten segments": 5_850.0,
-    "bytes per account, default catalog": 11_750.0,
-    "changelog bytes per account, ten segments": 449.0,
+    "calls per event, ten segments": 234.0,
+    "calls per event, default catalog": 436.0,
+    "blocks per account, ten segments": 82.0,
+    "blocks per account, default catalog": 172.0,
+    "bytes per account, ten segments": 5_360.0,
+    "bytes per account, default catalog": 11_380.0,
+    "changelog bytes per account, ten segments": 379.0,
 }
 
 

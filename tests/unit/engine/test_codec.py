@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.engine import codec
-from streams.engine.account import Account, account_of
+from streams.engine.account import NONE, Account, account_of, fields_of
 from streams.engine.codec import OLDEST, VERSION, StateError
 from streams.engine.partition import Partition
 from streams.engine.program import compile_catalog
@@ -31,10 +31,21 @@ def test_an_empty_account_survives() -> None:
     assert codec.next_deadline(codec.encode(Account())) == NEVER
 
 
-def test_two_accounts_share_no_collection() -> None:
-    one, other = Account(), Account()
-    one.users["u"] = 1
-    assert other.users == {}
+@settings(deadline=None, max_examples=30)
+@given(logs(accounts=("acme", "hooli")))
+def test_what_accounts_have_none_of_they_share_and_nobody_writes(log: list[Sent]) -> None:
+    partition = Partition(PROGRAM)
+    assert all(held is NONE for held in (Account().traits, Account().users))
+    for sent in log:
+        sent.to(partition)
+    partition.advance_clock(START + 400 * DAY)
+    partition.erase_user("u1")
+    assert NONE == {}
+    held = [one[0] for one in map(partition.account, partition.account_ids()) if one is not None]
+    held += [codec.decode(stored) for _, stored in partition.take_changes()]
+    kept = [value for account in held for value in fields_of(account).values() if type(value) is dict]
+    kept = [value for value in kept if value is not NONE]
+    assert len({id(value) for value in kept}) == len(kept)
 
 
 @pytest.mark.parametrize("version", [0, VERSION + 1, 255])
