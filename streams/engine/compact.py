@@ -73,19 +73,29 @@ class _Near:
 
     def __init__(self, account: Account) -> None:
         latest = account.last_active
-        self.now = 0 if account.now == MINUS_INFINITY else account.now
-        self.day = self.now // _DAY_MS
-        self.arrival = self.now if account.arrival == MINUS_INFINITY else account.arrival
-        self.first = self.now if account.first_seen == NEVER else account.first_seen
-        self.latest = self.now if latest is None else latest
+        now: i64 = account.now
+        arrival: i64 = account.arrival
+        first: i64 = account.first_seen
+        if now == MINUS_INFINITY:
+            now = 0
+        self.now = self.arrival = self.first = self.latest = now
+        self.day = now // _DAY_MS
+        if arrival != MINUS_INFINITY:
+            self.arrival = arrival
+        if first != NEVER:
+            self.first = first
+        if latest is not None:
+            self.latest = latest
 
 
 def encode(account: Account, head: bytes) -> bytes:
     """The account behind a row's header."""
     out = BytesWriter()
     out.write(head)
-    now = account.now
-    base: i64 = 0 if now == MINUS_INFINITY else now
+    now: i64 = account.now
+    base: i64 = 0
+    if now != MINUS_INFINITY:
+        base = now
     _write_moment(out, 0, now)
     _write_moment(out, base, account.arrival)
     _write_moment(out, base, account.floor)
@@ -123,9 +133,12 @@ def _write_facts(out: BytesWriter, base: i64, account: Account) -> None:
     if traits or nps or measures:
         flags |= _HAS_PIECE
     _write_number(out, flags)
-    for moment in (last_active, converted_at, cancelled_at):
-        if moment is not None:
-            _write_moment(out, base, moment)
+    if last_active is not None:
+        _write_moment(out, base, last_active)
+    if converted_at is not None:
+        _write_moment(out, base, converted_at)
+    if cancelled_at is not None:
+        _write_moment(out, base, cancelled_at)
     if ranks is not None:
         _write_number(out, len(ranks))
         for rank in ranks:
@@ -203,11 +216,21 @@ def _write_members(out: BytesWriter, near: _Near, account: Account) -> None:
     _write_number(out, len(exits))
     for segment, point in exits.items():
         if segment in members:
-            _write_number(out, [*members].index(segment) + 1)
+            _write_number(out, _place_of(segment, members))
         else:
             out.append(u8(0))
             _write_name(out, segment)
         _write_point(out, near, point)
+
+
+def _place_of(segment: str, members: dict[str, int]) -> i64:
+    """Its place among them, from 1 on."""
+    place: i64 = 0
+    for member in members:
+        place += 1
+        if member == segment:
+            break
+    return place
 
 
 def _write_ids(out: BytesWriter, arrival: i64, pairs: vec[i64]) -> None:
@@ -258,7 +281,9 @@ def _write_moment(out: BytesWriter, base: i64, moment: i64) -> None:
 def _moment_as_number(base: i64, moment: i64) -> i64:
     if moment == MINUS_INFINITY:
         return 0
-    return 1 if moment == NEVER else _alternating(base - moment) + 2
+    if moment == NEVER:
+        return 1
+    return _alternating(base - moment) + 2
 
 
 def _write_point(out: BytesWriter, near: _Near, point: i64) -> None:
@@ -301,7 +326,9 @@ def decode(row: bytes, start: int) -> Account:
     read = _Reader(row, start)
     account = Account()
     now = read.moment(0)
-    base: i64 = 0 if now == MINUS_INFINITY else now
+    base: i64 = 0
+    if now != MINUS_INFINITY:
+        base = now
     base_day = base // _DAY_MS
     account.now = now
     account.arrival = read.moment(base)
@@ -484,7 +511,9 @@ class _Reader:
             written = self.number()
             count = (written >> 2) + 1
             gap = written & 3
-            day = before + (gap or self.number())
+            if gap == 0:
+                gap = self.number()
+            day = before + gap
         if not -DAY_MAX <= day <= DAY_MAX or not 0 < count <= COUNT_MAX or (place and day <= before):
             raise ValueError(f"{count} events on day {day}")
         return (day << COUNT_BITS) + count

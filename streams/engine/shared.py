@@ -21,7 +21,7 @@ from streams.engine import letters
 
 DAYS_MAX: Final = 4_096
 """Places for days: those of eleven years. A power of two, as the next."""
-NAME_PLACES: Final = 1_024
+NAME_PLACES: Final = 4_096
 NAMES_MAX: Final = 4_096
 """Beyond so many all are forgotten here; accounts keep what they hold."""
 _WORD_BYTES: Final = 8
