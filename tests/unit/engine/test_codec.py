@@ -2,12 +2,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.engine import codec
-from streams.engine.account import NONE, Account, account_of, fields_of
+from streams.engine import codec, compact
+from streams.engine.account import MINUS_INFINITY, NONE, Account, EventSeries, account_of, fields_of
 from streams.engine.codec import OLDEST, VERSION, StateError
 from streams.engine.partition import Partition
 from streams.engine.program import compile_catalog
 from streams.engine.rules.linear import NEVER
+from streams.engine.shared import NAMES_MAX
 from tests.unit.engine.building import DAY, START, Log, program_of
 from tests.unit.engine.logs import RULES, Sent, logs
 
@@ -98,3 +99,47 @@ def test_an_account_of_a_year_is_small() -> None:
                 log.track(name, START + day * DAY, user=f"u{day % 3}")
     (_, stored), *_ = log.partition.take_changes()
     assert len(stored) < 3_000
+
+
+HALF_HOUR = 1_800_000
+moments = st.one_of(
+    st.integers(START - 100 * DAY, START + 100 * DAY),
+    st.integers(-10_000, 10_000).map(lambda number: START + number * HALF_HOUR),
+    st.integers(-(1 << 50), 1 << 50),
+    st.integers(-(1 << 20), 1 << 20).map(lambda number: number * HALF_HOUR),
+    st.sampled_from([0, -1, -HALF_HOUR, MINUS_INFINITY, NEVER]),
+)
+
+
+@settings(deadline=None)
+@given(st.lists(moments, min_size=1, max_size=12), st.data())
+def test_moments_are_what_they_were_whatever_they_are_written_as(points: list[int], data: st.DataObject) -> None:
+    named = {f"segment {number}": point for number, point in enumerate(points)}
+    near = data.draw(st.sampled_from([START, START + 7, points[0]]))
+    account = account_of(
+        now=data.draw(st.sampled_from([START, MINUS_INFINITY, near])),
+        arrival=data.draw(st.sampled_from([MINUS_INFINITY, near, START])),
+        first_seen=data.draw(st.one_of(moments.filter(lambda at: abs(at) <= 1 << 50), st.just(NEVER))),
+        last_active=data.draw(st.sampled_from([None, START, near if abs(near) <= 1 << 50 else 0])),
+        members=named, exits={**named, "left": points[-1]}, steps=named, sequences=named,
+        events={"a": EventSeries(1, START - 5, START), "b": EventSeries(2, near, near)},
+    )  # fmt: skip
+    stored = codec.encode(account)
+    assert codec.decode(stored) == account
+    assert codec.encode(codec.decode(stored)) == stored
+
+
+@pytest.mark.parametrize(
+    ("left_at", "added"),
+    [(START, 3), (START - 60 * DAY, 4), (START + 1 - 90 * DAY + 14 * DAY, 4), (START - 60 * DAY + 1_234_567, 8)],
+)
+def test_a_midnight_and_a_time_since_the_first_record_take_a_byte_or_two(left_at: int, added: int) -> None:
+    before = codec.encode(account_of(now=START, first_seen=START + 1 - 90 * DAY))
+    after = codec.encode(account_of(now=START, first_seen=START + 1 - 90 * DAY, exits={"a": left_at}))
+    assert len(after) - len(before) - 1 <= added
+
+
+def test_no_more_names_are_kept_as_they_are_written_than_the_limit() -> None:
+    for first in range(0, 3 * NAMES_MAX, 200):
+        codec.encode(account_of(steps={f"step {first + number}": START for number in range(200)}))
+    assert 0 < len(compact._written) <= NAMES_MAX
