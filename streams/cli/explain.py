@@ -59,7 +59,7 @@ def explain(
     bootstrap: BootstrapOption = None,
 ) -> None:
     """Tell the story of one account: where it was and why, where it is, and what would change that."""
-    from streams.intake.agent import identity_of  # noqa: PLC0415 - as all imports here: `--help` needs none of it
+    from streams.intake.identity_settings import identity_of  # noqa: PLC0415 - as all imports here: `--help` needs none
     from streams.replay.run import Replay  # noqa: PLC0415
 
     if bool(files) is from_kafka:

@@ -61,9 +61,12 @@ def replay(
     Lines are events as producers send them, or records dumped by `pegel dump` or `kcat -J`. Standard error gets what
     became of them.
     """
-    from streams.replay.lines import LineReader  # noqa: PLC0415 - as all imports here: `--help` needs none of it
+    from streams.runtime.memory import loading  # noqa: PLC0415 - as all imports here: `--help` needs none of it
 
-    made = _Made(settings_for(config).intake, catalog, time_of(until, "--until"))
+    with loading():
+        from streams.replay.lines import LineReader  # noqa: PLC0415
+
+        made = _Made(settings_for(config).intake, catalog, time_of(until, "--until"))
     try:
         reader = LineReader(files)
     except OSError as error:
@@ -91,7 +94,7 @@ class _Made:
         self._until_ms = until_ms
 
     def __call__(self, takes: "Takes | None" = None, peers: "Peers | None" = None) -> "Replay":
-        from streams.intake.agent import identity_of  # noqa: PLC0415
+        from streams.intake.identity_settings import identity_of  # noqa: PLC0415
         from streams.replay.run import Replay  # noqa: PLC0415
 
         resolve = identity_of(self._intake).take
@@ -101,12 +104,13 @@ class _Made:
 
 
 def _alone(made: _Made, reader: "LineReader", folder: Path, *, strict: bool) -> "tuple[Taken, Iterable[Entry]]":
-    from streams.replay.spool import Spool  # noqa: PLC0415
-    from streams.replay.take import take_files  # noqa: PLC0415
-    from streams.runtime.memory import settle  # noqa: PLC0415
+    from streams.runtime.memory import loading  # noqa: PLC0415
 
-    spool, run = Spool(folder), made()
-    settle()
+    with loading():
+        from streams.replay.spool import Spool  # noqa: PLC0415
+        from streams.replay.take import take_files  # noqa: PLC0415
+
+        spool, run = Spool(folder), made()
     with shown(reader.bytes_total, "replay") as read_to:
         taken = take_files(run, reader, spool, _Watch(read_to), strict=strict)
     return taken, spool.entries()
@@ -117,9 +121,7 @@ def _shared(
 ) -> "tuple[Taken, Iterable[Entry]]":
     from streams.replay.jobs import attend, started  # noqa: PLC0415
     from streams.replay.spool import merged  # noqa: PLC0415
-    from streams.runtime.memory import settle  # noqa: PLC0415
 
-    settle()
     with started(jobs, made, files, folder, strict=strict) as workers, shown(reader.bytes_total, "replay") as read_to:
         taken, runs = attend(workers, _Watch(read_to))
     return taken, merged(runs)

@@ -79,7 +79,7 @@ def _alone(reference: str, files: list[str], intake: "IntakeSettings", until_ms:
 
 
 def resolver(intake: "IntakeSettings") -> "Resolve":
-    from streams.intake.agent import identity_of  # noqa: PLC0415 - as above
+    from streams.intake.identity_settings import identity_of  # noqa: PLC0415 - as above
 
     return identity_of(intake).take
 

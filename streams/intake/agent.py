@@ -1,13 +1,13 @@
 """Intake as the runtime runs it: settings and topic names in, a stage specification out."""
 
-from streams.errors import SettingsError
 from streams.intake.adapters import Adapter, segment
-from streams.intake.identity import Identity, Path, account_path
+from streams.intake.identity import Identity
+from streams.intake.identity_settings import path_of
 from streams.intake.stage import IntakeStage, Route
 from streams.runtime.alignment import Alignment
 from streams.runtime.rejects import RejectLimits, RejectWindow
 from streams.runtime.stage import StageSpec
-from streams.settings import IntakeSettings, Settings
+from streams.settings import Settings
 from streams.topics import Topics
 
 NAME = "intake"
@@ -16,7 +16,7 @@ NAME = "intake"
 def stage_spec(settings: Settings, topics: Topics, adapt: Adapter = segment.adapt) -> StageSpec:
     """The stage that turns product events into account events; raises `SettingsError`."""
     intake = settings.intake
-    path = _path(intake)
+    path = path_of(intake)
     route = Route(source=topics.product_events, accepted=topics.account_events, refused=topics.product_events_dlq)
 
     limits = RejectLimits(intake.reject_sample_min, intake.reject_ratio_max, "PEGEL_INTAKE__REJECT_RATIO_MAX")
@@ -34,17 +34,3 @@ def stage_spec(settings: Settings, topics: Topics, adapt: Adapter = segment.adap
         output_topics=(topics.account_events, topics.product_events_dlq),
         alignment=Alignment(intake.alignment_ms) if intake.alignment_ms else None,
     )
-
-
-def identity_of(settings: IntakeSettings) -> Identity:
-    """A fresh identity by the same settings, for files; raises `SettingsError`."""
-    return Identity(_path(settings), learns=settings.learn_users)
-
-
-def _path(settings: IntakeSettings) -> Path | None:
-    if settings.account_property is None:
-        return None
-    try:
-        return account_path(settings.account_property)
-    except ValueError as error:
-        raise SettingsError(f"intake.account_property: {error}") from None

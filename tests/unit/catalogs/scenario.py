@@ -7,7 +7,7 @@ from typing import Any, Final
 from schemas.timestamps import DAY_MS, format_ms
 from streams.catalogs import load_program
 from streams.engine.outgoing import emitted, told
-from streams.intake.agent import identity_of
+from streams.intake.identity_settings import identity_of
 from streams.replay.lines import Line
 from streams.replay.run import Replay
 from streams.settings import IntakeSettings

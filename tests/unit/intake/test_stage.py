@@ -13,7 +13,8 @@ from aiokafka.record.memory_records import MemoryRecords
 
 from schemas.dead_letter import UNREADABLE_HEADER, DeadLetter, RejectReason
 from streams.errors import SettingsError
-from streams.intake.agent import identity_of, stage_spec
+from streams.intake.agent import stage_spec
+from streams.intake.identity_settings import identity_of
 from streams.intake.stage import UNDRAINED_RECORDS_MAX, WINDOW_KEY
 from streams.limits import (
     DEAD_LETTER_KEY_BYTES_MAX,

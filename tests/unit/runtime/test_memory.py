@@ -47,6 +47,25 @@ def test_what_was_taken_for_long_lived_and_became_garbage_is_collected_the_next_
     assert gone() is None
 
 
+def test_what_a_command_loads_is_out_of_the_collectors_sight_and_the_rest_is_collected() -> None:
+    with memory.loading():
+        assert not gc.isenabled()
+        lives = Knot()
+    assert gc.isenabled()
+    assert not any(one is lives for one in gc.get_objects())
+    knot = Knot()
+    gone = weakref.ref(knot)
+    del knot
+    gc.collect()
+    assert gone() is None
+
+
+def test_a_command_that_cannot_load_collects_all_the_same() -> None:
+    with pytest.raises(ValueError, match="no"), memory.loading():
+        raise ValueError("no")
+    assert gc.isenabled()
+
+
 def test_what_lives_is_out_of_the_collectors_sight() -> None:
     lives = Knot()
     memory.settle()
