@@ -25,7 +25,7 @@ from streams.engine.rules.compile import (
 )
 from streams.engine.rules.errors import CatalogError, RuleError
 from streams.engine.rules.expression import Node
-from streams.engine.rules.judge import Judge, Named, Where
+from streams.engine.rules.judge import Judge, Named, Parts, Where
 from streams.engine.rules.parse import Scope, parse_condition, parse_value
 from streams.engine.rules.slots import Slots
 from streams.engine.rules.vocabulary import RESERVED_NAMES, WHERE
@@ -77,7 +77,7 @@ class _Lazy:
         self.packed: bytes | None = None
         self.definitions: Named | None = None
         self.evidence: list[Named] | None = None
-        self.parts: list[Named] | None = None
+        self.parts: list[Parts] | None = None
         self.prospects: list[Prospect] | None = None
 
 
@@ -95,6 +95,7 @@ class Program:
     steps: Mapping[str, tuple[tuple[str, int], ...]]  # event -> (step key, count)
     step_keys: tuple[str, ...]  # one per entry of the checklist, which may repeat itself
     team_path: tuple[str, ...]
+    account_facts: tuple[str, ...]  # the traits that go out with transitions
     segments: tuple[Segment, ...]
     ids: tuple[str, ...]  # of the segments
     groups: tuple[str | None, ...]  # of the segments
@@ -146,7 +147,7 @@ class Program:
         return lazy.evidence
 
     @property
-    def parts(self) -> list[Named]:
+    def parts(self) -> list[Parts]:
         """Per segment: which top-level parts of its rules hold."""
         lazy = self._lazy
         if lazy.parts is None:
@@ -212,6 +213,7 @@ def compile_catalog(catalog: Catalog, place: str = "catalog") -> Program:
         steps=steps,
         step_keys=tuple(key for of_event in steps.values() for key, _ in of_event),
         team_path=tuple(catalog.team_property.split(".")),
+        account_facts=tuple(catalog.account_facts),
         segments=segments,
         ids=tuple(segment.id for segment in segments),
         groups=tuple(segment.group for segment in segments),

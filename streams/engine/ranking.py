@@ -11,7 +11,6 @@ until it, and else the value itself. Equal keys are equal values and greater key
 tells two milliseconds apart for a hundred thousand years. A definition that moves in another way has no such key.
 """
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 from mypy_extensions import i64
@@ -56,13 +55,16 @@ class Span:
     def key(self, moment: int) -> int:
         return -moment if self._reversed else moment
 
-    def values(self, keys: Sequence[Any], at_ms: int) -> list[float]:
+    def values(self, keys: list[Any], at_ms: int) -> list[float]:
         """The values as of a moment that have these keys."""
         found: list[float] = []
         now: i64 = at_ms
         since, is_reversed, negated = self._since, self._reversed, self._negated
-        for key in keys:
-            moment = -i64(key) if is_reversed else i64(key)
+        moment: i64
+        for place in range(len(keys)):
+            moment = keys[place]
+            if is_reversed:
+                moment = -moment
             length = now - moment if since else moment - now
             days = float(int(length)) / DAY_MS if -EXACT <= length <= EXACT else quotient(length, DAY_MS)
             found.append(-days if negated else days)

@@ -6,7 +6,6 @@ next moment at which the decision may be another, or a window's edge. Evaluating
 nothing, so an evaluation too many is never wrong.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 from streams.engine.account import Account
@@ -14,7 +13,6 @@ from streams.engine.decision import decide
 from streams.engine.forecast import forecast_of
 from streams.engine.found import Transition, Trigger
 from streams.engine.program import Program
-from streams.engine.rules.expression import Node, Op
 from streams.engine.rules.view import View
 from streams.engine.working import Working
 
@@ -75,7 +73,7 @@ def known_facts(account: Account, program: Program) -> dict[str, Any] | None:
     traits = account.traits
     if not traits:
         return None
-    return {name: traits[name][1] for name in program.catalog.account_facts if name in traits}
+    return {name: traits[name][1] for name in program.account_facts if name in traits}
 
 
 def _take_over(account: Account, program: Program, left: int, entered: int) -> int | None:
@@ -103,17 +101,14 @@ def evidence_of(program: Program, at: View, left: int, entered: int) -> dict[str
     if left:
         index = left.bit_length() - 1
         program.evidence[index].show(at, values)
-        rule, parts = program.rules[index], program.parts[index].values(at)
         # A group's member that is overtaken by an earlier segment has failed in nothing: neither list is there.
-        if rule.exit_when is None:
-            if not _holds(rule.when, parts):
-                evidence["failed"] = [part.text for part in rule.when.parts() if not parts[part.text]]
-        elif _holds(rule.exit_when, parts):
-            evidence["held"] = [part.text for part in rule.exit_when.parts() if parts[part.text]]
+        parts = program.parts[index]
+        if parts.exit_when is None:
+            failed = parts.when.failed(at)
+            if failed:
+                evidence["failed"] = failed
+        else:
+            held = parts.exit_when.held(at)
+            if held:
+                evidence["held"] = held
     return evidence
-
-
-def _holds(rule: Node, parts: Mapping[str, bool]) -> bool:
-    """Whether a rule holds, given which of its outermost parts do."""
-    found = [parts[part.text] for part in rule.parts()]
-    return any(found) if rule.op is Op.OR else all(found)

@@ -323,15 +323,8 @@ def counted_after(counted: int, days: int) -> int:
 
 def next_edge_at(program: Program, counted: int, today: int) -> int:
     """The start of the next day on which any window of a program changes without a record; `NEVER` if none will."""
-    slots = program.slots
-    if counted << 1 & slots.edges:
-        return program.calendar.start_of(today + 1)
-    ahead = RETENTION_DAYS + 1
-    for edge, before in slots.edge_days:
-        younger = counted & before
-        if younger:  # the oldest day on this side of the edge is the first to cross it
-            ahead = min(ahead, edge + 1 - younger.bit_length())
-    return NEVER if ahead > RETENTION_DAYS else program.calendar.start_of(today + ahead)
+    ahead = program.slots.edges_ahead.ahead(counted)
+    return program.calendar.start_of(today + ahead) if ahead else NEVER
 
 
 def usage_ratio(usage: Any, limits: Any) -> float | None:

@@ -21,7 +21,20 @@ from streams.engine.rules import conditions as c
 from streams.engine.rules import linear, values
 from streams.engine.rules import readings as r
 from streams.engine.rules.expression import Kind, Node, Op, Term
-from streams.engine.rules.judge import WORD, Edge, Flip, Judge, Named, Ranked, Ruling, Rulings, Where, Word
+from streams.engine.rules.judge import (
+    WORD,
+    Edge,
+    Flip,
+    Judge,
+    Junction,
+    Named,
+    Parts,
+    Ranked,
+    Ruling,
+    Rulings,
+    Where,
+    Word,
+)
 from streams.engine.rules.slots import DISTINCT, Slots
 from streams.engine.rules.view import STANDINGS
 from streams.engine.rules.vocabulary import ALL_ACTIVITY, STAGES
@@ -398,8 +411,11 @@ def compile_ranked(nodes: Sequence[Node], slots: Slots, bits: Mapping[str, int])
     return Ranked([make.reading(node) for node in nodes])
 
 
-def compile_parts(rule: Rule, slots: Slots, bits: Mapping[str, int]) -> Named:
+def compile_parts(rule: Rule, slots: Slots, bits: Mapping[str, int]) -> Parts:
     """Which parts of a segment's rules hold: the operands of its outermost and/or."""
     make = _Maker(slots, bits)
-    parts = (part for condition in rule.conditions() for part in condition.parts())
-    return Named({part.text: r.Judged(make.condition(part)) for part in parts})
+    junctions = [
+        Junction([(part.text, make.condition(part)) for part in node.parts()], is_any=node.op is Op.OR)
+        for node in rule.conditions()
+    ]
+    return Parts(junctions[0], junctions[1] if len(junctions) > 1 else None)

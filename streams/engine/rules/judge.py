@@ -184,13 +184,52 @@ class Named:
         return self.values(View(account, working, now, members))
 
     def values(self, at: View) -> dict[str, Any]:
-        return dict(zip(self._names, [reading.of(at) for reading in self._readings], strict=True))
+        names, readings = self._names, self._readings
+        return {names[place]: readings[place].of(at) for place in range(len(names))}
 
     def show(self, at: View, shown: dict[str, Any]) -> None:
         """Add the values as evidence has them."""
         names, readings = self._names, self._readings
         for place in range(len(names)):
             shown[names[place]] = readings[place].shown(at)
+
+
+@final
+class Junction:
+    """A rule's outermost `and` or `or`, or a rule that has none: its parts, in order."""
+
+    __slots__ = ("_conditions", "_is_any", "_texts")
+
+    def __init__(self, parts: Sequence[tuple[str, Condition]], *, is_any: bool) -> None:
+        """`is_any`: whether the rule holds as soon as one of its parts does."""
+        self._texts = [text for text, _ in parts]
+        self._conditions = [condition for _, condition in parts]
+        self._is_any = is_any
+
+    def failed(self, at: View) -> list[str]:
+        """The parts that do not hold, where that makes the rule fail; else none."""
+        found = self._which(at, wanted=False)
+        return [] if self._is_any and len(found) < len(self._texts) else found
+
+    def held(self, at: View) -> list[str]:
+        """The parts that hold, where that makes the rule hold; else none."""
+        found = self._which(at, wanted=True)
+        return found if self._is_any or len(found) == len(self._texts) else []
+
+    def _which(self, at: View, *, wanted: bool) -> list[str]:
+        texts, conditions = self._texts, self._conditions
+        return [texts[place] for place in range(len(texts)) if conditions[place].holds(at) == wanted]
+
+
+@final
+class Parts:
+    """The outermost parts of a segment's rules."""
+
+    __slots__ = ("exit_when", "when")
+
+    def __init__(self, when: Junction, exit_when: Junction | None) -> None:
+        self.when = when
+        self.exit_when = exit_when
 
 
 class Ranked:

@@ -2,16 +2,58 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, final
+
+from librt.vecs import vec
+from mypy_extensions import i64
 
 from streams.engine.rules.expression import Node, Term
 from streams.engine.rules.vocabulary import ALL_ACTIVITY
 from streams.engine.windows import NAMED, Window, WindowPlan
+from streams.limits import RETENTION_DAYS
 
 SUMS: Final = (("score", ""), ("count", ALL_ACTIVITY), ("active_days", ""))
 """Readings that are sums, by the number of their figure; after them come events of a name."""
 DISTINCT: Final = ("active_users", "teams", "core_features")
 """Readings that count distinct things, by the number of their kind."""
+
+
+_HALF: Final = RETENTION_DAYS // 2
+_LOW: Final = (1 << _HALF) - 1
+
+
+@final
+class Edges:
+    """The ages at which a day changes some window. Days are bits by age, in halves that fit a register."""
+
+    __slots__ = ("_ages", "_high", "_low")
+
+    _ages: vec[i64]
+    _high: vec[i64]
+    _low: vec[i64]
+
+    def __init__(self, edges: int) -> None:
+        """`edges`: as bits by age."""
+        ages = [age for age in range(edges.bit_length()) if edges >> age & 1]
+        self._ages = vec[i64](ages)
+        self._low = vec[i64]([(1 << age) - 1 & _LOW for age in ages])
+        self._high = vec[i64]([(1 << age) - 1 >> _HALF for age in ages])
+
+    def ahead(self, days: int) -> int:
+        """In how many days the first of these days comes to an edge; 0 if none will."""
+        low, high, first = i64(days & _LOW), i64(days >> _HALF), i64(0)
+        ages, lower, higher = self._ages, self._low, self._high
+        for place in range(i64(len(ages))):
+            # The oldest day on this side of an edge is the first to come to it.
+            younger, length = high & higher[place], i64(_HALF)
+            if younger == 0:
+                younger, length = low & lower[place], i64(0)
+                if younger == 0:
+                    continue
+            ahead = ages[place] + 1 - length - i64(int(younger).bit_length())
+            if first == 0 or ahead < first:
+                first = ahead
+        return int(first)
 
 
 @dataclass(frozen=True)
@@ -22,7 +64,7 @@ class Slots:
     plan: WindowPlan
     sequences: tuple[tuple[str, str, int], ...]  # (a, b, within_ms)
     edges: int  # bit o is set: activity of a day changes some window o days later
-    edge_days: tuple[tuple[int, int], ...]  # each such o, ascending, and the mask of the days before it
+    edges_ahead: Edges  # the same
     reach: int  # days back that any window reaches
     ranked: Mapping[str, tuple[int, ...]]  # definitions by which accounts are ranked -> the percentiles asked for
 
@@ -56,7 +98,7 @@ class Slots:
             plan=WindowPlan([windows(*figure) for figure in figures], distinct),
             sequences=tuple(sorted({(t.event, t.other, t.within_ms) for t in terms if t.name == "sequence"})),
             edges=edges,
-            edge_days=tuple((o, (1 << o) - 1) for o in range(edges.bit_length()) if edges >> o & 1),
+            edges_ahead=Edges(edges),
             ranked=_ranked(terms),
             reach=max((term.before + term.days for term in windowed), default=0),
         )

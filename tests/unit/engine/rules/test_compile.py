@@ -13,9 +13,10 @@ from streams.engine.calendar import DAY_MS
 from streams.engine.program import Program
 from streams.engine.rules.linear import NEVER
 from streams.engine.rules.parse import Scope, parse_condition, parse_value
-from streams.engine.rules.slots import Slots
+from streams.engine.rules.slots import Edges, Slots
 from streams.engine.rules.view import View
 from streams.engine.working import Working
+from streams.limits import RETENTION_DAYS
 from tests.unit.engine.building import DAY, GRACE, START, Log, program_of
 
 NOW: Final = START
@@ -287,6 +288,13 @@ def test_slots_hold_what_rules_read_and_nothing_else() -> None:
     assert slots.plan.lengths == [(30,), (7,), (28,)]
     assert slots.reach == 30
     assert slots.edges == 1 << 7 | 1 << 2 | 1 << 30 | 1 << 28
+
+
+@given(edges=st.sets(st.integers(1, RETENTION_DAYS)), days=st.sets(st.integers(0, RETENTION_DAYS - 1)))
+def test_the_next_edge_is_that_of_the_first_day_to_come_to_one(edges: set[int], days: set[int]) -> None:
+    ahead = [edge - day for edge in edges for day in days if day < edge]
+    found = Edges(sum(1 << edge for edge in edges)).ahead(sum(1 << day for day in days))
+    assert found == min(ahead, default=0)
 
 
 def test_a_shifted_window_has_two_edges() -> None:

@@ -49,9 +49,11 @@ def test_a_rule_holds_if_its_parts_do_whatever_the_standing(
     log.until(START + days * DAY)
     account, working = log.account(), log.working()
     at = View(account, working, account.now, working.members)
-    parts = program.parts[0].values(at).values()
-    holds = any(parts) if program.rules[0].when.op is Op.OR else all(parts)
-    assert program.strata[0].judge.judge(at)[0] == holds
+    parts, holds = program.parts[0].when, program.strata[0].judge.judge(at)[0] == 1
+    held, failed = parts.held(at), parts.failed(at)
+    assert (bool(held), bool(failed)) == (holds, not holds)
+    whole = failed if program.rules[0].when.op is Op.OR else held  # all parts have to fail, or to hold
+    assert whole in ([], [part.text for part in program.rules[0].when.parts()])
 
 
 @given(
