@@ -19,7 +19,7 @@ themselves: a restart works off the rest.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, final
 
 from streams.engine.account import Account
 from streams.engine.clock import fire_deadlines
@@ -37,12 +37,15 @@ Compared = tuple[Ranks, bool]
 _NOBODY: Final[Mapping[str, Compared]] = {}
 
 
-@dataclass(frozen=True, slots=True)
+@final
 class Basis:
-    """What applies to all accounts."""
+    """What applies to all accounts. A plain class, for one is made for each that is decoded."""
 
-    program: Program
-    thresholds: Thresholds
+    __slots__ = ("program", "thresholds")
+
+    def __init__(self, program: Program, thresholds: Thresholds) -> None:
+        self.program = program
+        self.thresholds = thresholds
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,7 @@ class Partition:
         self.erased_users: set[str] = set()
         self._counts = Counts()
         self._applied = 0
+        self._fired = 0
         self._live: dict[str, Live] = {}
         self._stored: dict[str, bytes] = {}
         self.stored_bytes = 0  # of all accounts, as they were stored last
@@ -109,6 +110,7 @@ class Partition:
         """What was noted so far. What every event counts is counted apart: an enum's hash costs more than all else."""
         counts = Counts(self._counts)
         counts[Noted.APPLIED] = self._applied
+        counts[Noted.DEADLINE] = self._fired
         return counts
 
     # Records
@@ -344,7 +346,7 @@ class Partition:
             if found is not None:
                 changed = True
                 self._transitions += found
-                self._counts[Noted.DEADLINE] += isinstance(operation, Advance)
+                self._fired += isinstance(operation, Advance)
         account.operation = self._pending.number
         if changed:
             self._changed[account_id] = None
