@@ -136,7 +136,7 @@ ROW: Final = Row(
         "segments, and under a hundred: ten variants of each with thresholds of their own over three sets of windows. "
         "Ratios of processor time per event, from 20 % to all committed, within one run."
     ),
-    full=Size(runs=2, events=200_000, accounts=1_000_000),
+    full=Size(runs=2, events=500_000, accounts=1_000_000),
     quick=Size(events=20_000, accounts=20_000),
     measure=measure,
 )
