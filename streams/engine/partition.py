@@ -110,7 +110,8 @@ class Partition:
         """What was noted so far. What every event counts is counted apart: an enum's hash costs more than all else."""
         counts = Counts(self._counts)
         counts[Noted.APPLIED] = self._applied
-        counts[Noted.DEADLINE] = self._fired
+        if self._fired:
+            counts[Noted.DEADLINE] = self._fired
         return counts
 
     # Records

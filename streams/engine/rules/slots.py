@@ -41,19 +41,26 @@ class Edges:
 
     def ahead(self, days: int) -> int:
         """In how many days the first of these days comes to an edge; 0 if none will."""
-        low, high, first = i64(days & _LOW), i64(days >> _HALF), i64(0)
+        low: i64 = days & _LOW
+        high: i64 = days >> _HALF
         ages, lower, higher = self._ages, self._low, self._high
-        for place in range(i64(len(ages))):
+        first: i64 = 0
+        count: i64 = len(ages)
+        for place in range(count):
             # The oldest day on this side of an edge is the first to come to it.
-            younger, length = high & higher[place], i64(_HALF)
+            younger = high & higher[place]
+            length: i64 = _HALF
             if younger == 0:
-                younger, length = low & lower[place], i64(0)
+                younger = low & lower[place]
+                length = 0
                 if younger == 0:
                     continue
-            ahead = ages[place] + 1 - length - i64(int(younger).bit_length())
+            bits: int = younger
+            length += bits.bit_length()
+            ahead = ages[place] + 1 - length
             if first == 0 or ahead < first:
                 first = ahead
-        return int(first)
+        return first
 
 
 @dataclass(frozen=True)
