@@ -19,7 +19,7 @@ themselves: a restart works off the rest.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, final
+from typing import Any, Final
 
 from streams.engine.account import Account
 from streams.engine.clock import fire_deadlines
@@ -37,15 +37,12 @@ Compared = tuple[Ranks, bool]
 _NOBODY: Final[Mapping[str, Compared]] = {}
 
 
-@final
+@dataclass(frozen=True, slots=True)
 class Basis:
-    """What applies to all accounts. A plain class, for one is made for each that is decoded."""
+    """What applies to all accounts."""
 
-    __slots__ = ("program", "thresholds")
-
-    def __init__(self, program: Program, thresholds: Thresholds) -> None:
-        self.program = program
-        self.thresholds = thresholds
+    program: Program
+    thresholds: Thresholds
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,7 +175,7 @@ class _CommitOffset(TxnOffsetCommitHandler):  # type: ignore[misc]
 class _End(EndTxnHandler):  # type: ignore[misc]
     def create_request(self) -> Any:
         known = self._sender._txn_manager  # noqa: SLF001 - the seam
-        is_commit = self._commit_result is TransactionResult.COMMIT
+        is_commit = self._commit_result is COMMIT
         return EndRequest(known.transactional_id, known.producer_id, known.producer_epoch, is_commit)
 
     def handle_response(self, response: Any) -> float | None:
